@@ -1,0 +1,4 @@
+//! The Sandkeep lifecycle server.
+
+pub mod image;
+pub mod runtime;

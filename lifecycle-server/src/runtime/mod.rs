@@ -1,0 +1,141 @@
+//! What hosts a sandbox: one trait, several ways to implement it.
+//!
+//! The record (see [`crate::sandbox`]) says what should be; a [`Runtime`] says what is. Nothing here knows about
+//! HTTP, records or expiry.
+
+pub mod native;
+
+use std::{net::Ipv4Addr, path::PathBuf};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+/// Identifier of a sandbox: a lower-case UUID with hyphens.
+pub type SandboxId = String;
+
+/// A numbered place for one sandbox on this host.
+///
+/// Everything that must be private to a sandbox follows from it: address, uid range, interface name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot {
+    pub number: u16,
+    pub address: Ipv4Addr,
+}
+
+/// Everything a runtime needs to start a sandbox.
+#[derive(Debug, Clone)]
+pub struct LaunchSpec {
+    pub id: SandboxId,
+    pub slot: Slot,
+    /// Unpacked image layers, topmost first; shared between sandboxes and never written.
+    pub layers: Vec<PathBuf>,
+    /// The user's program; empty means the sandbox only answers requests.
+    pub entrypoint: Vec<String>,
+    /// Environment of the entrypoint and of every command, later entries winning.
+    pub env: Vec<(String, String)>,
+    /// Working directory inside the sandbox.
+    pub cwd: String,
+    /// `user[:group]` by name or number, as an image configuration states it; `None` is root.
+    pub user: Option<String>,
+    pub limits: Limits,
+    /// Access token of the sandbox's execd; also part of the sandbox's environment.
+    pub execd_token: String,
+    /// Prepare the sandbox for nested isolated sessions (`bootstrap.execd.isolation=enable`).
+    pub nested_isolation: bool,
+}
+
+/// Upper bounds for one sandbox; `None` means the runtime's configured default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Thousandths of a CPU.
+    pub cpu_millis: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub pids: Option<u64>,
+    /// Bytes the sandbox may write to its own file system.
+    pub disk_bytes: Option<u64>,
+}
+
+/// How a sandbox's first process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    pub id: SandboxId,
+    /// Exit status, 128 + N after signal N; `None` when it ended unseen.
+    pub code: Option<i32>,
+    /// The memory limit killed something in the sandbox.
+    pub oom_killed: bool,
+}
+
+/// A sandbox the runtime found on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub id: SandboxId,
+    pub slot: Slot,
+    /// Its first process is alive and adopted: a later end is reported as an [`Exit`].
+    pub alive: bool,
+    /// Known status of a first process that is gone.
+    pub exit_code: Option<i32>,
+}
+
+/// Where the time of a launch went.
+#[derive(Debug, Clone, Default)]
+pub struct LaunchReport {
+    pub phases: Vec<(&'static str, std::time::Duration)>,
+}
+
+/// Why a runtime could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The request cannot be met on this host; the text says what to change.
+    #[error("{0}")]
+    Invalid(String),
+    /// The host has no room: slots, disk watermark, memory.
+    #[error("{0}")]
+    Exhausted(String),
+    /// The sandbox's program could not be started.
+    #[error("{0}")]
+    StartFailed(String),
+    #[error("no sandbox {0} on this host")]
+    NotFound(SandboxId),
+    #[error("{context}: {source}")]
+    Os { context: String, source: std::io::Error },
+}
+
+/// Measured use of one sandbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub cpu_micros: u64,
+    pub memory_bytes: u64,
+    pub memory_peak_bytes: Option<u64>,
+    pub pids: u64,
+    pub oom_kills: u64,
+    pub disk_bytes: Option<u64>,
+}
+
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Takes a free slot for `id`. Cheap; nothing on the host changes.
+    fn reserve(&self, id: &str) -> Result<Slot, RuntimeError>;
+
+    /// Gives back a slot that was reserved and never launched.
+    fn release(&self, id: &str);
+
+    /// Starts the sandbox and returns once its execd accepts connections. On an error (or if the returned future
+    /// is dropped) nothing of it remains except the slot's reservation.
+    async fn launch(&self, spec: &LaunchSpec) -> Result<LaunchReport, RuntimeError>;
+
+    /// Kills the sandbox at once and frees everything it held, its slot included. Returns as soon as no process of
+    /// it runs; the rest is cleaned in the background and survives a restart. Unknown ids are fine.
+    async fn destroy(&self, id: &str) -> Result<(), RuntimeError>;
+
+    /// Everything on the host that belongs to this runtime, live sandboxes adopted. Called once, at start, before any
+    /// other method; half-made leftovers that hold no sandbox are removed on the way.
+    async fn adopt(&self) -> Result<Vec<Found>, RuntimeError>;
+
+    /// The ends of first processes, each reported once. Can be taken once.
+    fn exits(&self) -> mpsc::UnboundedReceiver<Exit>;
+
+    async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
+
+    /// Stops what the runtime runs for itself; sandboxes keep running.
+    async fn shutdown(&self);
+}

@@ -1,0 +1,1 @@
+//! Sandboxes made directly with namespaces, cgroups and overlayfs.

@@ -1,0 +1,4 @@
+//! Wire types of every Sandkeep API.
+
+pub mod execd;
+pub mod lifecycle;
