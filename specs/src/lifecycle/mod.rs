@@ -1,1 +1,35 @@
-//! Wire types of the Sandbox Lifecycle API.
+//! Wire types of the Sandbox Lifecycle API, one file per resource.
+
+mod create;
+mod endpoint;
+mod error;
+mod hooks;
+mod image;
+mod metrics;
+mod network;
+mod page;
+mod renew;
+mod sandbox;
+mod service;
+mod state;
+mod volume;
+
+pub use create::{CreateSandboxRequest, CreateSandboxResponse};
+pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, SECURE_ACCESS_HEADER};
+pub use error::ErrorResponse;
+pub use hooks::{LifecycleHook, PeriodicLifecycleHook, SandboxLifecycle};
+pub use image::{
+    ImageAuth, ImageSpec, ImportImagesResponse, ListImagesResponse, PlatformSpec, PullImageRequest,
+    StoredImage,
+};
+pub use metrics::{MetricsEvent, MetricsEventType};
+pub use network::{CredentialProxyConfig, NetworkAction, NetworkPolicy, NetworkRule};
+pub use page::PaginationInfo;
+pub use renew::{RenewSandboxExpirationRequest, RenewSandboxExpirationResponse};
+pub use sandbox::{
+    AllocationMode, AllocationState, AllocationSummary, ListSandboxesResponse, PatchSandboxMetadataRequest,
+    Sandbox, SandboxStatus,
+};
+pub use service::{Health, Version};
+pub use state::SandboxState;
+pub use volume::{Host, Ossfs, OssfsVersion, Pvc, Volume};

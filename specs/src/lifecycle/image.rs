@@ -1,0 +1,85 @@
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An image in a registry or in the local store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImageSpec {
+    /// Reference as container tools write it: `python:3.12`, `registry.example/team/app@sha256:…`.
+    #[schema(example = "python:3.12-slim")]
+    pub uri: String,
+    /// Credentials for the registry; never part of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub auth: Option<ImageAuth>,
+}
+
+/// Credentials for a registry.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImageAuth {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub password: Option<String>,
+}
+
+/// Leaves the password out, so that no log can carry it.
+impl std::fmt::Debug for ImageAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageAuth").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// Operating system and processor architecture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlatformSpec {
+    #[schema(example = "linux", pattern = "^(linux|windows)$")]
+    pub os: String,
+    #[schema(example = "amd64", pattern = "^(amd64|arm64)$")]
+    pub arch: String,
+}
+
+/// An image that is unpacked and ready on this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredImage {
+    /// Digest of the image's configuration, `sha256:…`.
+    pub id: String,
+    /// Every reference the image is known by.
+    pub names: Vec<String>,
+    pub platform: PlatformSpec,
+    /// Bytes of its unpacked layers.
+    pub size_bytes: u64,
+    /// When the image was built, as it states itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// The images on this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListImagesResponse {
+    pub items: Vec<StoredImage>,
+}
+
+/// Fetch an image from its registry now instead of on the first create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PullImageRequest {
+    /// Reference as container tools write it.
+    #[schema(example = "python:3.12-slim")]
+    pub uri: String,
+    /// Credentials for the registry; not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<ImageAuth>,
+    /// Which variant of a multi-platform image; absent takes the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformSpec>,
+}
+
+/// The images found in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImportImagesResponse {
+    pub items: Vec<StoredImage>,
+}
