@@ -1,1 +1,14 @@
-//! Wire types of the execd API.
+//! The API of execd, the daemon inside every sandbox.
+
+pub mod code;
+pub mod command;
+pub mod error;
+pub mod event;
+pub mod files;
+pub mod metrics;
+
+/// Request header that carries the access token.
+pub const ACCESS_TOKEN_HEADER: &str = "x-execd-access-token";
+
+/// Response header of `GET /command/{id}/logs`: the byte offset to ask for next.
+pub const LOG_CURSOR_HEADER: &str = "execd-commands-tail-cursor";
