@@ -1,4 +1,7 @@
 //! The Sandkeep lifecycle server.
 
+pub mod config;
 pub mod image;
 pub mod runtime;
+pub mod sandbox;
+pub mod store;

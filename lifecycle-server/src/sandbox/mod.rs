@@ -1,0 +1,23 @@
+//! The domain: what a sandbox is, which changes are legal, and the service that makes them.
+
+mod access;
+mod error;
+mod expiry;
+pub mod images;
+mod launch;
+mod list;
+mod record;
+mod recovery;
+mod service;
+pub mod state;
+
+pub use access::Target;
+pub use error::ServiceError;
+pub use images::{Credentials, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind};
+pub use list::{Filter, Page, PageRequest};
+pub use record::{CreateSpec, Platform, Record, Status};
+pub use service::{Service, ServiceOptions};
+pub use state::{Denial, State};
+
+#[cfg(test)]
+pub(crate) use record::record_for_tests;

@@ -1,0 +1,176 @@
+//! What the server knows of one sandbox, as kept in the store.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    images::ImageRequest,
+    state::{State, Transition},
+};
+use crate::runtime::{Limits, Slot};
+
+/// Operating system and processor a sandbox was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    /// `linux` or `windows`.
+    pub os: String,
+    /// `amd64` or `arm64`.
+    pub arch: String,
+}
+
+/// A validated wish for a sandbox.
+#[derive(Debug, Clone)]
+pub struct CreateSpec {
+    pub image: ImageRequest,
+    /// The user's program and its arguments.
+    pub entrypoint: Vec<String>,
+    /// Variables on top of the image's own, null ones already left out.
+    pub env: BTreeMap<String, String>,
+    pub metadata: BTreeMap<String, String>,
+    /// Time to live from creation; `None` never expires.
+    pub timeout: Option<Duration>,
+    pub limits: Limits,
+    pub extensions: BTreeMap<String, String>,
+    /// Echoed in answers only when it was asked for.
+    pub platform: Option<Platform>,
+}
+
+/// State with its cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub state: State,
+    pub reason: String,
+    pub message: Option<String>,
+    pub last_transition_at: DateTime<Utc>,
+}
+
+/// The part of a record that never changes after creation; stored as one JSON document.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The image as the request named it.
+    pub image: String,
+    pub entrypoint: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub cpu_millis: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub pids: Option<u64>,
+    pub disk_bytes: Option<u64>,
+    pub extensions: BTreeMap<String, String>,
+    pub platform: Option<Platform>,
+}
+
+/// One sandbox.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    pub id: String,
+    pub plan: Plan,
+    pub metadata: BTreeMap<String, String>,
+    pub status: Status,
+    pub created_at: DateTime<Utc>,
+    /// `None` never expires.
+    pub expires_at: Option<DateTime<Utc>>,
+    pub slot: Slot,
+    /// The caller was told of this sandbox while it was still pending, so a restarted server goes on with it.
+    pub accepted: bool,
+    /// Token of the sandbox's execd.
+    pub execd_token: String,
+    /// Token that opens the sandbox's other ports through the proxy.
+    pub access_token: String,
+}
+
+impl Plan {
+    pub fn new(spec: &CreateSpec) -> Self {
+        Self {
+            image: spec.image.reference.clone(),
+            entrypoint: spec.entrypoint.clone(),
+            env: spec.env.clone(),
+            cpu_millis: spec.limits.cpu_millis,
+            memory_bytes: spec.limits.memory_bytes,
+            pids: spec.limits.pids,
+            disk_bytes: spec.limits.disk_bytes,
+            extensions: spec.extensions.clone(),
+            platform: spec.platform.clone(),
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits {
+            cpu_millis: self.cpu_millis,
+            memory_bytes: self.memory_bytes,
+            pids: self.pids,
+            disk_bytes: self.disk_bytes,
+        }
+    }
+}
+
+impl Status {
+    pub fn pending(now: DateTime<Utc>) -> Self {
+        Self {
+            state: State::Pending,
+            reason: "SANDBOX_STARTING".to_owned(),
+            message: None,
+            last_transition_at: now,
+        }
+    }
+
+    pub fn after(transition: Transition, now: DateTime<Utc>) -> Self {
+        Self {
+            state: transition.state,
+            reason: transition.reason.to_owned(),
+            message: transition.message,
+            last_transition_at: now,
+        }
+    }
+}
+
+// The environment and the tokens are the user's secrets: they must not reach a log through `{:?}`.
+impl fmt::Debug for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Plan")
+            .field("image", &self.image)
+            .field("entrypoint", &self.entrypoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Record")
+            .field("id", &self.id)
+            .field("plan", &self.plan)
+            .field("status", &self.status)
+            .field("slot", &self.slot)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running sandbox for the tests of this crate.
+#[cfg(test)]
+pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
+    Record {
+        id: id.to_owned(),
+        plan: Plan {
+            image: "sandkeep/base:latest".to_owned(),
+            entrypoint: vec!["tail".to_owned(), "-f".to_owned(), "/dev/null".to_owned()],
+            env: BTreeMap::new(),
+            cpu_millis: None,
+            memory_bytes: Some(1 << 30),
+            pids: None,
+            disk_bytes: None,
+            extensions: BTreeMap::new(),
+            platform: None,
+        },
+        metadata: BTreeMap::new(),
+        status: Status { state: State::Running, ..Status::pending(now) },
+        created_at: now,
+        expires_at: Some(now + chrono::TimeDelta::hours(1)),
+        slot: Slot { number: 1, address: std::net::Ipv4Addr::LOCALHOST },
+        accepted: true,
+        execd_token: "execd".to_owned(),
+        access_token: "access".to_owned(),
+    }
+}

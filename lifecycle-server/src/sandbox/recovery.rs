@@ -1,0 +1,96 @@
+//! What a starting server does with what an earlier one left: the record says what should be, the runtime says what
+//! is, and afterwards both say the same.
+
+use std::collections::HashMap;
+
+use super::{
+    record::Record,
+    state::{Event, State},
+};
+use crate::runtime::Found;
+
+/// What to do about one sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Action {
+    /// It runs and should.
+    Keep,
+    /// Somebody was promised this one: start it again from the beginning.
+    Relaunch,
+    /// It ended while nobody looked, or is over already: note that and free what it holds.
+    Settle(Option<Event>),
+    /// Half-made or half-deleted: remove it with its record.
+    Remove,
+}
+
+pub(super) fn decide(record: &Record, found: Option<&Found>) -> Action {
+    match (record.status.state, found) {
+        (State::Pending, _) if record.accepted => Action::Relaunch,
+        (State::Pending | State::Stopping, _) => Action::Remove,
+        (State::Running, Some(found)) if found.alive => Action::Keep,
+        (State::Running, Some(found)) => {
+            Action::Settle(Some(Event::Exited { code: found.exit_code, oom_killed: false }))
+        }
+        (State::Running, None) => Action::Settle(Some(Event::Lost)),
+        (State::Terminated | State::Failed, _) => Action::Settle(None),
+    }
+}
+
+/// Pairs every record with what the runtime found of it; what is left over belongs to nobody.
+pub(super) fn pair(records: Vec<Record>, found: Vec<Found>) -> (Vec<(Record, Option<Found>)>, Vec<Found>) {
+    let mut by_id: HashMap<String, Found> =
+        found.into_iter().map(|found| (found.id.clone(), found)).collect();
+    let pairs = records
+        .into_iter()
+        .map(|record| {
+            let found = by_id.remove(&record.id);
+            (record, found)
+        })
+        .collect();
+    (pairs, by_id.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::record_for_tests;
+
+    fn found(record: &Record, alive: bool, exit_code: Option<i32>) -> Found {
+        Found { id: record.id.clone(), slot: record.slot, alive, exit_code }
+    }
+
+    #[test]
+    fn every_pair_of_record_and_reality_has_its_action() {
+        let at = |state, accepted| {
+            let mut record = record_for_tests("a", chrono::Utc::now());
+            record.status.state = state;
+            record.accepted = accepted;
+            record
+        };
+        let exited = |code| Action::Settle(Some(Event::Exited { code, oom_killed: false }));
+        let running = at(State::Running, true);
+        assert_eq!(decide(&running, Some(&found(&running, true, None))), Action::Keep);
+        assert_eq!(decide(&running, Some(&found(&running, false, Some(3)))), exited(Some(3)));
+        assert_eq!(decide(&running, None), Action::Settle(Some(Event::Lost)));
+        for alive in [true, false] {
+            let half_made = at(State::Pending, false);
+            assert_eq!(decide(&half_made, Some(&found(&half_made, alive, None))), Action::Remove);
+            let promised = at(State::Pending, true);
+            assert_eq!(decide(&promised, Some(&found(&promised, alive, None))), Action::Relaunch);
+            let stopping = at(State::Stopping, true);
+            assert_eq!(decide(&stopping, Some(&found(&stopping, alive, None))), Action::Remove);
+            let failed = at(State::Failed, true);
+            assert_eq!(decide(&failed, Some(&found(&failed, alive, None))), Action::Settle(None));
+        }
+        assert_eq!(decide(&at(State::Pending, false), None), Action::Remove);
+    }
+
+    #[test]
+    fn what_has_no_record_is_left_over() {
+        let record = record_for_tests("a", chrono::Utc::now());
+        let mine = found(&record, true, None);
+        let stray = Found { id: "stray".to_owned(), ..mine.clone() };
+        let (pairs, strays) = pair(vec![record.clone()], vec![stray.clone(), mine.clone()]);
+        assert_eq!(pairs, vec![(record, Some(mine))]);
+        assert_eq!(strays, vec![stray]);
+    }
+}
