@@ -1,1 +1,53 @@
-fn main() {}
+//! Every chore of the repository behind one command: `cargo xtask COMMAND`.
+#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
+
+mod bench;
+mod dist;
+mod images;
+mod openapi;
+mod packages;
+mod paths;
+mod progress;
+mod quickstart;
+mod shell;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, tests, measures and starts Sandkeep")]
+struct Cli {
+    #[command(subcommand)]
+    command: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Set everything up, start a server and run code in a first sandbox
+    Quickstart(quickstart::Options),
+    /// Build the release binaries into target/dist
+    Build,
+    /// Install the Debian packages that building and testing need
+    Setup(packages::Options),
+    /// Make the sandbox images in target/images
+    Images(images::Options),
+    /// Write specs/openapi/*.yaml from the routers
+    Openapi(openapi::Options),
+    /// Run every check and test there is
+    Test(test::Options),
+    /// Measure the rows of the performance table
+    Bench(bench::Options),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Chore::Quickstart(options) => quickstart::run(&options),
+        Chore::Build => dist::build(),
+        Chore::Setup(options) => packages::run(&options),
+        Chore::Images(options) => images::run(&options),
+        Chore::Openapi(options) => openapi::run(&options),
+        Chore::Test(options) => test::run(&options),
+        Chore::Bench(options) => bench::run(&options),
+    }
+}

@@ -1,0 +1,69 @@
+//! The release binaries, collected in `target/dist`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::progress::step;
+use crate::{paths, shell};
+
+/// Packages whose only binary bears the package's name and links like any other program.
+const DYNAMIC: &[&str] = &["lifecycle-server", "sandkeep-quickstart"];
+
+/// Builds everything that is shipped, and says so.
+pub(crate) fn build() -> Result<()> {
+    step("Building the release binaries", compile)
+}
+
+/// Builds everything that is shipped.
+pub(crate) fn compile() -> Result<()> {
+    build_into(paths::root(), &paths::cargo_target(), &paths::dist())
+}
+
+/// Builds the sources in `root` with cargo's directory `target`, and copies the binaries to `dist`.
+pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path) -> Result<()> {
+    let cargo = || {
+        let mut command = shell::cargo();
+        command.current_dir(root).env("CARGO_TARGET_DIR", target);
+        command
+    };
+    let packages = DYNAMIC.iter().flat_map(|name| ["--package", name]);
+    shell::run(cargo().args(["build", "--locked", "--release"]).args(packages))?;
+
+    // execd is put into images of any kind, so it brings its libc along. The flag goes to the last
+    // crate only: the dependencies stay the ones built above.
+    let crt_static = ["rustc", "--locked", "--release", "--package", "execd", "--bin", "execd"];
+    shell::run(cargo().args(crt_static).args(["--", "-C", "target-feature=+crt-static"]))?;
+    require_static(&target.join("release/execd"))?;
+
+    fs::create_dir_all(dist)?;
+    for name in DYNAMIC.iter().chain(&["execd"]) {
+        install(&target.join("release").join(name), &dist.join(name))?;
+    }
+    Ok(())
+}
+
+/// Replaces a binary by renaming, because the old one may be running; an equal one is left alone.
+fn install(from: &Path, to: &Path) -> Result<()> {
+    let new = fs::read(from).with_context(|| format!("cargo left no {}", from.display()))?;
+    if fs::read(to).is_ok_and(|old| old == new) {
+        return Ok(());
+    }
+    let fresh = to.with_extension("new");
+    fs::copy(from, &fresh).with_context(|| format!("cannot write {}", fresh.display()))?;
+    fs::rename(&fresh, to).with_context(|| format!("cannot replace {}", to.display()))
+}
+
+/// A program that loads no libraries names no interpreter to load them with.
+fn require_static(binary: &Path) -> Result<()> {
+    let headers = shell::capture(Command::new("readelf").arg("--program-headers").arg("--wide").arg(binary))?;
+    if headers.lines().any(|line| line.trim_start().starts_with("INTERP")) {
+        bail!(
+            "{} is linked dynamically; sandboxes without the host's libc could not run it",
+            binary.display()
+        );
+    }
+    Ok(())
+}
