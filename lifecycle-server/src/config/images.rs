@@ -1,0 +1,52 @@
+//! `[images]`: registries and the local store.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Quantity, error::Problem, ingest::at_least};
+
+/// Registries and the local store.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// Registries (`host[:port]`) spoken to without TLS. Loopback ones always may be. Default none.
+    pub insecure_registries: Vec<String>,
+    /// Seconds to connect to a registry. Default 10.
+    pub connect_timeout_seconds: u64,
+    /// Seconds a transfer may stand still. Default 30.
+    pub stall_timeout_seconds: u64,
+    /// Layers fetched at once. Default 4.
+    pub parallel_layers: usize,
+    /// Space that must stay free; pulls and imports that would need it are refused. Default `1Gi`.
+    pub min_free_disk: Quantity,
+}
+
+impl Default for ImagesConfig {
+    fn default() -> Self {
+        Self {
+            insecure_registries: Vec::new(),
+            connect_timeout_seconds: 10,
+            stall_timeout_seconds: 30,
+            parallel_layers: 4,
+            min_free_disk: Quantity::gibibytes(1),
+        }
+    }
+}
+
+impl ImagesConfig {
+    pub fn connect_timeout(&self) -> Duration {
+        Duration::from_secs(self.connect_timeout_seconds)
+    }
+
+    pub fn stall_timeout(&self) -> Duration {
+        Duration::from_secs(self.stall_timeout_seconds)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        at_least("images.connect_timeout_seconds", self.connect_timeout_seconds, 1)?;
+        at_least("images.stall_timeout_seconds", self.stall_timeout_seconds, 1)?;
+        self.min_free_disk.bytes().map_err(|error| ("images.min_free_disk", error.to_string()))?;
+        at_least("images.parallel_layers", self.parallel_layers as u64, 1)
+    }
+}

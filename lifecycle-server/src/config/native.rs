@@ -1,0 +1,91 @@
+//! `[native]`: sandboxes as namespaces and control groups of this machine.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use serde::Deserialize;
+
+use super::{Quantity, error::Problem, ingest::at_least};
+
+/// Sandboxes as namespaces and control groups of this machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NativeTable {
+    /// Where images, sandboxes and records are kept. Default `/var/lib/sandkeep`.
+    pub state_dir: PathBuf,
+    /// Network the sandboxes' addresses come from. Default `10.231.0.0/16`.
+    pub subnet: String,
+    /// Program of an OCI runtime such as `runc`; empty launches directly. Default empty.
+    pub oci_runtime: String,
+    /// The static execd program. Default: beside the server's own program.
+    pub execd: Option<PathBuf>,
+    /// The egress sidecar's program. Default: beside the server's own program.
+    pub egress_sidecar: Option<PathBuf>,
+    /// Keeps setuid programs such as sudo from gaining anything inside a sandbox. Default true.
+    pub no_new_privileges: bool,
+    /// CPUs of a sandbox whose request names none, such as `2` or `500m`. Default none.
+    pub default_cpu: Option<Quantity>,
+    /// Memory of a sandbox whose request names none. Default none.
+    pub default_memory: Option<Quantity>,
+    /// Processes and threads of a sandbox whose request names none. Default 4096.
+    pub default_pids: u64,
+    /// Bytes a sandbox whose request names none may write to its own file system. Default `10Gi`.
+    pub default_disk: Quantity,
+    /// Space that must stay free under `state_dir`; with less, creates are refused. Default `1Gi`.
+    pub min_free_disk: Quantity,
+    /// The same in percent of the file system; the larger of the two counts. Default 2.
+    pub min_free_disk_percent: u8,
+    /// Name servers of the sandboxes. Default: the host's, without loopback addresses.
+    pub dns: Vec<IpAddr>,
+    /// Networks no sandbox reaches, besides link-local ones and the sandboxes themselves. Default none.
+    pub deny_cidrs: Vec<String>,
+    /// First of the user ids that sandboxes map theirs to. Default 268435456.
+    pub uid_base: u32,
+    /// Sandbox places prepared ahead of requests. Default 8.
+    pub prepared_slots: usize,
+}
+
+impl Default for NativeTable {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("/var/lib/sandkeep"),
+            subnet: "10.231.0.0/16".to_owned(),
+            oci_runtime: String::new(),
+            execd: None,
+            egress_sidecar: None,
+            no_new_privileges: true,
+            default_cpu: None,
+            default_memory: None,
+            default_pids: 4096,
+            default_disk: Quantity::gibibytes(10),
+            min_free_disk: Quantity::gibibytes(1),
+            min_free_disk_percent: 2,
+            dns: Vec::new(),
+            deny_cidrs: Vec::new(),
+            uid_base: 0x1000_0000,
+            prepared_slots: 8,
+        }
+    }
+}
+
+impl NativeTable {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        if !self.state_dir.is_absolute() {
+            return Err(("native.state_dir", format!("must be an absolute path, is {:?}", self.state_dir)));
+        }
+        at_least("native.default_pids", self.default_pids, 1)?;
+        if let Some(cpu) = &self.default_cpu {
+            cpu.cpu_millis().map_err(|error| ("native.default_cpu", error.to_string()))?;
+        }
+        for (key, size) in [
+            ("native.default_memory", self.default_memory.as_ref()),
+            ("native.default_disk", Some(&self.default_disk)),
+            ("native.min_free_disk", Some(&self.min_free_disk)),
+        ] {
+            size.map_or(Ok(0), Quantity::bytes).map_err(|error| (key, error.to_string()))?;
+        }
+        if self.min_free_disk_percent > 99 {
+            return Err(("native.min_free_disk_percent", "must be below 100".to_owned()));
+        }
+        Ok(())
+    }
+}

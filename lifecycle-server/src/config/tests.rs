@@ -1,0 +1,106 @@
+use std::path::Path;
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    parse_with(text, &[])
+}
+
+fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    Config::parse(text, Path::new("test.toml"), &environment(variables)).map_err(|error| error.to_string())
+}
+
+fn environment(variables: &[(&str, &str)]) -> impl Environment {
+    move |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+#[test]
+fn an_empty_file_gives_the_documented_defaults() {
+    let config = parse("").unwrap();
+    assert_eq!((config.server.host.as_str(), config.server.port), ("0.0.0.0", 8080));
+    assert_eq!(config.runtime.r#type, RuntimeKind::Native);
+    assert_eq!(config.native.state_dir, Path::new("/var/lib/sandkeep"));
+    assert_eq!(config.store.database(&config.native.state_dir), Path::new("/var/lib/sandkeep/sandkeep.db"));
+    assert_eq!(config.proxy.read_timeout_seconds, 180);
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line() {
+    let error = parse("[server]\nport = 1\napi_kye = \"x\"\n").unwrap_err();
+    assert!(error.contains("line 3") && error.contains("api_kye"), "{error}");
+    let error = parse("[sevrer]\n").unwrap_err();
+    assert!(error.contains("line 1") && error.contains("sevrer"), "{error}");
+}
+
+#[test]
+fn the_contracts_other_tables_are_accepted_and_reported() {
+    let config = parse(
+        "[runtime]\ntype = \"native\"\nexecd_image = \"x\"\nexecd_run_as_init = true\n[docker]\nnetwork_mode = \
+         \"bridge\"\n[egress]\nimage = \"e\"\n[server]\nthread_pool_size = 4\nloop = \"auto\"\nhttp = \"auto\"\n",
+    )
+    .unwrap();
+    assert_eq!(config.ignored_tables(), ["docker", "egress"]);
+}
+
+#[test]
+fn settings_that_cannot_be_kept_are_refused_by_name() {
+    for (text, key) in [
+        ("[runtime]\ntype = \"docker\"", "runtime.type"),
+        ("[tenants]", "tenants"),
+        ("[ingress]\nmode = \"gateway\"", "ingress.mode"),
+        ("[secure_runtime]\ntype = \"gvisor\"", "secure_runtime.type"),
+        ("[otel]\nenabled = true", "otel.enabled"),
+        ("[store]\ntype = \"postgresql\"", "store.type"),
+        ("[store]\npath = \"relative.db\"", "store.path"),
+        ("[renew_intent.redis]\nenabled = true", "renew_intent.redis.enabled"),
+        ("[log]\nfile_enabled = true", "log.file_enabled"),
+        ("[log]\nlevel = \"a=b=c\"", "log.level"),
+        ("[server]\nmax_sandbox_timeout_seconds = 5", "server.max_sandbox_timeout_seconds"),
+        ("[server]\neip = \"http://x\"", "server.eip"),
+        ("[native]\nstate_dir = \"state\"", "native.state_dir"),
+        ("[native]\ndefault_disk = \"lots\"", "native.default_disk"),
+        ("[native]\ndefault_cpu = \"fast\"", "native.default_cpu"),
+    ] {
+        let error = parse(text).map(drop).unwrap_err();
+        assert!(error.contains(&format!("{key}: ")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_environments_key_wins_even_when_it_is_empty() {
+    let file = "[server]\napi_key = \"file\"";
+    let key = |variables: &[(&str, &str)]| parse_with(file, variables).unwrap().server.api_key;
+    assert_eq!(key(&[]).as_deref(), Some("file"));
+    assert_eq!(key(&[("OPENSANDBOX_SERVER_API_KEY", "env")]).as_deref(), Some("env"));
+    assert_eq!(key(&[("OPENSANDBOX_SERVER_API_KEY", "")]), None);
+}
+
+#[test]
+fn serving_without_a_key_needs_consent() {
+    let with = parse("[server]\napi_key = \"k\"").unwrap();
+    let without = parse("[server]\napi_key = \" \"").unwrap();
+    assert!(with.require_api_key(&environment(&[])).is_ok());
+    assert!(without.require_api_key(&environment(&[])).is_err());
+    assert!(without.require_api_key(&environment(&[("OPENSANDBOX_INSECURE_SERVER", "yes")])).is_err());
+    assert!(without.require_api_key(&environment(&[("OPENSANDBOX_INSECURE_SERVER", "YES")])).is_ok());
+}
+
+#[test]
+fn the_file_is_found_through_the_variable_and_must_then_exist() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("own.toml");
+    std::fs::write(&path, "[server]\nport = 1234").unwrap();
+    let file = path.to_str().unwrap();
+    let config = Config::load(None, &environment(&[(PATH_VARIABLE, file)])).unwrap();
+    assert_eq!(config.server.port, 1234);
+    let missing = dir.path().join("none.toml");
+    assert!(Config::load(Some(&missing), &environment(&[(PATH_VARIABLE, file)])).is_err());
+    let home = dir.path().to_str().unwrap();
+    assert_eq!(Config::load(None, &environment(&[("HOME", home)])).unwrap().server.port, 8080);
+}
+
+#[test]
+fn the_key_stays_out_of_debug_output() {
+    let config = parse("[server]\napi_key = \"very-secret\"").unwrap();
+    assert!(!format!("{config:?}").contains("very-secret"));
+}

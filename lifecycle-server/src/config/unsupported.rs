@@ -1,0 +1,45 @@
+//! Settings that would promise something this server doesn't do.
+
+use super::{Config, error::Problem};
+
+/// Tables of other runtimes are ignored; a setting whose loss would surprise its author is refused.
+pub(super) fn check(config: &Config) -> Result<(), Problem> {
+    if config.tenants.is_some() {
+        return Err((
+            "tenants",
+            "several tenants are not available: every key would see every sandbox".to_owned(),
+        ));
+    }
+    if text(&config.ingress, "mode").is_some_and(|mode| mode != "direct") {
+        return Err(("ingress.mode", "only \"direct\" is available".to_owned()));
+    }
+    if text(&config.secure_runtime, "type").is_some_and(|kind| !kind.is_empty()) {
+        let problem = "name the OCI runtime's program in native.oci_runtime instead";
+        return Err(("secure_runtime.type", problem.to_owned()));
+    }
+    if config.otel.get("enabled").and_then(toml::Value::as_bool) == Some(true) {
+        return Err(("otel.enabled", "export is not available; scrape /metrics instead".to_owned()));
+    }
+    Ok(())
+}
+
+impl Config {
+    /// Names of tables that are present and have no effect.
+    pub fn ignored_tables(&self) -> Vec<&'static str> {
+        [
+            ("docker", &self.docker),
+            ("kubernetes", &self.kubernetes),
+            ("agent_sandbox", &self.agent_sandbox),
+            ("storage", &self.storage),
+            ("egress", &self.egress),
+        ]
+        .into_iter()
+        .filter(|(_, table)| !table.is_empty())
+        .map(|(name, _)| name)
+        .collect()
+    }
+}
+
+fn text<'a>(table: &'a toml::Table, key: &str) -> Option<&'a str> {
+    table.get(key).and_then(toml::Value::as_str)
+}
