@@ -1,0 +1,3 @@
+//! Code contexts.
+
+pub mod api;

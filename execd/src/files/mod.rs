@@ -1,0 +1,3 @@
+//! Files and directories.
+
+pub mod api;
