@@ -1,5 +1,6 @@
 //! The Sandkeep lifecycle server.
 
+pub mod api;
 pub mod config;
 pub mod image;
 pub mod runtime;

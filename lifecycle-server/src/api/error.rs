@@ -1,0 +1,188 @@
+//! What a refused request is answered with: `{"code","message"}`, from one table.
+
+use std::fmt::Display;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use sandkeep_specs::lifecycle::ErrorResponse;
+
+use crate::{
+    runtime::RuntimeError,
+    sandbox::{ImageProblem, ProblemKind, ServiceError},
+};
+
+/// When a caller should try again after the host had no room.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The kinds of refusals. [`Code::entry`] is the one place that says what each means on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    MissingApiKey,
+    InvalidApiKey,
+    MissingOrInvalidSecureAccess,
+    InvalidParameter,
+    NotSupported,
+    UnsupportedPoolRef,
+    InvalidMetadataLabel,
+    /// The same for a metadata patch, as clients know it.
+    InvalidPatchLabel,
+    InvalidMetadataFormat,
+    InvalidExpiration,
+    InvalidPort,
+    ImagePullFailed,
+    ImageRegistryUnavailable,
+    ImageTimeout,
+    ImageNotFound,
+    ImageInUse,
+    StartFailed,
+    SandboxNotFound,
+    NotReachable,
+    InvalidState,
+    NeverExpires,
+    CapacityExhausted,
+    RouteNotFound,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    RequestTimeout,
+    TooManyRequests,
+    ShuttingDown,
+    BackendConnectionFailed,
+    BackendTimeout,
+    BackendResponseFailed,
+    Internal,
+}
+
+impl Code {
+    fn entry(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::MissingApiKey => ("MISSING_API_KEY", StatusCode::UNAUTHORIZED),
+            Self::InvalidApiKey => ("INVALID_API_KEY", StatusCode::UNAUTHORIZED),
+            Self::MissingOrInvalidSecureAccess => {
+                ("MISSING_OR_INVALID_SECURE_ACCESS", StatusCode::UNAUTHORIZED)
+            }
+            Self::InvalidParameter => ("SANDBOX::INVALID_PARAMETER", StatusCode::BAD_REQUEST),
+            Self::NotSupported => ("SANDBOX::API_NOT_SUPPORTED", StatusCode::BAD_REQUEST),
+            Self::UnsupportedPoolRef => ("SANDBOX::UNSUPPORTED_POOL_REF", StatusCode::BAD_REQUEST),
+            Self::InvalidMetadataLabel => ("SANDBOX::INVALID_METADATA_LABEL", StatusCode::BAD_REQUEST),
+            Self::InvalidPatchLabel => ("INVALID_METADATA_LABEL", StatusCode::BAD_REQUEST),
+            Self::InvalidMetadataFormat => ("INVALID_METADATA_FORMAT", StatusCode::BAD_REQUEST),
+            Self::InvalidExpiration => ("SANDBOX::INVALID_EXPIRATION", StatusCode::BAD_REQUEST),
+            Self::InvalidPort => ("SANDBOX::INVALID_PORT", StatusCode::BAD_REQUEST),
+            Self::ImagePullFailed => ("SANDBOX::IMAGE_PULL_FAILED", StatusCode::BAD_REQUEST),
+            Self::ImageRegistryUnavailable => ("SANDBOX::IMAGE_PULL_FAILED", StatusCode::SERVICE_UNAVAILABLE),
+            Self::ImageTimeout => ("SANDBOX::IMAGE_PULL_FAILED", StatusCode::GATEWAY_TIMEOUT),
+            Self::ImageNotFound => ("IMAGE::NOT_FOUND", StatusCode::NOT_FOUND),
+            Self::ImageInUse => ("IMAGE::IN_USE", StatusCode::CONFLICT),
+            Self::StartFailed => ("SANDBOX::START_FAILED", StatusCode::BAD_REQUEST),
+            Self::SandboxNotFound => ("SANDBOX::NOT_FOUND", StatusCode::NOT_FOUND),
+            Self::NotReachable => ("SANDBOX::NOT_REACHABLE", StatusCode::NOT_FOUND),
+            Self::InvalidState => ("SANDBOX::INVALID_STATE", StatusCode::CONFLICT),
+            Self::NeverExpires => ("SANDBOX::INVALID_EXPIRATION", StatusCode::CONFLICT),
+            Self::CapacityExhausted => ("SANDBOX::CAPACITY_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS),
+            Self::RouteNotFound => ("GENERAL::NOT_FOUND", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => ("GENERAL::METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
+            Self::PayloadTooLarge => ("GENERAL::PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::RequestTimeout => ("GENERAL::REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
+            Self::TooManyRequests => ("GENERAL::TOO_MANY_REQUESTS", StatusCode::SERVICE_UNAVAILABLE),
+            Self::ShuttingDown => ("GENERAL::SHUTTING_DOWN", StatusCode::SERVICE_UNAVAILABLE),
+            Self::BackendConnectionFailed => ("BACKEND_CONNECTION_FAILED", StatusCode::BAD_GATEWAY),
+            Self::BackendTimeout => ("BACKEND_TIMEOUT", StatusCode::GATEWAY_TIMEOUT),
+            Self::BackendResponseFailed => ("BACKEND_RESPONSE_FAILED", StatusCode::BAD_GATEWAY),
+            Self::Internal => ("SANDBOX::INTERNAL_ERROR", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+/// A refusal on its way to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    pub code: Code,
+    /// What is wrong and where, for people.
+    pub message: String,
+}
+
+impl ApiError {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// A value in the request is wrong; `place` is its path in the body, or a parameter's name.
+    pub fn invalid(place: impl Display, problem: impl Display) -> Self {
+        Self::new(Code::InvalidParameter, format!("{place}: {problem}"))
+    }
+
+    /// The request asks for something this server doesn't do.
+    pub fn not_supported(place: impl Display, problem: impl Display) -> Self {
+        Self::new(Code::NotSupported, format!("{place}: {problem}"))
+    }
+
+    /// Our own failure: the cause goes to the log, the caller learns only that it was not his fault.
+    pub fn internal(cause: impl Display) -> Self {
+        tracing::error!(error = %cause, "request failed");
+        Self::new(Code::Internal, "the server failed to do this; its log says why")
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.code.entry().1
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (code, status) = self.code.entry();
+        let body = ErrorResponse { code: code.to_owned(), message: self.message };
+        let mut response = (status, Json(body)).into_response();
+        if self.code == Code::CapacityExhausted {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        let code = match error {
+            ServiceError::NotFound(_) => Code::SandboxNotFound,
+            ServiceError::Denied(_) | ServiceError::Cancelled(_) => Code::InvalidState,
+            ServiceError::NeverExpires(_) => Code::NeverExpires,
+            ServiceError::InvalidExpiration(_) => Code::InvalidExpiration,
+            ServiceError::ShuttingDown => Code::ShuttingDown,
+            ServiceError::Image(problem) => return problem.into(),
+            ServiceError::Runtime(error) => return error.into(),
+            ServiceError::Store(error) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<ImageProblem> for ApiError {
+    fn from(problem: ImageProblem) -> Self {
+        let code = match problem.kind {
+            ProblemKind::InvalidReference => Code::InvalidParameter,
+            ProblemKind::NotFound | ProblemKind::Unauthorized | ProblemKind::Unusable => {
+                Code::ImagePullFailed
+            }
+            ProblemKind::Unreachable => Code::ImageRegistryUnavailable,
+            ProblemKind::TimedOut => Code::ImageTimeout,
+            ProblemKind::DiskFull => Code::CapacityExhausted,
+            ProblemKind::Internal => return Self::internal(problem),
+        };
+        Self::new(code, format!("image: {problem}"))
+    }
+}
+
+impl From<RuntimeError> for ApiError {
+    fn from(error: RuntimeError) -> Self {
+        let code = match error {
+            RuntimeError::Invalid(_) => Code::InvalidParameter,
+            RuntimeError::Exhausted(_) => Code::CapacityExhausted,
+            RuntimeError::StartFailed(_) => Code::StartFailed,
+            RuntimeError::NotFound(_) => Code::SandboxNotFound,
+            RuntimeError::Os { .. } => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}

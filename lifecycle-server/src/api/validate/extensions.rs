@@ -1,0 +1,75 @@
+//! Options outside the common contract.
+
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
+use crate::api::error::ApiError;
+
+/// Names the pool to take a sandbox from.
+pub(super) const POOL_REF: &str = "poolRef";
+const RENEW: &str = "access.renew.extend.seconds";
+const RENEW_SECONDS: RangeInclusive<u64> = 300..=86_400;
+const NOT_AVAILABLE: [&str; 2] = ["access.autopause.idle.seconds", "access.autoresume"];
+/// Only extensions under this name are shown again in answers.
+const ECHOED_PREFIX: &str = "opensandbox.extensions.";
+
+/// Keeps everything, unknown names included: clients send what other servers understand.
+pub(super) fn check(extensions: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
+    if let Some(name) = NOT_AVAILABLE.into_iter().find(|&name| extensions.contains_key(name)) {
+        return Err(ApiError::not_supported(
+            format_args!("extensions.{name}"),
+            "is not available on this server",
+        ));
+    }
+    if let Some(seconds) = extensions.get(RENEW) {
+        parse_renew(seconds).ok_or_else(|| {
+            let (least, most) = RENEW_SECONDS.into_inner();
+            let problem = format!("must be a whole number from {least} to {most}, is {seconds:?}");
+            ApiError::invalid(format_args!("extensions.{RENEW}"), problem)
+        })?;
+    }
+    Ok(extensions)
+}
+
+/// How far each use of a sandbox moves its expiry, if it was created so.
+pub fn renew_extension(extensions: &BTreeMap<String, String>) -> Option<Duration> {
+    extensions.get(RENEW).and_then(|seconds| parse_renew(seconds)).map(Duration::from_secs)
+}
+
+/// The part of the extensions that answers show.
+pub fn echoed(extensions: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    let echoed: BTreeMap<_, _> = extensions
+        .iter()
+        .filter(|(name, _)| name.starts_with(ECHOED_PREFIX))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    (!echoed.is_empty()).then_some(echoed)
+}
+
+fn parse_renew(seconds: &str) -> Option<u64> {
+    seconds.trim().parse().ok().filter(|seconds| RENEW_SECONDS.contains(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn renewal_takes_five_minutes_to_a_day() {
+        for (text, valid) in [("299", false), ("300", true), ("86400", true), ("86401", false), ("5m", false)]
+        {
+            assert_eq!(check(of(RENEW, text)).is_ok(), valid, "{text}");
+            assert_eq!(renew_extension(&of(RENEW, text)).is_some(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_named_prefix_is_echoed() {
+        assert_eq!(echoed(&of("x", "y")), None);
+        let echo = of("opensandbox.extensions.x", "y");
+        assert_eq!(echoed(&echo), Some(echo));
+    }
+}

@@ -1,0 +1,15 @@
+//! From a request as it came to a wish the domain can trust. Pure: no I/O, no clock.
+
+mod create;
+mod entrypoint;
+mod env;
+mod extensions;
+mod labels;
+mod platform;
+mod resources;
+mod source;
+mod timeout;
+
+pub use create::{Rules, create};
+pub use extensions::{echoed, renew_extension};
+pub use labels::patch as metadata_patch;

@@ -1,0 +1,68 @@
+//! What the sandbox starts from.
+
+use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth};
+
+use super::extensions::POOL_REF;
+use crate::{
+    api::error::{ApiError, Code},
+    sandbox::{Credentials, ImageRequest},
+};
+
+/// Longest reference that can name anything: 255 for the host, 255 for the path, 128 for the tag, 72 for a digest.
+const MAX_REFERENCE: usize = 1024;
+
+/// The image to start from; other sources and combinations are refused.
+pub(super) fn image(request: &CreateSandboxRequest) -> Result<ImageRequest, ApiError> {
+    let pool =
+        request.extensions.as_ref().and_then(|extensions| extensions.get(POOL_REF)).map(String::as_str);
+    if given(pool) {
+        return Err(ApiError::new(
+            Code::UnsupportedPoolRef,
+            format!("extensions.{POOL_REF}: pools are not available on this server"),
+        ));
+    }
+    let others =
+        [("snapshotId", request.snapshot_id.as_deref()), ("templateId", request.template_id.as_deref())];
+    let other = others.into_iter().find(|(_, id)| given(*id)).map(|(member, _)| member);
+    match (&request.image, other) {
+        (Some(_), Some(member)) => {
+            Err(ApiError::invalid("image", format_args!("give either image or {member}, not both")))
+        }
+        (None, Some(member)) => {
+            Err(ApiError::not_supported(member, "is not available on this server; give image"))
+        }
+        (None, None) => Err(ApiError::invalid("image", "is required")),
+        (Some(image), None) => Ok(ImageRequest {
+            reference: reference(&image.uri)?,
+            credentials: image.auth.as_ref().map(credentials).transpose()?.flatten(),
+            platform: None,
+        }),
+    }
+}
+
+fn reference(uri: &str) -> Result<String, ApiError> {
+    let uri = uri.trim();
+    if uri.is_empty() {
+        return Err(ApiError::invalid("image.uri", "must not be empty"));
+    }
+    if uri.len() > MAX_REFERENCE {
+        let problem = format!("must be at most {MAX_REFERENCE} bytes, has {}", uri.len());
+        return Err(ApiError::invalid("image.uri", problem));
+    }
+    Ok(uri.to_owned())
+}
+
+/// Both or neither: half a login would only fail later, at the registry.
+pub(in crate::api) fn credentials(auth: &ImageAuth) -> Result<Option<Credentials>, ApiError> {
+    match (auth.username.as_deref(), auth.password.as_deref()) {
+        (Some(username), Some(password)) if !username.is_empty() => {
+            Ok(Some(Credentials { username: username.to_owned(), password: password.to_owned() }))
+        }
+        (None, None) => Ok(None),
+        _ => Err(ApiError::invalid("image.auth", "needs both username and password")),
+    }
+}
+
+fn given(value: Option<&str>) -> bool {
+    value.is_some_and(|value| !value.trim().is_empty())
+}
