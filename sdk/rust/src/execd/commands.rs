@@ -1,0 +1,164 @@
+//! Commands: in the foreground with live output, or in the background.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use sandkeep_specs::execd::LOG_CURSOR_HEADER;
+use sandkeep_specs::execd::command::{CommandStatus, RunCommandRequest};
+
+use super::{EventStream, Execution};
+use crate::transport::{Http, within};
+use crate::{Error, Result};
+
+/// A command to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    request: RunCommandRequest,
+}
+
+impl Command {
+    /// Text for the sandbox's shell.
+    #[must_use]
+    pub fn shell(text: impl Into<String>) -> Self {
+        Self { request: RunCommandRequest { command: Some(text.into()), ..RunCommandRequest::default() } }
+    }
+
+    /// A program and its arguments, without a shell.
+    #[must_use]
+    pub fn argv(words: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let words = words.into_iter().map(Into::into).collect();
+        Self { request: RunCommandRequest { argv: Some(words), ..RunCommandRequest::default() } }
+    }
+
+    /// Directory to run in.
+    #[must_use]
+    pub fn cwd(mut self, path: impl Into<String>) -> Self {
+        self.request.cwd = Some(path.into());
+        self
+    }
+
+    /// A variable on top of the sandbox's environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.request.envs.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
+
+    /// When the command and everything it started are killed; at least a millisecond.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.request.timeout = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+        self
+    }
+
+    /// Run as this user and, unless given, the user's own group.
+    #[must_use]
+    pub fn user(mut self, uid: u32, gid: Option<u32>) -> Self {
+        self.request.uid = Some(uid);
+        self.request.gid = gid;
+        self
+    }
+}
+
+impl From<&str> for Command {
+    fn from(text: &str) -> Self {
+        Self::shell(text)
+    }
+}
+
+impl From<String> for Command {
+    fn from(text: String) -> Self {
+        Self::shell(text)
+    }
+}
+
+/// Output of a background command from some point on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logs {
+    /// Standard output and standard error as they came.
+    pub text: String,
+    /// Where to go on reading.
+    pub cursor: u64,
+}
+
+/// Operations on commands.
+#[derive(Debug, Clone, Copy)]
+pub struct Commands<'a> {
+    http: &'a Http,
+}
+
+impl<'a> Commands<'a> {
+    pub(super) fn new(http: &'a Http) -> Self {
+        Self { http }
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, command: impl Into<Command>) -> Result<Execution> {
+        self.stream(command).await?.collect().await
+    }
+
+    /// Runs a command and gives its output as it comes.
+    pub async fn stream(&self, command: impl Into<Command>) -> Result<EventStream> {
+        self.post(command.into().request).await
+    }
+
+    /// Starts a command in the background and returns its id.
+    pub async fn start(&self, command: impl Into<Command>) -> Result<String> {
+        let request = RunCommandRequest { background: true, ..command.into().request };
+        let mut events = self.post(request).await?;
+        events.init().await
+    }
+
+    /// Whether a command still runs and how it ended.
+    pub async fn status(&self, id: &str) -> Result<CommandStatus> {
+        self.http.json("the command's status", self.http.get(&["command", "status", id])).await
+    }
+
+    /// Output of a background command from `cursor` on, 0 being its beginning.
+    pub async fn logs(&self, id: &str, cursor: u64) -> Result<Logs> {
+        let request = self.http.get(&["command", id, "logs"]).query(&[("cursor", cursor)]);
+        within(self.http.timeouts.request, "reading a command's output", async {
+            let response = self.http.open(request).await?;
+            let cursor = log_cursor(response.headers())?;
+            let body = response.bytes().await.map_err(|source| self.http.transport(source))?;
+            Ok(Logs { text: String::from_utf8_lossy(&body).into_owned(), cursor })
+        })
+        .await?
+    }
+
+    /// Ends a command: politely first, by force after three seconds.
+    pub async fn interrupt(&self, id: &str) -> Result<()> {
+        self.http.done(self.http.delete(&["command"]).query(&[("id", id)])).await
+    }
+
+    async fn post(&self, request: RunCommandRequest) -> Result<EventStream> {
+        let response = self.http.send(self.http.post(&["command"]).json(&request)).await?;
+        Ok(EventStream::new(self.http, response))
+    }
+}
+
+fn log_cursor(headers: &HeaderMap) -> Result<u64> {
+    let value = headers.get(LOG_CURSOR_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    value.ok_or_else(|| Error::Decode {
+        what: "the command's output",
+        detail: format!("the header {LOG_CURSOR_HEADER} is missing"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_become_the_contract_s_request() {
+        let json = |command: Command| serde_json::to_value(command.request).unwrap();
+        assert_eq!(
+            json(Command::shell("ls").cwd("/tmp").timeout(Duration::from_micros(1))),
+            serde_json::json!({ "command": "ls", "cwd": "/tmp", "timeout": 1, "background": false })
+        );
+        assert_eq!(
+            json(Command::argv(["id", "-u"]).user(7, None).env("A", "b")),
+            serde_json::json!({ "argv": ["id", "-u"], "uid": 7, "envs": { "A": "b" }, "background": false })
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! Files and directories of a sandbox.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use reqwest::header::RANGE;
+use reqwest::multipart::Form;
+use reqwest::{Method, RequestBuilder};
+use sandkeep_specs::execd::files::{
+    FileInfo, Permission, RenameFileItem, ReplaceFileContentItem, ReplaceFileContentResult,
+};
+
+use super::{ByteStream, FileSource};
+use crate::Result;
+use crate::transport::{Http, Stalled};
+
+/// Operations on files and directories.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    http: &'a Http,
+}
+
+impl<'a> Files<'a> {
+    pub(super) fn new(http: &'a Http) -> Self {
+        Self { http }
+    }
+
+    /// The content of a file.
+    pub async fn read(&self, path: &str) -> Result<Vec<u8>> {
+        self.download(path).await?.collect().await
+    }
+
+    /// The content of a text file; what is not UTF-8 becomes U+FFFD.
+    pub async fn read_text(&self, path: &str) -> Result<String> {
+        let content = self.read(path).await?;
+        Ok(String::from_utf8(content)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    /// `limit` lines of a text file from line `first` (from 1) on.
+    pub async fn read_lines(&self, path: &str, first: u64, limit: u64) -> Result<String> {
+        let request = self.download_request(path).query(&[("offset", first), ("limit", limit)]);
+        let content = self.open(request).await?.collect().await?;
+        Ok(String::from_utf8_lossy(&content).into_owned())
+    }
+
+    /// The bytes `first` to `last`, both included, of a file; without `last` all from `first` on.
+    pub async fn read_range(&self, path: &str, first: u64, last: Option<u64>) -> Result<Vec<u8>> {
+        let last = last.map(|last| last.to_string()).unwrap_or_default();
+        let request = self.download_request(path).header(RANGE, format!("bytes={first}-{last}"));
+        self.open(request).await?.collect().await
+    }
+
+    /// The content of a file as it arrives.
+    pub async fn download(&self, path: &str) -> Result<ByteStream> {
+        self.open(self.download_request(path)).await
+    }
+
+    /// Copies a file of the sandbox to a local one and returns how many bytes that were.
+    pub async fn download_to(&self, path: &str, to: &Path) -> Result<u64> {
+        self.download(path).await?.save(to).await
+    }
+
+    /// Writes a file, replacing what was there; missing directories are made.
+    pub async fn write(&self, path: &str, content: impl Into<Bytes>) -> Result<()> {
+        self.upload([FileSource::bytes(path, content)]).await
+    }
+
+    /// Copies a local file into the sandbox.
+    pub async fn upload_from(&self, from: &Path, path: &str) -> Result<()> {
+        self.upload([FileSource::local(path, from).await?]).await
+    }
+
+    /// Writes files in one request.
+    pub async fn upload(&self, files: impl IntoIterator<Item = FileSource>) -> Result<()> {
+        let moved = Stalled::default();
+        let mut form = Form::new();
+        for file in files {
+            form = file.add_to(form, &moved)?;
+        }
+        let request = self.http.post(&["files", "upload"]).multipart(form);
+        let work = async {
+            let response = self.http.open(request).await?;
+            response.bytes().await.map_err(|source| self.http.transport(source))?;
+            Ok(())
+        };
+        moved.guard(self.http.timeouts.idle, "moving an upload on", work).await
+    }
+
+    /// What is known of each path.
+    pub async fn info(&self, paths: &[&str]) -> Result<BTreeMap<String, FileInfo>> {
+        self.http.json("the file information", self.paths(Method::GET, &["files", "info"], paths)).await
+    }
+
+    /// Removes files; missing ones are no error.
+    pub async fn delete(&self, paths: &[&str]) -> Result<()> {
+        self.http.done(self.paths(Method::DELETE, &["files"], paths)).await
+    }
+
+    /// Moves files and directories, one after the other.
+    pub async fn rename(&self, moves: &[RenameFileItem]) -> Result<()> {
+        self.http.done(self.http.post(&["files", "mv"]).json(moves)).await
+    }
+
+    /// Sets owner, group and mode by path.
+    pub async fn set_permissions(&self, permissions: &BTreeMap<String, Permission>) -> Result<()> {
+        self.http.done(self.http.post(&["files", "permissions"]).json(permissions)).await
+    }
+
+    /// Replaces text in files, and says how often it was found in each.
+    pub async fn replace(
+        &self,
+        replacements: &BTreeMap<String, ReplaceFileContentItem>,
+    ) -> Result<BTreeMap<String, ReplaceFileContentResult>> {
+        let request = self.http.post(&["files", "replace"]).query(&[("verbose", true)]).json(replacements);
+        self.http.json("the replacement counts", request).await
+    }
+
+    /// Files below a directory whose base name matches a glob.
+    pub async fn search(&self, directory: &str, pattern: &str) -> Result<Vec<FileInfo>> {
+        let request = self.http.get(&["files", "search"]).query(&[("path", directory), ("pattern", pattern)]);
+        self.http.json("the search result", request).await
+    }
+
+    /// What a directory holds, down to `depth` levels.
+    pub async fn list(&self, directory: &str, depth: u32) -> Result<Vec<FileInfo>> {
+        let request = self.http.get(&["directories", "list"]);
+        let request = request.query(&[("path", directory)]).query(&[("depth", depth)]);
+        self.http.json("the directory listing", request).await
+    }
+
+    /// Makes directories with their parents.
+    pub async fn create_directories(&self, directories: &BTreeMap<String, Permission>) -> Result<()> {
+        self.http.done(self.http.post(&["directories"]).json(directories)).await
+    }
+
+    /// Removes directories with everything in them; missing ones are no error.
+    pub async fn delete_directories(&self, paths: &[&str]) -> Result<()> {
+        self.http.done(self.paths(Method::DELETE, &["directories"], paths)).await
+    }
+
+    fn paths(&self, method: Method, segments: &[&str], paths: &[&str]) -> RequestBuilder {
+        let query: Vec<_> = paths.iter().map(|path| ("path", path)).collect();
+        self.http.request(method, segments).query(&query)
+    }
+
+    fn download_request(&self, path: &str) -> RequestBuilder {
+        self.http.get(&["files", "download"]).query(&[("path", path)])
+    }
+
+    async fn open(&self, request: RequestBuilder) -> Result<ByteStream> {
+        let response = self.http.send(request).await?;
+        Ok(ByteStream::new(self.http, response))
+    }
+}

@@ -1,0 +1,73 @@
+//! The daemon inside a sandbox.
+
+mod code;
+mod commands;
+mod events;
+mod execution;
+mod files;
+mod metrics;
+mod transfer;
+
+use reqwest::header::HeaderMap;
+use sandkeep_specs::execd::ACCESS_TOKEN_HEADER;
+
+pub use code::Code;
+pub use commands::{Command, Commands, Logs};
+pub use events::EventStream;
+pub use execution::Execution;
+pub use files::Files;
+pub use metrics::MetricsStream;
+pub use transfer::{ByteStream, FileSource};
+
+use crate::Result;
+use crate::transport::{Http, Timeouts, add_header};
+
+/// An execd, in a sandbox or on its own. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Execd {
+    http: Http,
+}
+
+impl Execd {
+    /// The execd at `url`; an empty token is left out.
+    pub fn new(url: &str, access_token: &str, timeouts: Timeouts) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        if !access_token.is_empty() {
+            add_header(&mut headers, ACCESS_TOKEN_HEADER, access_token, true)?;
+        }
+        Ok(Self::from_http(Http::new(url, headers, timeouts, false)?))
+    }
+
+    pub(crate) fn from_http(http: Http) -> Self {
+        Self { http }
+    }
+
+    /// The daemon's address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.http.base()
+    }
+
+    /// Fails unless the daemon answers and accepts the token.
+    pub async fn ping(&self) -> Result<()> {
+        self.http.done(self.http.get(&["ping"])).await
+    }
+
+    /// Running commands.
+    #[must_use]
+    pub fn commands(&self) -> Commands<'_> {
+        Commands::new(&self.http)
+    }
+
+    /// Running code with lasting variables.
+    #[must_use]
+    pub fn code(&self) -> Code<'_> {
+        Code::new(&self.http)
+    }
+
+    /// Files and directories.
+    #[must_use]
+    pub fn files(&self) -> Files<'_> {
+        Files::new(&self.http)
+    }
+}

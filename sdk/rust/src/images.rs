@@ -1,0 +1,57 @@
+//! The server's image store.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use sandkeep_specs::lifecycle::{ImportImagesResponse, ListImagesResponse, PullImageRequest, StoredImage};
+
+use crate::Result;
+use crate::transport::{Http, Stalled};
+
+/// Operations on the images of a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Images<'a> {
+    http: &'a Http,
+}
+
+impl<'a> Images<'a> {
+    pub(crate) fn new(http: &'a Http) -> Self {
+        Self { http }
+    }
+
+    /// Every image that is ready for use.
+    pub async fn list(&self) -> Result<Vec<StoredImage>> {
+        let answer: ListImagesResponse =
+            self.http.json("the list of images", self.http.get(&["v1", "images"])).await?;
+        Ok(answer.items)
+    }
+
+    /// Fetches an image from its registry.
+    pub async fn pull(&self, request: &PullImageRequest) -> Result<StoredImage> {
+        let post = self.http.post(&["v1", "images", "pull"]).json(request);
+        self.http.json_within(self.http.timeouts.create, "pulling an image", post).await
+    }
+
+    /// Imports a docker-archive or OCI-layout tar, optionally under another name.
+    pub async fn import<S>(&self, archive: S, name: Option<&str>) -> Result<Vec<StoredImage>>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    {
+        let moved = Stalled::default();
+        let body = reqwest::Body::wrap_stream(moved.watch(archive));
+        let mut post = self.http.post(&["v1", "images", "import"]).body(body);
+        post = post.header(reqwest::header::CONTENT_TYPE, "application/x-tar");
+        if let Some(name) = name {
+            post = post.query(&[("name", name)]);
+        }
+        // Unpacking goes on after the last byte was sent, so the limit of a create applies to each silence.
+        let work = self.http.json_within(std::time::Duration::MAX, "importing an image", post);
+        let answer: ImportImagesResponse =
+            moved.guard(self.http.timeouts.create, "importing an image", work).await?;
+        Ok(answer.items)
+    }
+
+    /// Removes a name, and the image with its last name.
+    pub async fn delete(&self, reference: &str) -> Result<()> {
+        self.http.done(self.http.delete(&["v1", "images"]).query(&[("name", reference)])).await
+    }
+}

@@ -1,0 +1,179 @@
+//! Sending requests to one base address with its headers.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
+
+use super::refusal::refusal;
+use super::{Timeouts, within};
+use crate::{Error, Result};
+
+/// A server's address, the headers every request to it carries, and the limits of waiting for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    base: Url,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl Http {
+    /// A connection pool for `base`. Proxies of the environment are used only where asked for: a sandbox's
+    /// own address is never behind one.
+    pub(crate) fn new(base: &str, headers: HeaderMap, timeouts: Timeouts, proxies: bool) -> Result<Self> {
+        // Fails when a provider was chosen before, which then serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = parse_base(base)?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("sandkeep-rust/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(timeouts.connect)
+            .redirect(reqwest::redirect::Policy::none())
+            // A request that was sent may have started something: only the caller may repeat it.
+            .retry(reqwest::retry::never());
+        if !proxies {
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .build()
+            .map_err(|error| Error::Config(format!("cannot set up the HTTP client: {error}")))?;
+        Ok(Self { client, base, timeouts })
+    }
+
+    /// The address, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    pub(crate) fn scheme(&self) -> &str {
+        self.base.scheme()
+    }
+
+    /// A request to the path made of these segments, each escaped.
+    pub(crate) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        self.client.request(method, url)
+    }
+
+    pub(crate) fn get(&self, segments: &[&str]) -> RequestBuilder {
+        self.request(Method::GET, segments)
+    }
+
+    pub(crate) fn post(&self, segments: &[&str]) -> RequestBuilder {
+        self.request(Method::POST, segments)
+    }
+
+    pub(crate) fn delete(&self, segments: &[&str]) -> RequestBuilder {
+        self.request(Method::DELETE, segments)
+    }
+
+    /// Sends and returns the answer once its headers are there; an error status is an error.
+    pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(|source| self.transport(source))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        within(self.timeouts.request, "reading an error answer", async { Err(refusal(response).await) })
+            .await?
+    }
+
+    /// Sends, with the limit of an ordinary request on the wait for the headers.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        within(self.timeouts.request, "the request", self.open(request)).await?
+    }
+
+    /// Sends and reads a JSON answer within `limit`.
+    pub(crate) async fn json_within<T: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        what: &'static str,
+        request: RequestBuilder,
+    ) -> Result<T> {
+        within(limit, what, async {
+            let response = self.open(request).await?;
+            let body = response.bytes().await.map_err(|source| self.transport(source))?;
+            serde_json::from_slice(&body).map_err(|error| Error::Decode { what, detail: error.to_string() })
+        })
+        .await?
+    }
+
+    /// Sends and reads a JSON answer.
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        request: RequestBuilder,
+    ) -> Result<T> {
+        self.json_within(self.timeouts.request, what, request).await
+    }
+
+    /// Sends and ignores the answer's body.
+    pub(crate) async fn done(&self, request: RequestBuilder) -> Result<()> {
+        within(self.timeouts.request, "the request", async {
+            let response = self.open(request).await?;
+            // Read to the end, so that the connection can be used again.
+            response.bytes().await.map_err(|source| self.transport(source))?;
+            Ok(())
+        })
+        .await?
+    }
+
+    /// Says where the failed request went.
+    pub(crate) fn transport(&self, source: reqwest::Error) -> Error {
+        Error::Transport { url: self.base().to_owned(), source: source.without_url() }
+    }
+}
+
+/// An address people may have written without a scheme.
+fn parse_base(text: &str) -> Result<Url> {
+    let text = text.trim();
+    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url =
+        Url::parse(&full).map_err(|error| Error::Config(format!("{text:?} is not an address: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(Error::Config(format!("{text:?} is neither an http nor an https address")));
+    }
+    Ok(url)
+}
+
+/// One header of every request; a value that HTTP cannot carry is an error.
+pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str, secret: bool) -> Result<()> {
+    let bad = || Error::Config(format!("the header {name} has a value that HTTP cannot carry"));
+    let name = HeaderName::try_from(name).map_err(|_| bad())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+    value.set_sensitive(secret);
+    headers.insert(name, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(base: &str) -> Result<Http> {
+        Http::new(base, HeaderMap::new(), Timeouts::default(), false)
+    }
+
+    #[test]
+    fn addresses_work_with_and_without_scheme_and_path() {
+        let url = |base: &str| {
+            let http = http(base).unwrap();
+            http.get(&["files", "a b", "c/d"]).build().unwrap().url().to_string()
+        };
+        assert_eq!(url("127.0.0.1:8080"), "http://127.0.0.1:8080/files/a%20b/c%2Fd");
+        assert_eq!(url("http://h/v1/proxy/44772/"), "http://h/v1/proxy/44772/files/a%20b/c%2Fd");
+        assert!(http("ftp://h").is_err());
+        assert!(http("http://").is_err());
+    }
+
+    #[test]
+    fn headers_that_cannot_be_sent_are_refused_by_name() {
+        let mut headers = HeaderMap::new();
+        let error = add_header(&mut headers, "open-sandbox-api-key", "a\nb", true).unwrap_err();
+        assert!(error.to_string().contains("open-sandbox-api-key"), "{error}");
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
+}
