@@ -1,6 +1,8 @@
 //! The domain: what a sandbox is, which changes are legal, and the service that makes them.
 
 mod access;
+mod book;
+mod creation;
 mod error;
 mod expiry;
 pub mod images;
@@ -8,6 +10,7 @@ mod launch;
 mod list;
 mod record;
 mod recovery;
+mod removal;
 mod service;
 pub mod state;
 

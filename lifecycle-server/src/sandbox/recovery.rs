@@ -1,17 +1,85 @@
 //! What a starting server does with what an earlier one left: the record says what should be, the runtime says what
 //! is, and afterwards both say the same.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    book::Entry,
+    error::ServiceError,
+    images::ImageRequest,
     record::Record,
+    service::Inner,
     state::{Event, State},
 };
 use crate::runtime::Found;
 
+impl Inner {
+    pub(super) async fn recover(self: &Arc<Self>) -> Result<(), ServiceError> {
+        let found = self.runtime.adopt().await?;
+        let (pairs, strays) = pair(self.book.store.load_all().await?, found);
+        for stray in strays {
+            tracing::warn!(sandbox.id = %stray.id, "removing a sandbox that has no record");
+            self.free(&stray.id).await;
+        }
+        for (record, found) in pairs {
+            let action = decide(&record, found.as_ref());
+            tracing::info!(sandbox.id = %record.id, state = %record.status.state, ?action, "recovering sandbox");
+            let entry = self.book.insert(record);
+            self.carry_out(&entry, action).await?;
+        }
+        for owner in self.images.owners().await? {
+            if self.book.entry(&owner).is_err() {
+                self.images.release(&owner).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(self: &Arc<Self>, entry: &Arc<Entry>, action: Action) -> Result<(), ServiceError> {
+        let record = entry.record();
+        match action {
+            Action::Keep => {}
+            Action::Remove => self.forget(&record.id).await,
+            Action::Settle(event) => {
+                self.free(&record.id).await;
+                if let Some(event) = event {
+                    self.book.advance(entry, Record::clone(&record), &event).await?;
+                }
+            }
+            Action::Relaunch => {
+                self.runtime.destroy(&record.id).await?;
+                self.relaunch(entry).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts an accepted sandbox again, in a new slot. Registry credentials are not kept, so an image that needs
+    /// them and is not here yet makes it fail, visibly.
+    async fn relaunch(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(), ServiceError> {
+        let mut record = Record::clone(&entry.record());
+        record.slot = self.runtime.reserve(&record.id)?;
+        self.book.commit(entry, record).await?;
+        let (inner, entry) = (Arc::clone(self), Arc::clone(entry));
+        self.tasks.spawn(async move {
+            let _gate = entry.gate.lock().await;
+            let plan = &entry.record().plan;
+            let image = ImageRequest {
+                reference: plan.image.clone(),
+                credentials: None,
+                platform: plan.platform.clone(),
+            };
+            if let Err(error) = inner.launch(&entry, &image).await {
+                inner.give_up(&entry, &error).await;
+            }
+        });
+        Ok(())
+    }
+}
+
 /// What to do about one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
+enum Action {
     /// It runs and should.
     Keep,
     /// Somebody was promised this one: start it again from the beginning.
@@ -22,7 +90,7 @@ pub(super) enum Action {
     Remove,
 }
 
-pub(super) fn decide(record: &Record, found: Option<&Found>) -> Action {
+fn decide(record: &Record, found: Option<&Found>) -> Action {
     match (record.status.state, found) {
         (State::Pending, _) if record.accepted => Action::Relaunch,
         (State::Pending | State::Stopping, _) => Action::Remove,
@@ -36,7 +104,7 @@ pub(super) fn decide(record: &Record, found: Option<&Found>) -> Action {
 }
 
 /// Pairs every record with what the runtime found of it; what is left over belongs to nobody.
-pub(super) fn pair(records: Vec<Record>, found: Vec<Found>) -> (Vec<(Record, Option<Found>)>, Vec<Found>) {
+fn pair(records: Vec<Record>, found: Vec<Found>) -> (Vec<(Record, Option<Found>)>, Vec<Found>) {
     let mut by_id: HashMap<String, Found> =
         found.into_iter().map(|found| (found.id.clone(), found)).collect();
     let pairs = records

@@ -1,0 +1,106 @@
+//! The records of this server: the store has them for the next start, memory for every reader.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    error::ServiceError,
+    expiry::Expiry,
+    record::{Record, Status},
+    state::Event,
+};
+use crate::store::Store;
+
+pub(super) struct Book {
+    pub(super) store: Store,
+    pub(super) expiry: Expiry,
+    entries: RwLock<HashMap<String, Arc<Entry>>>,
+    /// Parent of every entry's cancellation.
+    stopping: CancellationToken,
+}
+
+/// One sandbox.
+pub(super) struct Entry {
+    /// What readers see.
+    record: Mutex<Arc<Record>>,
+    /// Held while the sandbox changes.
+    pub(super) gate: tokio::sync::Mutex<()>,
+    /// Ends a launch under way.
+    pub(super) cancel: CancellationToken,
+}
+
+impl Entry {
+    fn new(record: Record, cancel: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { record: Mutex::new(Arc::new(record)), gate: tokio::sync::Mutex::new(()), cancel })
+    }
+
+    pub(super) fn record(&self) -> Arc<Record> {
+        Arc::clone(&self.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Book {
+    pub(super) fn new(store: Store, stopping: CancellationToken) -> Self {
+        Self { store, expiry: Expiry::default(), entries: RwLock::default(), stopping }
+    }
+
+    pub(super) fn entries(&self) -> RwLockReadGuard<'_, HashMap<String, Arc<Entry>>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn entry(&self, id: &str) -> Result<Arc<Entry>, ServiceError> {
+        self.entries().get(id).cloned().ok_or_else(|| ServiceError::NotFound(id.to_owned()))
+    }
+
+    /// The record behind a gate that was waited for: meanwhile the sandbox may have gone.
+    pub(super) fn still_there(&self, entry: &Arc<Entry>) -> Result<Record, ServiceError> {
+        let record = entry.record();
+        let current = self.entry(&record.id)?;
+        if !Arc::ptr_eq(&current, entry) {
+            return Err(ServiceError::NotFound(record.id.clone()));
+        }
+        Ok(Record::clone(&record))
+    }
+
+    pub(super) fn insert(&self, record: Record) -> Arc<Entry> {
+        let id = record.id.clone();
+        self.expiry.set(&id, record.expires_at);
+        let entry = Entry::new(record, self.stopping.child_token());
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&entry));
+        entry
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.expiry.set(id, None);
+        self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Stores the record and shows it to readers, in this order.
+    pub(super) async fn commit(&self, entry: &Entry, record: Record) -> Result<Arc<Record>, ServiceError> {
+        self.store.update(&record).await?;
+        let record = Arc::new(record);
+        *entry.record.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&record);
+        Ok(record)
+    }
+
+    pub(super) async fn advance(
+        &self,
+        entry: &Entry,
+        mut record: Record,
+        event: &Event,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let transition = record.status.state.apply(event)?;
+        record.status = Status::after(transition, now());
+        self.commit(entry, record).await
+    }
+}
+
+/// The present instant, as precise as the store keeps it.
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}

@@ -1,0 +1,76 @@
+//! How sandboxes end: deleted, expired, or by themselves.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+
+use super::{
+    book::Entry,
+    error::ServiceError,
+    service::Inner,
+    state::{Event, State},
+};
+use crate::runtime::Exit;
+
+/// A deletion at expiry that failed is tried again after this long.
+const EXPIRY_RETRY: TimeDelta = TimeDelta::seconds(30);
+
+impl Inner {
+    pub(super) async fn delete(&self, entry: &Arc<Entry>) -> Result<(), ServiceError> {
+        entry.cancel.cancel();
+        let _gate = entry.gate.lock().await;
+        let record = self.book.still_there(entry)?;
+        let record = self.book.advance(entry, record, &Event::Delete).await?;
+        self.runtime.destroy(&record.id).await?;
+        self.images.release(&record.id).await?;
+        self.book.store.delete(&record.id).await?;
+        self.book.remove(&record.id);
+        tracing::info!(sandbox.id = %record.id, "sandbox deleted");
+        Ok(())
+    }
+
+    pub(super) async fn expire(&self, id: &str) {
+        let Ok(entry) = self.book.entry(id) else { return };
+        if entry.record().expires_at.is_none_or(|at| at > Utc::now()) {
+            return; // renewed meanwhile, and scheduled anew by that
+        }
+        tracing::info!(sandbox.id = %id, "sandbox expired");
+        match self.delete(&entry).await {
+            Ok(()) | Err(ServiceError::NotFound(_)) => {}
+            Err(error) => {
+                tracing::error!(sandbox.id = %id, %error, "an expired sandbox could not be removed; trying again");
+                self.book.expiry.set(id, Some(Utc::now() + EXPIRY_RETRY));
+            }
+        }
+    }
+
+    pub(super) async fn settle_exit(&self, exit: Exit) {
+        let Ok(entry) = self.book.entry(&exit.id) else { return };
+        let _gate = entry.gate.lock().await;
+        let Ok(record) = self.book.still_there(&entry) else { return };
+        if record.status.state == State::Pending {
+            return; // the launch itself reports it
+        }
+        let event = Event::Exited { code: exit.code, oom_killed: exit.oom_killed };
+        match self.book.advance(&entry, record, &event).await {
+            Ok(record) => {
+                tracing::info!(sandbox.id = %exit.id, state = %record.status.state, code = ?exit.code, "sandbox ended");
+            }
+            Err(ServiceError::Denied(_)) => return,
+            Err(error) => {
+                tracing::error!(sandbox.id = %exit.id, %error, "an ended sandbox could not be recorded");
+            }
+        }
+        self.free(&exit.id).await;
+    }
+
+    /// Frees what a sandbox that does not run holds on this host.
+    pub(super) async fn free(&self, id: &str) {
+        if let Err(error) = self.runtime.destroy(id).await {
+            tracing::error!(sandbox.id = %id, %error, "the sandbox could not be removed from the host");
+        }
+        if let Err(error) = self.images.release(id).await {
+            tracing::error!(sandbox.id = %id, %error, "the sandbox's image is still kept");
+        }
+    }
+}
