@@ -1,8 +1,6 @@
 //! Users and groups, read from the image's own files: a static program has no name service.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 use sandkeep_specs::execd::files::Permission;
 
@@ -31,13 +29,10 @@ pub(crate) struct Attributes {
 impl Accounts {
     /// Reads both databases; a missing one counts as empty.
     pub(crate) fn read() -> Self {
-        Self { passwd: std::fs::read(PASSWD).unwrap_or_default(), group: std::fs::read(GROUP).unwrap_or_default() }
-    }
-
-    /// Home directory of a user.
-    pub(crate) fn home(&self, uid: u32) -> Option<OsString> {
-        let line = records(&self.passwd).find(|fields| number(fields.get(2)) == Some(uid))?;
-        line.get(5).map(|home| OsString::from_vec(home.to_vec()))
+        Self {
+            passwd: std::fs::read(PASSWD).unwrap_or_default(),
+            group: std::fs::read(GROUP).unwrap_or_default(),
+        }
     }
 
     fn user(&self, name: &str) -> Option<u32> {
@@ -84,7 +79,8 @@ fn mode_from_digits(digits: i64) -> Result<Option<u32>, FileError> {
         return Ok(None);
     }
     let mode = u32::from_str_radix(&digits.to_string(), 8).ok().filter(|mode| *mode <= MODE_BITS);
-    mode.map(Some).ok_or_else(|| FileError::Invalid(format!("mode {digits} is not octal digits from 1 to 7777")))
+    mode.map(Some)
+        .ok_or_else(|| FileError::Invalid(format!("mode {digits} is not octal digits from 1 to 7777")))
 }
 
 /// The reverse: mode bits as octal digits read as a decimal number.
@@ -163,7 +159,6 @@ mod tests {
         assert_eq!(accounts.user("svc"), Some(7));
         assert_eq!(accounts.user("broken"), None);
         assert_eq!(accounts.group("wheel"), Some(10));
-        assert_eq!(accounts.home(7), Some("/srv".into()));
         assert_eq!(lookup("user", "1000", accounts.user("1000")).unwrap(), 5);
         assert_eq!(lookup("user", "1001", accounts.user("1001")).unwrap(), 1001);
         assert!(lookup("user", "nobody-here", None).is_err());

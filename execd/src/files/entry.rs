@@ -33,7 +33,8 @@ pub(crate) fn write_json(out: &mut Vec<u8>, path: &[u8], stat: &Statx, names: &m
     let modified = timestamp(stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
     let changed = timestamp(stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
     text(&[",\"modified_at\":\"", &modified, "\",\"created_at\":\"", &changed]);
-    text(&["\",\"owner\":", names.user(stat.stx_uid), ",\"group\":", names.group(stat.stx_gid)]);
+    text(&["\",\"owner\":", names.user(stat.stx_uid)]);
+    text(&[",\"group\":", names.group(stat.stx_gid)]);
     text(&[",\"mode\":", &mode_to_digits(u32::from(stat.stx_mode)).to_string(), "}"]);
 }
 
@@ -56,7 +57,8 @@ fn timestamp(seconds: i64, nanos: u32) -> String {
     let (year, month, day) = civil(days);
     let mut out = Vec::with_capacity(32);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", nanos / 1000);
+    let _ =
+        write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:06}Z", nanos / 1000);
     String::from_utf8(out).unwrap_or_default()
 }
 
@@ -91,7 +93,10 @@ mod tests {
         let mut out = Vec::new();
         write_json(&mut out, bytes, &stat(rustix::fs::CWD, &path).unwrap(), &mut Names::read());
         let info: FileInfo = serde_json::from_slice(&out).unwrap();
-        assert_eq!((info.path.as_str(), info.size, info.kind), (path.to_str().unwrap(), 5, Some(FileKind::File)));
+        assert_eq!(
+            (info.path.as_str(), info.size, info.kind),
+            (path.to_str().unwrap(), 5, Some(FileKind::File))
+        );
         assert!(info.modified_at.timestamp() > 1_600_000_000);
     }
 

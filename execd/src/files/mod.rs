@@ -1,3 +1,18 @@
 //! Files and directories.
 
+mod accounts;
 pub mod api;
+mod body;
+mod changes;
+mod conditions;
+mod download;
+mod entry;
+mod error;
+mod glob;
+mod lines;
+mod multipart;
+mod path;
+mod query;
+mod staged;
+mod upload;
+mod walk;

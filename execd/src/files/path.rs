@@ -2,32 +2,40 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
-use super::accounts::Accounts;
 use super::error::FileError;
+use crate::settings::Settings;
 
-/// The absolute path that `raw` means for this process.
+/// The absolute path that `raw` means in a sandbox with these settings.
 ///
 /// # Errors
 /// When it is empty, has a NUL byte, or names an undefined variable.
-pub(crate) fn resolve(raw: &[u8]) -> Result<PathBuf, FileError> {
-    let expanded = expand(raw, |name| std::env::var_os(OsStr::from_bytes(name)), home)?;
-    std::path::absolute(&expanded).map_err(|error| FileError::io(&expanded, error))
+pub(crate) fn resolve(raw: &[u8], settings: &Settings) -> Result<PathBuf, FileError> {
+    let variable = |name: &[u8]| settings.env.get(OsStr::from_bytes(name)).cloned();
+    let expanded = expand(raw, variable, settings.home())?;
+    Ok(clean(&settings.cwd.join(expanded)))
 }
 
-/// Home directory of the daemon's user.
-fn home() -> OsString {
-    std::env::var_os("HOME").filter(|home| !home.is_empty()).unwrap_or_else(|| {
-        let uid = rustix::process::geteuid().as_raw();
-        Accounts::read().home(uid).unwrap_or_else(|| "/".into())
-    })
+/// The path without `.`, `..` and doubled slashes, by its text alone.
+fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 fn expand(
     raw: &[u8],
     variable: impl Fn(&[u8]) -> Option<OsString>,
-    home: impl Fn() -> OsString,
+    home: &Path,
 ) -> Result<PathBuf, FileError> {
     let shown = || String::from_utf8_lossy(raw).into_owned();
     if raw.is_empty() {
@@ -39,13 +47,14 @@ fn expand(
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     if rest == b"~" || rest.starts_with(b"~/") {
-        out.extend_from_slice(home().as_bytes());
+        out.extend_from_slice(home.as_os_str().as_bytes());
         rest = &rest[1..];
     }
     while let Some(at) = memchr::memchr(b'$', rest) {
         out.extend_from_slice(&rest[..at]);
-        let (name, after) = variable_name(&rest[at + 1..])
-            .ok_or_else(|| FileError::Invalid(format!("path {:?}: \"${{\" has no matching \"}}\"", shown())))?;
+        let (name, after) = variable_name(&rest[at + 1..]).ok_or_else(|| {
+            FileError::Invalid(format!("path {:?}: \"${{\" has no matching \"}}\"", shown()))
+        })?;
         if name.is_empty() {
             out.push(b'$');
         } else {
@@ -67,7 +76,8 @@ fn variable_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
         let end = memchr::memchr(b'}', inner)?;
         return Some((&inner[..end], &inner[end + 1..]));
     }
-    let is_name = |(i, b): (usize, &u8)| *b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit());
+    let is_name =
+        |(i, b): (usize, &u8)| *b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit());
     let end = text.iter().enumerate().position(|pair| !is_name(pair)).unwrap_or(text.len());
     Some(text.split_at(end))
 }
@@ -84,7 +94,7 @@ mod tests {
             b"A_1" => Some("one".into()),
             _ => None,
         };
-        expand(raw.as_bytes(), variable, || "/home/u".into())
+        expand(raw.as_bytes(), variable, Path::new("/home/u"))
             .map(|path| path.to_string_lossy().into_owned())
             .map_err(|error| error.to_string())
     }
@@ -109,6 +119,14 @@ mod tests {
     }
 
     #[test]
+    fn cleans_by_text() {
+        for (path, expected) in [("/a/./b//c/", "/a/b/c"), ("/a/../../b", "/b"), ("/..", "/"), ("/", "/")] {
+            assert_eq!(clean(Path::new(path)), Path::new(expected), "{path}");
+            assert_eq!(clean(Path::new(path)).as_os_str(), expected);
+        }
+    }
+
+    #[test]
     fn refuses_what_it_cannot_expand() {
         assert!(of("/x/$NOPE").unwrap_err().contains("\"NOPE\" is not defined"));
         assert!(of("/${A").unwrap_err().contains("no matching"));
@@ -124,7 +142,7 @@ mod tests {
 
         #[test]
         fn never_panics(raw in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = expand(&raw, |_| Some("v".into()), || "/".into());
+            let _ = expand(&raw, |_| Some("v".into()), Path::new("/"));
         }
     }
 }
