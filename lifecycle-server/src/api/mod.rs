@@ -1,4 +1,21 @@
 //! The HTTP surface: a handler extracts, calls the domain and maps. Wire types stop here.
 
+mod access;
+mod auth;
+mod docs;
+mod document;
 pub mod error;
-pub mod validate;
+mod execd_document;
+mod extract;
+mod layers;
+mod map;
+mod renew;
+mod router;
+mod routes;
+mod state;
+mod telemetry;
+mod validate;
+
+pub use document::document;
+pub use router::router;
+pub use state::ApiState;

@@ -13,3 +13,4 @@ mod timeout;
 pub use create::{Rules, create};
 pub use extensions::{echoed, renew_extension};
 pub use labels::patch as metadata_patch;
+pub use platform::host as host_platform;

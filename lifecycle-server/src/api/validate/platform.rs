@@ -8,7 +8,7 @@ const SYSTEMS: [&str; 2] = ["linux", "windows"];
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
 /// The platform this server runs on, in the contract's words.
-pub(in crate::api) fn host() -> Platform {
+pub fn host() -> Platform {
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -18,7 +18,7 @@ pub(in crate::api) fn host() -> Platform {
 }
 
 /// A platform the contract knows and this host has.
-pub(in crate::api) fn check(wanted: &PlatformSpec, host: &Platform) -> Result<Platform, ApiError> {
+pub(super) fn check(wanted: &PlatformSpec, host: &Platform) -> Result<Platform, ApiError> {
     let os = one_of("platform.os", &wanted.os, &SYSTEMS)?;
     let arch = one_of("platform.arch", &wanted.arch, &ARCHITECTURES)?;
     let wanted = Platform { os, arch };

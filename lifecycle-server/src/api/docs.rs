@@ -1,0 +1,85 @@
+//! The documents and the pages that show them, all from the binary.
+
+use std::{
+    io::Read,
+    sync::{Arc, LazyLock},
+};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::Path,
+    http::{
+        HeaderMap, HeaderName,
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    },
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use flate2::read::GzDecoder;
+use utoipa::openapi::OpenApi;
+
+use super::{
+    error::{ApiError, Code},
+    execd_document,
+    state::ApiState,
+};
+
+const DOCS_PAGE: &str = include_str!("../../assets/docs.html");
+const REDOC_PAGE: &str = include_str!("../../assets/redoc.html");
+const REDOC_SCRIPT: &[u8] = include_bytes!("../../assets/redoc/redoc.standalone.js.gz");
+/// Nothing comes from another host; requests tried out may go to any.
+const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
+                           img-src 'self' data:; worker-src 'self' blob:; connect-src *; frame-ancestors 'none'";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// The files change only with the server.
+const CACHE: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
+
+pub(super) fn router(document: OpenApi) -> Router<ApiState> {
+    let document = Arc::new(document);
+    Router::new()
+        .route("/openapi.json", get(move || async move { Json(document) }))
+        .route("/openapi/execd.json", get(|| async { Json(&*EXECD_DOCUMENT) }))
+        .route("/docs", get(|| page(DOCS_PAGE)))
+        .route("/docs/", get(|| page(DOCS_PAGE)))
+        .route("/docs/{file}", get(swagger_file))
+        .route("/redoc", get(|| page(REDOC_PAGE)))
+        .route("/redoc/redoc.standalone.js", get(redoc_script))
+}
+
+static EXECD_DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(execd_document::through_the_proxy);
+
+async fn page(html: &'static str) -> Response {
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(html)).into_response()
+}
+
+async fn swagger_file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let file = utoipa_swagger_ui::serve(&name, Arc::default()).map_err(ApiError::internal)?;
+    let file = file.ok_or_else(|| {
+        let shown: String = name.chars().take(100).collect();
+        ApiError::new(Code::RouteNotFound, format!("there is nothing at /docs/{shown}"))
+    })?;
+    let content_type = [(CONTENT_TYPE, file.content_type)];
+    if file.gzpipped {
+        return Ok((content_type, gzipped(file.bytes.into_owned().into(), &headers)?).into_response());
+    }
+    Ok((content_type, [CACHE], file.bytes.into_owned()).into_response())
+}
+
+async fn redoc_script(headers: HeaderMap) -> Result<Response, ApiError> {
+    Ok(([(CONTENT_TYPE, SCRIPT)], gzipped(Bytes::from_static(REDOC_SCRIPT), &headers)?).into_response())
+}
+
+/// As it is for those who take gzip, unpacked for the others.
+fn gzipped(bytes: Bytes, headers: &HeaderMap) -> Result<Response, ApiError> {
+    let takes_gzip = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|coding| coding.trim().split(';').next() == Some("gzip")));
+    if takes_gzip {
+        return Ok(([CACHE, (CONTENT_ENCODING, "gzip")], bytes).into_response());
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(&bytes[..]).read_to_end(&mut plain).map_err(ApiError::internal)?;
+    Ok(([CACHE], plain).into_response())
+}

@@ -1,0 +1,74 @@
+//! From the domain's types to the wire's.
+
+use std::collections::BTreeMap;
+
+use sandkeep_specs::lifecycle::{
+    CreateSandboxResponse, ImageSpec, ListSandboxesResponse, PaginationInfo, PlatformSpec, Sandbox,
+    SandboxState, SandboxStatus,
+};
+
+use super::validate;
+use crate::sandbox::{Page, Platform, Record, State, Status};
+
+pub(super) fn sandbox(record: &Record) -> Sandbox {
+    Sandbox {
+        id: record.id.clone(),
+        image: Some(ImageSpec { uri: record.plan.image.clone(), auth: None }),
+        snapshot_id: None,
+        platform: record.plan.platform.as_ref().map(platform),
+        status: status(&record.status),
+        metadata: metadata(record),
+        entrypoint: record.plan.entrypoint.clone(),
+        expires_at: record.expires_at,
+        created_at: record.created_at,
+        extensions: validate::echoed(&record.plan.extensions),
+        allocation: None,
+    }
+}
+
+pub(super) fn created(record: &Record) -> CreateSandboxResponse {
+    CreateSandboxResponse {
+        id: record.id.clone(),
+        status: status(&record.status),
+        metadata: metadata(record),
+        platform: record.plan.platform.as_ref().map(platform),
+        expires_at: record.expires_at,
+        created_at: record.created_at,
+        entrypoint: record.plan.entrypoint.clone(),
+        extensions: validate::echoed(&record.plan.extensions),
+    }
+}
+
+pub(super) fn page(page: &Page) -> ListSandboxesResponse {
+    ListSandboxesResponse {
+        items: page.items.iter().map(|record| sandbox(record)).collect(),
+        pagination: PaginationInfo::new(page.page as u64, page.page_size as u64, page.total_items as u64),
+    }
+}
+
+pub(super) fn platform(platform: &Platform) -> PlatformSpec {
+    PlatformSpec { os: platform.os.clone(), arch: platform.arch.clone() }
+}
+
+fn status(status: &Status) -> SandboxStatus {
+    SandboxStatus {
+        state: state(status.state),
+        reason: Some(status.reason.clone()),
+        message: status.message.clone(),
+        last_transition_at: Some(status.last_transition_at),
+    }
+}
+
+fn state(state: State) -> SandboxState {
+    match state {
+        State::Pending => SandboxState::Pending,
+        State::Running => SandboxState::Running,
+        State::Stopping => SandboxState::Stopping,
+        State::Terminated => SandboxState::Terminated,
+        State::Failed => SandboxState::Failed,
+    }
+}
+
+fn metadata(record: &Record) -> Option<BTreeMap<String, String>> {
+    (!record.metadata.is_empty()).then(|| record.metadata.clone())
+}

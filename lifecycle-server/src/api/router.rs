@@ -1,0 +1,48 @@
+//! Everything the server answers, put together.
+
+use axum::{
+    Router,
+    extract::{OriginalUri, Request},
+    handler::Handler,
+    http::Method,
+    middleware::{from_fn, from_fn_with_state},
+};
+
+use super::{
+    auth, docs,
+    document::{Surface, surface},
+    error::{ApiError, Code},
+    layers::{self, Limit},
+    state::ApiState,
+};
+
+/// The server as a service. What a request passes, outside in: id and log, limit, CORS, key.
+pub fn router(state: ApiState) -> Router {
+    let Surface { protected, proxied, public, document } = surface();
+    let key = from_fn_with_state(state.key.clone(), auth::require);
+    protected
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(key.clone())
+        .merge(proxied.method_not_allowed_fallback(method_not_allowed))
+        .merge(public.method_not_allowed_fallback(method_not_allowed))
+        .merge(docs::router(document).method_not_allowed_fallback(method_not_allowed))
+        // Without the key nobody learns which paths exist.
+        .fallback(not_found.layer(key))
+        .layer(from_fn(layers::cors))
+        .layer(from_fn_with_state(Limit::new(state.limit_concurrency), layers::limit))
+        .layer(from_fn_with_state(state.telemetry.clone(), layers::observe))
+        .with_state(state)
+}
+
+async fn not_found(OriginalUri(uri): OriginalUri, _request: Request) -> ApiError {
+    let shown: String = uri.path().chars().take(200).collect();
+    ApiError::new(Code::RouteNotFound, format!("there is nothing at {shown}"))
+}
+
+async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
+    let shown: String = uri.path().chars().take(200).collect();
+    ApiError::new(
+        Code::MethodNotAllowed,
+        format!("{method} is not a method of {shown}; see the Allow header"),
+    )
+}

@@ -1,0 +1,33 @@
+//! One file per resource.
+
+mod endpoints;
+mod events;
+mod expiration;
+mod metadata;
+mod proxy;
+mod sandboxes;
+mod system;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use super::state::ApiState;
+
+/// Routes that need the API key.
+pub(super) fn protected() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .merge(sandboxes::router())
+        .merge(metadata::router())
+        .merge(expiration::router())
+        .merge(endpoints::router())
+        .merge(events::router())
+}
+
+/// Routes that judge their callers themselves.
+pub(super) fn proxied() -> OpenApiRouter<ApiState> {
+    proxy::router()
+}
+
+/// Routes for everybody.
+pub(super) fn public() -> OpenApiRouter<ApiState> {
+    system::router()
+}

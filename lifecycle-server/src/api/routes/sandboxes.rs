@@ -1,0 +1,168 @@
+//! Create, list, get and delete sandboxes.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json as JsonBody,
+    extract::State,
+    http::{HeaderName, StatusCode, header::LOCATION},
+    response::IntoResponse,
+};
+use sandkeep_specs::lifecycle::{
+    CreateSandboxRequest, CreateSandboxResponse, ErrorResponse, ListSandboxesResponse, Sandbox,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    api::{
+        error::{ApiError, Code},
+        extract::{Json, Query, SandboxId},
+        map,
+        state::ApiState,
+        validate,
+    },
+    sandbox::{Filter, PageRequest},
+};
+
+const DEFAULT_PAGE_SIZE: u32 = 20;
+const MAX_PAGE_SIZE: u32 = 200;
+
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(create_sandbox, list_sandboxes))
+        .routes(routes!(get_sandbox, delete_sandbox))
+}
+
+/// Create a sandbox
+///
+/// Starts a sandbox from an image. The answer comes when the sandbox is usable, or with state `Pending` when its image
+/// takes long to fetch.
+#[utoipa::path(
+    post,
+    path = "/v1/sandboxes",
+    tag = "Sandboxes",
+    request_body = CreateSandboxRequest,
+    responses(
+        (status = 202, description = "The sandbox was accepted.", body = CreateSandboxResponse,
+            headers(("Location" = String, description = "Path of the sandbox."))),
+        (status = 400, description = "A member is wrong or not available here; the message names it.", body = ErrorResponse),
+        (status = 404, description = "Something the request refers to does not exist.", body = ErrorResponse),
+        (status = 409, description = "The sandbox was deleted before it had started.", body = ErrorResponse),
+        (status = 413, description = "The body is larger than 1 MiB.", body = ErrorResponse),
+        (status = 429, description = "This host has no room for another sandbox now.", body = ErrorResponse,
+            headers(("Retry-After" = u32, description = "Seconds to wait."))),
+        (status = 503, description = "The registry cannot be reached, or the server is stopping.", body = ErrorResponse),
+        (status = 504, description = "The registry did not answer in time.", body = ErrorResponse),
+    ),
+)]
+async fn create_sandbox(
+    State(state): State<ApiState>,
+    Json(request): Json<CreateSandboxRequest>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<CreateSandboxResponse>), ApiError> {
+    let spec = validate::create(request, &state.rules)?;
+    let record = state.service.create(spec).await?;
+    let location = format!("/v1/sandboxes/{}", record.id);
+    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], JsonBody(map::created(&record))))
+}
+
+/// List sandboxes
+///
+/// Newest first. Filters are combined with AND.
+#[utoipa::path(
+    get,
+    path = "/v1/sandboxes",
+    tag = "Sandboxes",
+    params(
+        ("state" = Option<Vec<String>>, Query, style = Form, explode, description = "Any of these states; may repeat.",
+            example = json!(["Running"])),
+        ("metadata" = Option<String>, Query, style = Form,
+            description = "Pairs that must all match, themselves written as a query: `project=demo&stage=test`, \
+                           percent-encoded once more."),
+        ("page" = Option<u32>, Query, description = "Number of the page.", minimum = 1),
+        ("pageSize" = Option<u32>, Query, description = "Sandboxes on a page.", minimum = 1, maximum = 200),
+    ),
+    responses(
+        (status = 200, description = "A page of sandboxes; a page past the end is empty.", body = ListSandboxesResponse),
+        (status = 400, description = "A parameter is wrong; the message names it.", body = ErrorResponse),
+    ),
+)]
+async fn list_sandboxes(
+    State(state): State<ApiState>,
+    query: Query,
+) -> Result<JsonBody<ListSandboxesResponse>, ApiError> {
+    let page = query.number("page", 1..=u32::MAX, 1)? as usize;
+    let page_size = query.number("pageSize", 1..=MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)? as usize;
+    let filter = Filter {
+        states: query.all("state").map(str::to_owned).collect(),
+        metadata: metadata_filter(query.one("metadata").unwrap_or_default())?,
+    };
+    Ok(JsonBody(map::page(&state.service.list(&filter, PageRequest { page, page_size }))))
+}
+
+/// Get a sandbox
+#[utoipa::path(
+    get,
+    path = "/v1/sandboxes/{sandboxId}",
+    tag = "Sandboxes",
+    params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
+    responses(
+        (status = 200, description = "The sandbox as it is now.", body = Sandbox),
+        (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
+    ),
+)]
+async fn get_sandbox(
+    State(state): State<ApiState>,
+    SandboxId(id): SandboxId,
+) -> Result<JsonBody<Sandbox>, ApiError> {
+    Ok(JsonBody(map::sandbox(&*state.service.get(&id)?)))
+}
+
+/// Delete a sandbox
+///
+/// Kills everything in it at once. Its record is gone when this answers.
+#[utoipa::path(
+    delete,
+    path = "/v1/sandboxes/{sandboxId}",
+    tag = "Sandboxes",
+    params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
+    responses(
+        (status = 204, description = "The sandbox is gone."),
+        (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
+        (status = 409, description = "The sandbox is being deleted already.", body = ErrorResponse),
+    ),
+)]
+async fn delete_sandbox(
+    State(state): State<ApiState>,
+    SandboxId(id): SandboxId,
+) -> Result<impl IntoResponse, ApiError> {
+    state.service.delete(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The parameter's value is a query of its own, already decoded once.
+fn metadata_filter(text: &str) -> Result<BTreeMap<String, String>, ApiError> {
+    if let Some(segment) = text.split('&').find(|segment| !text.is_empty() && !segment.contains('=')) {
+        return Err(ApiError::new(
+            Code::InvalidMetadataFormat,
+            format!("metadata: expected key=value pairs joined by &, found {segment:?}"),
+        ));
+    }
+    Ok(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_filters_are_queries_of_their_own() {
+        let filter = metadata_filter("a=1&b=&c=x%3Dy").unwrap();
+        assert_eq!(filter["a"], "1");
+        assert_eq!(filter["b"], "");
+        assert_eq!(filter["c"], "x=y");
+        assert!(metadata_filter("").unwrap().is_empty());
+        for text in ["a", "a=1&b", "a=1&&b=2", "&"] {
+            assert_eq!(metadata_filter(text).unwrap_err().code, Code::InvalidMetadataFormat, "{text}");
+        }
+    }
+}

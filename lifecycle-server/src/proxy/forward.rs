@@ -1,0 +1,183 @@
+//! One request, there and back.
+
+use std::{net::IpAddr, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method, Uri, header},
+    response::Response,
+};
+use hyper::body::Incoming as ResponseBody;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tower_http::timeout::TimeoutBody;
+
+use super::{
+    body::{Movement, Watched},
+    error::{ProxyError, root_cause},
+    headers,
+    resolver::{self, Resolver},
+    tunnel,
+};
+use crate::{config::ProxyConfig, sandbox::Target};
+
+/// An unused connection into a sandbox is closed after this long.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Unused connections kept per port of a sandbox.
+const POOL_IDLE_CONNECTIONS: usize = 32;
+/// A killed sandbox doesn't close its connections: only probes find out that it is gone.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// Forwards requests; cheap to clone, one pool of connections for all.
+#[derive(Clone)]
+pub struct Proxy {
+    client: Client<HttpConnector<Resolver>, Watched>,
+    read_timeout: Duration,
+}
+
+/// A request for a sandbox's port, judged and ready to go.
+pub struct Incoming<'a> {
+    pub sandbox: &'a str,
+    pub target: &'a Target,
+    /// Path under which the port's `/` is seen from outside, without a final slash.
+    pub mount: &'a str,
+    pub peer: Option<IpAddr>,
+    /// Put on the forwarded request; replaces the caller's own.
+    pub credential: Option<(HeaderName, HeaderValue)>,
+    pub request: Request,
+}
+
+impl Proxy {
+    pub fn new(config: &ProxyConfig) -> Self {
+        let mut connector = HttpConnector::new_with_resolver(Resolver);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(config.connect_timeout()));
+        connector.set_keepalive(Some(KEEPALIVE_TIME));
+        connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS)
+            .build(connector);
+        Self { client, read_timeout: config.read_timeout() }
+    }
+
+    /// Sends the request into the sandbox and answers with what comes back, as it comes.
+    ///
+    /// # Errors
+    /// When no answer began. One that breaks off later breaks off for the caller too.
+    pub async fn forward(&self, incoming: Incoming<'_>) -> Result<Response, ProxyError> {
+        let Incoming { sandbox, target, mount, peer, credential, mut request } = incoming;
+        let upgrade = tunnel::requested(&mut request)?;
+        let (mut parts, body) = request.into_parts();
+        let uri = self.uri(sandbox, target, mount, &parts.uri)?;
+
+        let authority = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        let host = parts.headers.get(header::HOST).cloned().or(authority);
+        headers::outgoing(&mut parts.headers, &headers::Origin { peer, host: host.as_ref() });
+        if let Some((name, value)) = credential {
+            parts.headers.insert(name, value);
+        }
+        let body = if parts.method == Method::GET {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Body::empty()
+        } else {
+            body
+        };
+        if let Some(upgrade) = &upgrade {
+            upgrade.restore(&mut parts.headers);
+        }
+        if let Ok(host) = HeaderValue::try_from(target.address.to_string()) {
+            parts.headers.insert(header::HOST, host);
+        }
+
+        let (body, movement) = Watched::new(body);
+        let mut forwarded = Request::new(()).map(|()| body);
+        *forwarded.method_mut() = parts.method;
+        *forwarded.uri_mut() = uri;
+        *forwarded.headers_mut() = parts.headers;
+        let response = self.send(forwarded, &movement, target).await?;
+        match upgrade {
+            Some(upgrade) if response.status() == axum::http::StatusCode::SWITCHING_PROTOCOLS => {
+                Ok(upgrade.join(response))
+            }
+            _ => Ok(self.answer(response, mount)),
+        }
+    }
+
+    fn uri(&self, sandbox: &str, target: &Target, mount: &str, original: &Uri) -> Result<Uri, ProxyError> {
+        // The mount's own text may be escaped differently in the original: segments are counted instead.
+        let path = after_segments(original.path(), mount.matches('/').count());
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let (mark, query) = original.query().map_or(("", ""), |query| ("?", query));
+        let host = resolver::host(sandbox, target.address.ip());
+        format!("http://{host}:{}{slash}{path}{mark}{query}", target.address.port())
+            .parse()
+            .map_err(|error: axum::http::uri::InvalidUri| ProxyError::Uri(error.to_string()))
+    }
+
+    /// Waits for the answer's head. The caller may take long to send; silence on both sides ends the wait.
+    async fn send(
+        &self,
+        request: axum::http::Request<Watched>,
+        movement: &Movement,
+        target: &Target,
+    ) -> Result<hyper::Response<ResponseBody>, ProxyError> {
+        let response = self.client.request(request);
+        tokio::pin!(response);
+        loop {
+            match tokio::time::timeout(self.read_timeout, &mut response).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => {
+                    let (address, cause) = (target.address, root_cause(&error));
+                    return Err(if error.is_connect() {
+                        ProxyError::Connect { address, cause }
+                    } else {
+                        ProxyError::Response { address, cause }
+                    });
+                }
+                Err(_) if movement.take() => {}
+                Err(_) => {
+                    return Err(ProxyError::Timeout { address: target.address, waited: self.read_timeout });
+                }
+            }
+        }
+    }
+
+    fn answer(&self, response: hyper::Response<ResponseBody>, mount: &str) -> Response {
+        let (mut parts, body) = response.into_parts();
+        headers::incoming(&mut parts.headers, mount);
+        let mut answer = Response::new(Body::new(TimeoutBody::new(self.read_timeout, body)));
+        *answer.status_mut() = parts.status;
+        *answer.headers_mut() = parts.headers;
+        answer
+    }
+}
+
+/// What follows the first `count` segments of `path`, with its slash.
+fn after_segments(path: &str, count: usize) -> &str {
+    path.match_indices('/').nth(count).map_or("", |(slash, _)| &path[slash..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_the_mount_is_forwarded_as_it_was_written() {
+        let mount = "/v1/sandboxes/s/proxy/80";
+        for (path, rest) in [
+            ("/v1/sandboxes/s/proxy/80", ""),
+            ("/v1/sandboxes/s/proxy/80/", "/"),
+            ("/v1/sandboxes/%73/proxy/80/a%2Fb/../c//d", "/a%2Fb/../c//d"),
+        ] {
+            assert_eq!(after_segments(path, mount.matches('/').count()), rest);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Forwards HTTP requests and WebSockets into sandboxes, streaming both ways.
+
+mod body;
+mod error;
+mod forward;
+mod headers;
+mod resolver;
+mod tunnel;
+
+pub use error::ProxyError;
+pub use forward::{Incoming, Proxy};
+
+/// Port of every sandbox's execd.
+pub const EXECD_PORT: u16 = 44772;
+/// Header that carries execd's access token.
+pub const EXECD_TOKEN_HEADER: &str = "X-EXECD-ACCESS-TOKEN";
