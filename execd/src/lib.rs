@@ -1,9 +1,14 @@
 //! execd: runs inside every sandbox and does there what clients ask for over HTTP.
 
 pub mod api;
+pub mod cli;
 pub mod code;
+pub mod command;
+pub mod daemon;
 pub mod files;
+pub mod metrics;
 pub mod process;
 pub mod settings;
 pub mod state;
 pub mod stream;
+pub mod users;

@@ -1,9 +1,11 @@
 //! The HTTP surface: routes and their document come from the same registration.
 
 pub mod auth;
+mod command;
 pub mod error;
 pub mod extract;
 mod fallback;
+mod metrics;
 mod system;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -42,6 +44,8 @@ pub fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(system::ping))
         .routes(routes!(system::openapi))
+        .merge(command::router())
+        .merge(metrics::router())
         .merge(crate::code::api::router())
         .merge(crate::files::api::router())
         .split_for_parts()

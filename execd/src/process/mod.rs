@@ -6,11 +6,13 @@
 mod child;
 mod clone;
 mod group;
+mod input;
 mod program;
 mod table;
 
 pub use child::{Child, ExitStatus};
 pub use clone::{Identity, StartError, remember_nofile};
 pub use group::Group;
+pub use input::null_input;
 pub use program::{Program, find_in_path};
 pub use table::reap_orphans;

@@ -45,12 +45,20 @@ pub(super) fn collect(pid: i32, pidfd: &OwnedFd) -> io::Result<Option<ExitStatus
 
 /// Reaps everything that has ended: strangers that became ours because we are their init, and own children, whose
 /// statuses are kept for their owners. Only for init mode, where nothing else may be waiting for a child.
-pub fn reap_orphans() {
+///
+/// Returns whether any child is left.
+pub fn reap_orphans() -> bool {
     let mut children = lock();
     let known = children.get_or_insert_default();
-    while let Ok(Some((pid, status))) = wait(libc::P_ALL, 0) {
-        if let Some(slot) = known.get_mut(&pid) {
-            *slot = Some(status);
+    loop {
+        match wait(libc::P_ALL, 0) {
+            Ok(Some((pid, status))) => {
+                if let Some(slot) = known.get_mut(&pid) {
+                    *slot = Some(status);
+                }
+            }
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }

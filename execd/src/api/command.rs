@@ -1,0 +1,146 @@
+//! HTTP surface of commands.
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use sandkeep_specs::execd::{
+    LOG_CURSOR_HEADER,
+    command::{CommandStatus, InterruptQuery, LogsQuery, RunCommandRequest},
+    error::{ErrorBody, TokenRejected},
+    event::ServerStreamEvent,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    error::{ApiError, ErrorKind},
+    extract::{JsonBody, Params},
+};
+use crate::{
+    command::{CommandError, Started},
+    state::AppState,
+    stream,
+};
+
+/// Routes of commands.
+pub(super) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(run_command, interrupt_command))
+        .routes(routes!(command_status))
+        .routes(routes!(command_logs))
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        let kind = match &error {
+            CommandError::Invalid(_) => ErrorKind::InvalidRequest,
+            CommandError::Unknown(_) | CommandError::Foreground(_) => ErrorKind::CommandNotFound,
+            CommandError::Ended(_) => ErrorKind::Conflict,
+            CommandError::TooMany(_) => ErrorKind::Busy,
+            CommandError::System(_) => ErrorKind::Runtime,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// Runs a command and streams its output.
+///
+/// The stream is `init` (its text is the command's id), `ping` at once and every three seconds, output events whose
+/// texts keep their line ends, and exactly one of `execution_complete` (exit status 0) and `error`. A background
+/// command's stream is complete at once. The command goes on when the client leaves.
+#[utoipa::path(post, path = "/command", operation_id = "runCommand", tag = "Command", request_body = RunCommandRequest, responses(
+    (status = 200, description = "The command's events", content_type = "text/event-stream", body = ServerStreamEvent),
+    (status = 400, description = "The request is not acceptable", body = ErrorBody),
+    (status = 401, description = "Token refused", body = TokenRejected),
+    (status = 429, description = "Too many commands are running", body = ErrorBody),
+    (status = 500, description = "The system refused", body = ErrorBody),
+))]
+async fn run_command(State(state): State<AppState>, JsonBody(request): JsonBody<RunCommandRequest>) -> Result<Response, ApiError> {
+    Ok(match state.commands.run(request)? {
+        Started::Whole(events) => stream::response(http_body_util::Full::new(events.into())),
+        Started::Live(body) => stream::response(body),
+    })
+}
+
+/// Ends a running command: SIGTERM to its process group, SIGKILL three seconds later to what is left of it.
+#[utoipa::path(delete, path = "/command", operation_id = "interruptCommand", tag = "Command", params(InterruptQuery), responses(
+    (status = 200, description = "It has ended"),
+    (status = 400, description = "The id is missing", body = ErrorBody),
+    (status = 401, description = "Token refused", body = TokenRejected),
+    (status = 404, description = "No such command", body = ErrorBody),
+    (status = 409, description = "It had ended before", body = ErrorBody),
+    (status = 500, description = "The system refused", body = ErrorBody),
+))]
+async fn interrupt_command(State(state): State<AppState>, Params(query): Params<InterruptQuery>) -> Result<(), ApiError> {
+    Ok(state.commands.interrupt(&query.id).await?)
+}
+
+/// Says whether a command is running and how it ended. Known for at least 24 hours after its end.
+#[utoipa::path(get, path = "/command/status/{id}", operation_id = "getCommandStatus", tag = "Command",
+    params(("id" = String, Path, description = "The command's id")), responses(
+    (status = 200, description = "The command's status", body = CommandStatus),
+    (status = 400, description = "The id is not acceptable", body = ErrorBody),
+    (status = 401, description = "Token refused", body = TokenRejected),
+    (status = 404, description = "No such command", body = ErrorBody),
+    (status = 500, description = "The system refused", body = ErrorBody),
+))]
+async fn command_status(State(state): State<AppState>, Path(id): Path<String>) -> Result<axum::Json<CommandStatus>, ApiError> {
+    Ok(axum::Json(state.commands.status(&id)?))
+}
+
+/// Reads the output of a background command, standard output and standard error in the order they were written.
+#[utoipa::path(get, path = "/command/{id}/logs", operation_id = "getBackgroundCommandLogs", tag = "Command",
+    params(("id" = String, Path, description = "The command's id"), LogsQuery), responses(
+    (status = 200, description = "The output from the cursor on", content_type = "text/plain", body = String, headers(
+        ("EXECD-COMMANDS-TAIL-CURSOR" = i64, description = "Byte offset to ask for next"),
+    )),
+    (status = 400, description = "The cursor is not acceptable", body = ErrorBody),
+    (status = 401, description = "Token refused", body = TokenRejected),
+    (status = 404, description = "No such background command", body = ErrorBody),
+    (status = 500, description = "The output cannot be read", body = ErrorBody),
+))]
+async fn command_logs(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Params(query): Params<RawLogsQuery>,
+) -> Result<Response, ApiError> {
+    let logs = state.commands.logs(&id, query.cursor()?)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (header::HeaderName::from_static(LOG_CURSOR_HEADER), HeaderValue::from(logs.cursor)),
+    ];
+    Ok((headers, Body::new(logs)).into_response())
+}
+
+/// A cursor as clients may send it: what is not a number means the beginning.
+#[derive(Debug, serde::Deserialize)]
+struct RawLogsQuery {
+    cursor: Option<String>,
+}
+
+impl RawLogsQuery {
+    fn cursor(&self) -> Result<u64, ApiError> {
+        match self.cursor.as_deref().map(str::parse::<i64>) {
+            Some(Ok(cursor)) => u64::try_from(cursor)
+                .map_err(|_| ApiError::new(ErrorKind::InvalidQuery, format!("query: cursor {cursor} is negative"))),
+            _ => Ok(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors() {
+        let cursor = |text: &str| RawLogsQuery { cursor: Some(text.to_owned()) }.cursor();
+        assert_eq!(cursor("17").unwrap(), 17);
+        assert_eq!(cursor("x").unwrap(), 0);
+        assert_eq!(cursor("").unwrap(), 0);
+        assert_eq!(RawLogsQuery { cursor: None }.cursor().unwrap(), 0);
+        assert_eq!(cursor("-1").unwrap_err().kind, ErrorKind::InvalidQuery);
+    }
+}

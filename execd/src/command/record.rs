@@ -1,0 +1,165 @@
+//! What is known of one command.
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use chrono::{DateTime, Utc};
+use sandkeep_specs::execd::command::CommandStatus;
+use tokio::sync::watch;
+
+use crate::process::{ExitStatus, Group};
+
+/// Exit code on record for a command that could not be started.
+const NOT_STARTED: i32 = 255;
+
+/// How a command ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub end: End,
+    pub at: DateTime<Utc>,
+    /// Milliseconds from start to end.
+    pub took: i64,
+}
+
+/// The ways a command can end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// By itself or by somebody's signal.
+    Status(ExitStatus),
+    /// By its time limit.
+    TimedOut,
+    /// It never began.
+    NotStarted(String),
+    /// Nobody saw how.
+    Unseen,
+}
+
+impl Outcome {
+    /// The exit code on record.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match &self.end {
+            End::Status(status) => Some(status.code()),
+            End::TimedOut => Some(ExitStatus::Signaled(libc::SIGKILL).code()),
+            End::NotStarted(_) => Some(NOT_STARTED),
+            End::Unseen => None,
+        }
+    }
+
+    /// In words, unless the command succeeded.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        match &self.end {
+            End::Status(ExitStatus::Exited(0)) => None,
+            End::Status(ExitStatus::Exited(code)) => Some(format!("exit status {code}")),
+            End::Status(ExitStatus::Signaled(signal)) => Some(format!("signal: {}", signal_name(*signal))),
+            End::TimedOut => Some("signal: killed".to_owned()),
+            End::NotStarted(reason) => Some(reason.clone()),
+            End::Unseen => Some("its status was lost".to_owned()),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGHUP => "hangup",
+        libc::SIGINT => "interrupt",
+        libc::SIGQUIT => "quit",
+        libc::SIGILL => "illegal instruction",
+        libc::SIGABRT => "aborted",
+        libc::SIGBUS => "bus error",
+        libc::SIGFPE => "floating point exception",
+        libc::SIGKILL => "killed",
+        libc::SIGSEGV => "segmentation fault",
+        libc::SIGPIPE => "broken pipe",
+        libc::SIGALRM => "alarm clock",
+        libc::SIGTERM => "terminated",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+/// A command from its start until it is forgotten.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: String,
+    content: String,
+    started_at: DateTime<Utc>,
+    started: Instant,
+    /// Absent when it could not be started.
+    pub(super) group: Option<Group>,
+    /// Where a background command's output is.
+    pub(super) output: Option<PathBuf>,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl Record {
+    pub(super) fn new(id: String, content: String, group: Option<Group>, output: Option<PathBuf>) -> Arc<Self> {
+        let (outcome, _) = watch::channel(None);
+        Arc::new(Self { id, content, started_at: Utc::now(), started: Instant::now(), group, output, outcome })
+    }
+
+    /// Records how it ended.
+    pub(super) fn finish(&self, end: End) -> Outcome {
+        let took = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let outcome = Outcome { end, at: Utc::now(), took };
+        self.outcome.send_replace(Some(outcome.clone()));
+        outcome
+    }
+
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        self.outcome.borrow().clone()
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&self) {
+        // The sender is part of this record, so waiting cannot fail.
+        let _ = self.outcome.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Bytes it takes to remember it, roughly.
+    pub(super) fn weight(&self) -> usize {
+        const FIXED: usize = 512;
+        FIXED + self.content.len()
+    }
+
+    pub(super) fn status(&self) -> CommandStatus {
+        let outcome = self.outcome();
+        CommandStatus {
+            id: self.id.clone(),
+            content: self.content.clone(),
+            running: outcome.is_none(),
+            exit_code: outcome.as_ref().and_then(Outcome::exit_code),
+            error: outcome.as_ref().and_then(Outcome::failure),
+            started_at: self.started_at,
+            finished_at: outcome.as_ref().map(|outcome| outcome.at),
+            timed_out: outcome.filter(|outcome| outcome.end == End::TimedOut).map(|_| true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn status_follows_the_command() {
+        let record = Record::new("id".into(), "sleep 1".into(), None, None);
+        let status = record.status();
+        assert!(status.running && status.exit_code.is_none() && status.finished_at.is_none());
+        record.finish(End::Status(ExitStatus::Signaled(15)));
+        record.ended().await;
+        let status = record.status();
+        assert_eq!((status.running, status.exit_code), (false, Some(143)));
+        assert_eq!(status.error.as_deref(), Some("signal: terminated"));
+        assert!(status.finished_at.unwrap() >= status.started_at);
+    }
+
+    #[test]
+    fn each_end_has_its_code() {
+        let code = |end| Record::new(String::new(), String::new(), None, None).finish(end).exit_code();
+        assert_eq!(code(End::Status(ExitStatus::Exited(3))), Some(3));
+        assert_eq!(code(End::TimedOut), Some(137));
+        assert_eq!(code(End::NotStarted("no".into())), Some(255));
+        assert_eq!(code(End::Unseen), None);
+    }
+}

@@ -1,0 +1,232 @@
+//! All commands: those running, and those ended that are still remembered.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sandkeep_specs::execd::command::CommandStatus;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    background::OutputDirectory,
+    logs::Logs,
+    record::{End, Outcome, Record},
+    request::CommandError,
+};
+use crate::settings::Settings;
+
+/// An ended command is remembered this long.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often the ended ones are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Memory for ended commands; when it is full the oldest goes first.
+const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Commands that may run at the same time.
+const MAX_RUNNING: usize = 16 * 1024;
+
+/// An interrupted command has this long to end by itself.
+const TERM_GRACE: Duration = Duration::from_secs(3);
+
+/// A killed process group is gone within this time, or stuck in the kernel.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// The commands of this daemon; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Commands(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Arc<Settings>,
+    outputs: OutputDirectory,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    records: HashMap<String, Arc<Record>>,
+    /// Ended commands, the oldest end first.
+    ended: VecDeque<(Instant, String)>,
+    /// Memory the ended ones take.
+    weight: usize,
+    /// All that ever started.
+    started: u64,
+}
+
+impl Commands {
+    /// No commands yet.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self(Arc::new(Inner { settings, outputs: OutputDirectory::default(), table: Mutex::default() }))
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers of running commands and of all started ones.
+    #[must_use]
+    pub fn counts(&self) -> (usize, u64) {
+        let table = self.table();
+        (table.records.len() - table.ended.len(), table.started)
+    }
+
+    pub(super) fn refuse_when_full(&self) -> Result<(), CommandError> {
+        if self.counts().0 < MAX_RUNNING { Ok(()) } else { Err(CommandError::TooMany(MAX_RUNNING)) }
+    }
+
+    pub(super) fn create_output(&self, id: &str) -> io::Result<(fs::File, PathBuf)> {
+        self.0.outputs.create(id)
+    }
+
+    pub(super) fn add(&self, record: &Arc<Record>) {
+        let mut table = self.table();
+        table.started += 1;
+        table.records.insert(record.id.clone(), Arc::clone(record));
+    }
+
+    /// Records the end of a command, and forgets old ones when there are too many.
+    pub(super) fn finish(&self, record: &Record, end: End) -> Outcome {
+        let outcome = record.finish(end);
+        let mut table = self.table();
+        table.weight += record.weight();
+        table.ended.push_back((Instant::now(), record.id.clone()));
+        while table.weight > MEMORY_BYTES {
+            table.forget_oldest();
+        }
+        outcome
+    }
+
+    fn get(&self, id: &str) -> Result<Arc<Record>, CommandError> {
+        self.table().records.get(id).cloned().ok_or_else(|| CommandError::Unknown(id.to_owned()))
+    }
+
+    /// What is known of a command.
+    pub fn status(&self, id: &str) -> Result<CommandStatus, CommandError> {
+        Ok(self.get(id)?.status())
+    }
+
+    /// The output of a background command from a byte offset on.
+    pub fn logs(&self, id: &str, cursor: u64) -> Result<Logs, CommandError> {
+        let record = self.get(id)?;
+        let path = record.output.as_ref().ok_or_else(|| CommandError::Foreground(id.to_owned()))?;
+        Logs::open(path, cursor, record.outcome().is_some())
+            .map_err(|error| CommandError::System(format!("cannot read the output of command {id}: {error}")))
+    }
+
+    /// Asks a command's process group to end, makes it after three seconds, and returns when it has.
+    pub async fn interrupt(&self, id: &str) -> Result<(), CommandError> {
+        let record = self.get(id)?;
+        match record.group {
+            Some(_) if record.outcome().is_none() => end(&record, TERM_GRACE).await,
+            _ => return Err(CommandError::Ended(id.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Ends all running commands, the stubborn ones after `grace`.
+    pub async fn shutdown(&self, grace: Duration) {
+        let running: Vec<_> = self.table().records.values().filter(|record| record.outcome().is_none()).cloned().collect();
+        let ends = running.iter().map(|record| end(record, grace));
+        futures_util::future::join_all(ends).await;
+    }
+
+    /// Forgets, hour by hour, what ended a day ago.
+    pub async fn sweep_forever(self) {
+        loop {
+            sleep(SWEEP_INTERVAL).await;
+            self.sweep();
+        }
+    }
+
+    fn sweep(&self) {
+        let mut table = self.table();
+        while table.ended.front().is_some_and(|(at, _)| at.elapsed() >= RETENTION) {
+            table.forget_oldest();
+        }
+    }
+}
+
+impl Table {
+    fn forget_oldest(&mut self) {
+        let Some((_, id)) = self.ended.pop_front() else {
+            self.weight = 0;
+            return;
+        };
+        if let Some(record) = self.records.remove(&id) {
+            self.weight -= record.weight();
+            if let Some(output) = &record.output {
+                let _ = fs::remove_file(output);
+            }
+        }
+    }
+}
+
+/// TERM, then KILL after `grace`, to the command's whole group; waits until it is gone, or for a bounded time.
+async fn end(record: &Record, grace: Duration) {
+    let Some(group) = record.group else { return };
+    let deadline = Instant::now() + grace;
+    group.signal(libc::SIGTERM);
+    // While the leader is not reaped the group's number cannot be anybody else's.
+    let ended = timeout(grace, record.ended()).await.is_ok();
+    if ended && group.gone_by(deadline).await {
+        return;
+    }
+    group.signal(libc::SIGKILL);
+    let _ = timeout(KILL_GRACE, record.ended()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ExitStatus;
+
+    fn commands() -> Commands {
+        let settings = Settings { access_token: None, env_file: None, identity: None, cwd: "/".into(), env: Default::default() };
+        Commands::new(Arc::new(settings))
+    }
+
+    fn ended(commands: &Commands, id: &str, content: &str) {
+        let record = Record::new(id.to_owned(), content.to_owned(), None, None);
+        commands.add(&record);
+        commands.finish(&record, End::Status(ExitStatus::Exited(0)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ended_commands_are_remembered_for_a_day() {
+        let commands = commands();
+        ended(&commands, "old", "true");
+        let running = Record::new("running".to_owned(), "sleep".to_owned(), None, None);
+        commands.add(&running);
+        tokio::time::advance(RETENTION - Duration::from_secs(1)).await;
+        commands.sweep();
+        assert!(commands.status("old").is_ok());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        commands.sweep();
+        assert_eq!(commands.status("old").unwrap_err(), CommandError::Unknown("old".to_owned()));
+        assert!(commands.status("running").unwrap().running);
+        assert_eq!(commands.counts(), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn memory_for_ended_commands_is_bounded() {
+        let commands = commands();
+        let content = "x".repeat(1024 * 1024);
+        for number in 0..20 {
+            ended(&commands, &number.to_string(), &content);
+        }
+        assert!(commands.status("0").is_err());
+        assert!(commands.status("19").is_ok());
+        assert!(commands.table().weight <= MEMORY_BYTES);
+    }
+}

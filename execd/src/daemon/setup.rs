@@ -1,0 +1,201 @@
+//! From the command line to a daemon that runs, and its end.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt, io,
+    net::{Ipv4Addr, SocketAddrV4},
+    os::fd::{FromRawFd, OwnedFd, RawFd},
+    path::PathBuf,
+    time::Duration,
+};
+
+use rustix::{
+    net::{AddressFamily, SocketFlags, SocketType, sockopt},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+use tokio::sync::oneshot;
+
+use super::{init, log, server};
+use crate::{
+    api,
+    cli::Cli,
+    process::{self, Program},
+    settings::Settings,
+    state::AppState,
+    users,
+};
+
+/// Connections the kernel may hold before they are accepted.
+const BACKLOG: i32 = 4096;
+
+/// Threads for work on files that may take long.
+const BLOCKING_THREADS: usize = 8;
+
+/// They end after this long without work.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Work on files that is not done by then is abandoned at the end.
+const BLOCKING_GRACE: Duration = Duration::from_millis(200);
+
+/// What an image that says nothing about it gets as `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why the daemon could not begin.
+#[derive(Debug)]
+pub struct StartFailure {
+    /// 2 for a wrong command line or environment, 1 for the system's refusals.
+    pub status: u8,
+    message: String,
+}
+
+impl StartFailure {
+    fn usage(message: impl Into<String>) -> Self {
+        Self { status: 2, message: message.into() }
+    }
+
+    fn system(what: &str, error: &io::Error) -> Self {
+        Self { status: 1, message: format!("{what}: {error}") }
+    }
+}
+
+impl fmt::Display for StartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Runs the daemon to its end; the result is its exit status.
+pub fn start(cli: Cli) -> Result<u8, StartFailure> {
+    log::start(cli.log_level, cli.log_file.as_deref())
+        .map_err(|error| StartFailure::usage(format!("log file {}: {error}", shown(cli.log_file.as_ref()))))?;
+    let ready = cli.ready_fd.map(|number| take_descriptor(RawFd::from(number))).transpose()?;
+    close_inherited_on_exec();
+    raise_descriptor_limit();
+    let settings = settings(&cli)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_KEEP_ALIVE)
+        .build()
+        .map_err(|error| StartFailure::system("cannot start the event loop", &error))?;
+    let status = runtime.block_on(run(cli, settings, ready));
+    runtime.shutdown_timeout(BLOCKING_GRACE);
+    status
+}
+
+async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8, StartFailure> {
+    let mut signals = init::Signals::for_daemon(cli.init && !cli.entrypoint.is_empty())
+        .and_then(|signals| if cli.init { init::reap_forever().map(|()| signals) } else { Ok(signals) })
+        .map_err(|error| StartFailure::system("cannot handle signals", &error))?;
+    let listener = listen(&settings, cli.port)?;
+    if let Some(ready) = ready {
+        // Connections queue from here on. A runtime that does not wait for the byte is no reason to stop.
+        let _ = rustix::io::write(&ready, b"1");
+    }
+    let entrypoint = Program { argv: cli.entrypoint, env: settings.env.clone(), cwd: settings.cwd.clone(), identity: settings.identity.clone() };
+    let state = AppState::new(settings);
+    tokio::spawn(state.commands.clone().sweep_forever());
+    let (stop, stopped) = oneshot::channel();
+    let grace = cli.graceful_shutdown_timeout;
+    let stopped = async move { stopped.await.unwrap_or_default() };
+    let server = tokio::spawn(server::serve(listener, api::service(state.clone()), stopped));
+    tracing::info!(port = cli.port, init = cli.init, "execd listens");
+    let status = if entrypoint.argv.is_empty() {
+        let number = signals.next().await;
+        tracing::info!(signal = number, "asked to end");
+        0
+    } else {
+        match init::Entrypoint::start(&entrypoint) {
+            Ok(running) => running.run(&mut signals).await,
+            Err((status, message)) => {
+                tracing::error!("{message}");
+                status
+            }
+        }
+    };
+    if init::is_first_process() { init::end_all(grace).await } else { state.commands.shutdown(grace).await }
+    // The server only listens as long as the receiver exists; both are ours.
+    let _ = stop.send(grace);
+    let _ = server.await;
+    Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
+}
+
+fn shown(path: Option<&PathBuf>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
+}
+
+/// What the command line and the environment say.
+fn settings(cli: &Cli) -> Result<Settings, StartFailure> {
+    if !cli.entrypoint.is_empty() && !cli.init {
+        return Err(StartFailure::usage("an entrypoint needs --init"));
+    }
+    let account = cli.user.as_deref().map(users::by_specification).transpose();
+    let account = account.map_err(|error| StartFailure::usage(format!("--user: {error}")))?;
+    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    // A command that runs execd must not make it a first process.
+    env.remove(OsStr::new("EXECD_INIT"));
+    if cli.init {
+        let home = account.as_ref().and_then(|account| account.entry.as_ref()).map_or("/".into(), |(_, home)| home.into());
+        env.entry("HOME".into()).or_insert(home);
+        env.entry("PATH".into()).or_insert(DEFAULT_PATH.into());
+    }
+    let cwd = match &cli.cwd {
+        Some(cwd) if !cwd.is_absolute() => {
+            return Err(StartFailure::usage(format!("--cwd {}: must be an absolute path", cwd.display())));
+        }
+        Some(cwd) => cwd.clone(),
+        None => std::env::current_dir().unwrap_or_else(|_| "/".into()),
+    };
+    Ok(Settings {
+        access_token: cli.access_token.clone().filter(|token| !token.is_empty()),
+        env_file: cli.env_file.clone().filter(|path| !path.as_os_str().is_empty()),
+        identity: account.map(|account| account.identity),
+        cwd,
+        env,
+    })
+}
+
+/// Listens on all IPv4 addresses, or on loopback when requests need no token.
+fn listen(settings: &Settings, port: u16) -> Result<tokio::net::TcpListener, StartFailure> {
+    let address = if settings.access_token.is_some() {
+        Ipv4Addr::UNSPECIFIED
+    } else {
+        tracing::warn!("no access token is set: listening on 127.0.0.1 only");
+        Ipv4Addr::LOCALHOST
+    };
+    let address = SocketAddrV4::new(address, port);
+    let bind = || -> io::Result<_> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &address)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        tokio::net::TcpListener::from_std(socket.into())
+    };
+    bind().map_err(|error| StartFailure::system(&format!("cannot listen on {address}"), &error))
+}
+
+/// Takes a descriptor over from whoever started us.
+fn take_descriptor(number: RawFd) -> Result<OwnedFd, StartFailure> {
+    // SAFETY: only asks whether the number is an open descriptor.
+    let open = unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0;
+    if number <= 2 || !open {
+        return Err(StartFailure::usage(format!("--ready-fd {number}: not an open descriptor above 2")));
+    }
+    // SAFETY: it is open, was given to us by number for this purpose, and nothing else here uses it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Descriptors that whoever started us left open are not for our children.
+fn close_inherited_on_exec() {
+    // SAFETY: plain system call that only sets flags of descriptors.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Raises our own limit as far as it goes; children get the original one back.
+fn raise_descriptor_limit() {
+    process::remember_nofile();
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}

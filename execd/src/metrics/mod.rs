@@ -1,0 +1,11 @@
+//! Use of CPU and memory.
+
+mod cgroup;
+mod machine;
+mod prometheus;
+mod sampler;
+mod watch;
+
+pub use prometheus::prometheus;
+pub use sampler::Sampler;
+pub use watch::Watch;
