@@ -1,1 +1,13 @@
-//! .
+//! Framework of the end-to-end tests: real binaries, a real image, real sandboxes.
+//!
+//! Needs root, `cargo xtask build` and `cargo xtask images`; a missing prerequisite fails the test and says so.
+
+pub mod api;
+pub mod browser;
+pub mod execd;
+pub mod internet;
+pub mod leaks;
+pub mod paths;
+pub mod python;
+pub mod server;
+pub mod wire;

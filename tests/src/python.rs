@@ -1,0 +1,66 @@
+//! The published OpenSandbox clients, installed from PyPI, unchanged.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{paths, server::Server};
+
+/// The clients as their users install them.
+const CLIENTS: [&str; 3] =
+    ["opensandbox==1.1.1", "opensandbox-cli==1.1.1", "opensandbox-code-interpreter==1.1.1"];
+/// A scenario that takes longer hangs.
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(80);
+
+/// The `bin` directory of an environment that has the clients; made once and kept.
+pub fn environment() -> Result<PathBuf> {
+    let dir = paths::artifacts()?;
+    let lock = File::create(dir.join("venv.lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    let (venv, complete) = (dir.join("venv"), dir.join("venv.complete"));
+    if fs::read_to_string(&complete).unwrap_or_default() != CLIENTS.join("\n") {
+        let python = paths::program("python3", "python3")?;
+        must(
+            Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv),
+            "apt-get install python3-venv",
+        )?;
+        let mut pip = Command::new(venv.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(CLIENTS);
+        must(&mut pip, "the clients come from PyPI: the machine needs a way to it")?;
+        fs::write(&complete, CLIENTS.join("\n"))?;
+    }
+    Ok(venv.join("bin"))
+}
+
+fn must(command: &mut Command, hint: &str) -> Result<()> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?} failed ({hint}): {complaint}");
+    Ok(())
+}
+
+/// Runs a script of `tests/python` with the clients installed, told where `server` is.
+pub async fn run(server: &Server, script: &str, arguments: &[&str]) -> Result<String> {
+    let python = environment()?.join("python");
+    let mut command = tokio::process::Command::new(python);
+    command.arg(paths::script(script)).args(arguments);
+    command
+        .env("OPEN_SANDBOX_DOMAIN", server.address().to_string())
+        .env("OPEN_SANDBOX_API_KEY", &server.key)
+        .env("OSB", environment()?.join("osb"));
+    command.env_remove("PYTHONPATH").env_remove("http_proxy").env_remove("HTTP_PROXY");
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(SCENARIO_TIMEOUT, command.output())
+        .await
+        .with_context(|| format!("{script} {arguments:?} takes longer than {SCENARIO_TIMEOUT:?}"))??;
+    let (text, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{script} {arguments:?}: {}\n{text}\n{complaint}", output.status);
+    Ok(text.into_owned())
+}

@@ -1,0 +1,36 @@
+//! Published OpenSandbox clients, installed from PyPI and used as their own documentation says.
+
+use anyhow::Result;
+use sandkeep_tests::{python, server::Server};
+
+/// Each scenario runs against sandboxes reached directly and through the server.
+const WAYS: [&str; 2] = ["direct", "proxy"];
+
+async fn both_ways(script: &str) -> Result<()> {
+    let server = Server::shared()?;
+    for way in WAYS {
+        let text = python::run(server, script, &[way]).await?;
+        assert_eq!(text.lines().last(), Some("ok"), "{script} {way} did not finish: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_async_client() -> Result<()> {
+    both_ways("client_async.py").await
+}
+
+#[tokio::test]
+async fn the_sync_client() -> Result<()> {
+    both_ways("client_sync.py").await
+}
+
+#[tokio::test]
+async fn the_command_line_client() -> Result<()> {
+    both_ways("client_cli.py").await
+}
+
+#[tokio::test]
+async fn the_code_interpreter_client() -> Result<()> {
+    both_ways("client_code.py").await
+}

@@ -1,0 +1,97 @@
+//! A sandbox that takes more than its share hurts itself only.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use sandkeep_tests::{
+    api::{create_body, eventually},
+    server::{Server, Setup},
+};
+use serde_json::json;
+
+#[tokio::test]
+async fn memory_beyond_the_limit_kills_the_command_not_the_sandbox() -> Result<()> {
+    let api = Server::shared()?.api();
+    let sandbox = api.create(json!({"resourceLimits": {"memory": "96Mi"}})).await?;
+    let execd = sandbox.execd().await?;
+    let ran = execd.run("python3 -c 'x = bytearray(400 << 20); print(len(x))'").await?;
+    ensure!(ran.exit_code != 0 && ran.stdout.is_empty(), "400 MiB fit into 96: {ran:?}");
+    assert_eq!(execd.output("echo alive").await?, "alive");
+    assert_eq!(sandbox.get().await?["status"]["state"], "Running");
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn a_fork_bomb_stops_at_the_limit() -> Result<()> {
+    let api = Server::shared()?.api();
+    let sandbox = api.create(json!({"resourceLimits": {"memory": "256Mi", "pids": "48"}})).await?;
+    let execd = sandbox.execd().await?;
+    let bomb = "for i in $(seq 200); do sleep 30 & done 2>/dev/null; ls /proc | grep -c '^[0-9]'";
+    let ran = execd.run(bomb).await;
+    let others = api.create(json!({})).await?;
+    assert_eq!(others.execd().await?.output("echo alive").await?, "alive");
+    if let Ok(ran) = ran {
+        let count: u32 = ran.stdout.trim().parse().unwrap_or(0);
+        ensure!(count <= 48, "{count} processes with a limit of 48");
+    }
+    eventually("the sandbox recovers", Duration::from_secs(45), async || {
+        Ok(execd.run("true").await.is_ok_and(|ran| ran.exit_code == 0))
+    })
+    .await?;
+    others.delete().await?;
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn a_full_disk_is_the_sandboxs_own() -> Result<()> {
+    let api = Server::shared()?.api();
+    let sandbox = api.create(json!({"resourceLimits": {"memory": "512Mi", "disk": "64Mi"}})).await?;
+    let execd = sandbox.execd().await?;
+    let ran = execd.run("dd if=/dev/zero of=/big bs=1M count=200 2>&1").await?;
+    ensure!(ran.exit_code != 0, "200 MiB fit into 64: {ran:?}");
+    let size: u64 = execd.output("stat -c %s /big").await?.parse()?;
+    ensure!(size <= 64 << 20, "{size} bytes with a limit of 64 MiB");
+    ensure!(size > 16 << 20, "only {size} bytes of 64 MiB can be used");
+    execd.output("rm /big && echo small > /after && cat /after").await?;
+    assert_eq!(sandbox.get().await?["status"]["state"], "Running");
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn a_cpu_share_is_kept() -> Result<()> {
+    let api = Server::shared()?.api();
+    let sandbox = api.create(json!({"resourceLimits": {"cpu": "250m", "memory": "256Mi"}})).await?;
+    let execd = sandbox.execd().await?;
+    let measure = "import os,time\n\
+         end = time.monotonic() + 2\n\
+         while time.monotonic() < end: pass\n\
+         print(round(sum(os.times()[:2]) * 1000))";
+    let spent: u32 = execd.output(&format!("python3 -c '{measure}'")).await?.parse()?;
+    ensure!(spent < 1100, "a quarter of a CPU gave {spent} ms in 2 s");
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn a_limit_no_host_can_meet_is_refused() -> Result<()> {
+    let api = Server::shared()?.api();
+    for (name, value) in [("cpu", "100000"), ("memory", "4096Ti"), ("disk", "4096Ti")] {
+        let body = create_body(json!({"resourceLimits": {name: value}}));
+        let (_, message) = api.post("/v1/sandboxes", &body).await?.expect_error(400)?;
+        ensure!(message.contains(name), "{name}={value}: {message}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_nearly_full_host_refuses_new_sandboxes() -> Result<()> {
+    // No disk has this much room, so the watermark is always passed.
+    let server = Server::start(Setup::default().set("native", "min_free_disk = \"4096Ti\""))?;
+    let answer = server.api().post("/v1/sandboxes", &create_body(json!({}))).await?;
+    let status = answer.status;
+    ensure!(matches!(status, 429 | 500 | 503 | 507), "{answer:?}");
+    let (_, message) = answer.expect_error(status)?;
+    ensure!(message.contains("disk"), "the reason is not told: {message}");
+    let ids = server.api().ids().await.context("the server lives")?;
+    assert_eq!(ids, Vec::<String>::new());
+    Ok(())
+}
