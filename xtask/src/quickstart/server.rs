@@ -125,7 +125,9 @@ impl Server {
 
     fn launch(&self, binary: &Path) -> Result<()> {
         // The shell in between notes the process id that the server keeps, also when sudo starts it.
-        let script = "echo $$ >\"$3\"; exec \"$1\" --config \"$2\" >>\"$4\" 2>&1 </dev/null";
+        // A key in the environment would win over the one in the configuration.
+        let script = "unset OPENSANDBOX_SERVER_API_KEY; echo $$ >\"$3\"; \
+                      exec \"$1\" --config \"$2\" >>\"$4\" 2>&1 </dev/null";
         let mut command = shell::root_command("setsid");
         command.args(["--fork", "sh", "-c", script, "sh"]);
         shell::run(command.arg(binary).arg(self.config()).arg(self.pid_file()).arg(self.log()))
@@ -185,17 +187,15 @@ impl Server {
     }
 
     fn write_config(&self) -> Result<()> {
-        let state = self.dir.join("state");
         let text = format!(
             "# Written by `cargo xtask quickstart`; changes are overwritten.\n\
              [server]\nhost = \"127.0.0.1\"\nport = {}\napi_key = \"{}\"\n\n\
              [runtime]\ntype = \"native\"\n\n\
-             [native]\nstate_dir = {:?}\n\n\
-             [store]\npath = {:?}\n",
+             [native]\nstate_dir = {:?}\nsubnet = \"{}\"\n",
             self.port,
             self.api_key()?,
-            state.display().to_string(),
-            state.join("sandkeep.db").display().to_string(),
+            self.dir.join("state").display().to_string(),
+            subnet(self.port),
         );
         write_private(&self.config(), &text)
     }
@@ -206,6 +206,14 @@ impl Server {
 
     fn stamp_file(&self) -> PathBuf {
         self.dir.join("server.stamp")
+    }
+}
+
+/// The network of the sandboxes; servers beside the usual one must not route the same addresses.
+fn subnet(port: u16) -> String {
+    match port {
+        super::DEFAULT_PORT => "10.231.0.0/16".to_owned(),
+        other => format!("10.{}.0.0/16", 220 + other % 10),
     }
 }
 
@@ -234,4 +242,31 @@ fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> Result<()> {
         thread::sleep(POLL);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_routes_other_addresses() {
+        assert_eq!(subnet(8080), "10.231.0.0/16");
+        assert!((1..=u16::MAX).filter(|port| *port != 8080).all(|port| subnet(port) != subnet(8080)));
+    }
+
+    #[test]
+    fn a_process_that_does_not_name_the_configuration_is_not_ours() {
+        let dir = std::env::temp_dir().join(format!("xtask-server-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let server = Server { dir: dir.clone(), port: 1 };
+        fs::write(server.pid_file(), std::process::id().to_string()).unwrap();
+        assert_eq!(server.pid(), None);
+        assert!(
+            server.api_key().unwrap().len() == 2 * KEY_BYTES
+                && server.api_key().unwrap() == server.api_key().unwrap()
+        );
+        let mode = fs::metadata(server.key_file()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }
