@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -16,8 +17,8 @@ use crate::server::Server;
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(40);
 /// Two equal counts this far apart are taken as settled.
 const SETTLE_PAUSE: Duration = Duration::from_millis(700);
-/// Every kind of interface, cgroup and table a server makes carries its tag, of this many characters.
-const TAG_LENGTH: usize = 4;
+// The tag of a server follows each of these.
+const TABLE_PREFIX: &str = "sandkeep_";
 const INTERFACE_PREFIX: &str = "sk";
 const CGROUP_PREFIX: &str = "sandkeep-";
 
@@ -33,12 +34,10 @@ pub struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Learns the server's tag from a sandbox made and deleted for the purpose; the server is warm afterwards.
+    /// Watches a server that has made and deleted a first sandbox.
     pub async fn new(server: &'a Server) -> Result<Self> {
-        let sandbox = server.api().create(json!({})).await?;
-        let tag = tag(server.subnet)?;
-        sandbox.delete().await?;
-        Ok(Self { server, state: fs::canonicalize(server.state())?, tag })
+        server.api().create(json!({})).await?.delete().await?;
+        Ok(Self { server, state: fs::canonicalize(server.state())?, tag: tag(server)? })
     }
 
     /// What is held right now.
@@ -108,11 +107,51 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn tag(subnet: u8) -> Result<String> {
-    let routes = routes(subnet)?;
-    let interface = routes.iter().find_map(|name| name.strip_prefix(INTERFACE_PREFIX));
-    let tag = interface.and_then(|rest| rest.get(..TAG_LENGTH));
-    tag.map(str::to_owned).with_context(|| format!("a running sandbox has a route of its own: {routes:?}"))
+/// The tag in the names of everything the server makes: its firewall table is the one that mentions its subnet.
+fn tag(server: &Server) -> Result<String> {
+    let subnet = format!("10.{}.0.0/16", server.subnet);
+    let tables = nft(server, &["list", "tables"])?;
+    for table in tables.lines().filter_map(|line| line.strip_prefix("table inet ")) {
+        let Some(tag) = table.strip_prefix(TABLE_PREFIX) else { continue };
+        // Others' tables come and go meanwhile.
+        if nft(server, &["list", "table", "inet", table]).is_ok_and(|rules| rules.contains(&subnet)) {
+            return Ok(tag.to_owned());
+        }
+    }
+    anyhow::bail!("no firewall table mentions {subnet}: {tables}")
+}
+
+fn nft(server: &Server, arguments: &[&str]) -> Result<String> {
+    run(server.host_command("nft").args(arguments))
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Removes what a stopped server keeps on its host for its next start: a test's server has none.
+pub(crate) fn remove_host_settings(server: &Server) -> Result<()> {
+    let tag = tag(server)?;
+    nft(server, &["delete", "table", "inet", &format!("{TABLE_PREFIX}{tag}")])?;
+    let gateway = format!("10.{}.0.1/32", server.subnet);
+    run(server.host_command("ip").args(["address", "del", &gateway, "dev", "lo"]))?;
+    remove_cgroups(Path::new("/sys/fs/cgroup"), &format!("{CGROUP_PREFIX}{tag}"));
+    Ok(())
+}
+
+/// Removes every empty cgroup called `name`, in all hierarchies.
+fn remove_cgroups(dir: &Path, name: &str) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        if entry.file_name().to_string_lossy() == name {
+            // One that is not empty stays, and shows as such.
+            let _ = fs::remove_dir(entry.path());
+        } else {
+            remove_cgroups(&entry.path(), name);
+        }
+    }
 }
 
 /// Interfaces that routes into a subnet go to.

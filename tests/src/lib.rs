@@ -9,5 +9,6 @@ pub mod internet;
 pub mod leaks;
 pub mod paths;
 pub mod python;
+pub mod registry;
 pub mod server;
 pub mod wire;

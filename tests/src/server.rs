@@ -4,6 +4,7 @@
 //! the process exits (for the shared one), or, after a kill, by the next process that starts a server.
 
 use std::{
+    ffi::OsStr,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use crate::{
     api::Api,
     internet::Netns,
+    leaks,
     paths::{self, BASE_IMAGE},
     wire,
 };
@@ -203,12 +205,16 @@ impl Server {
         }
     }
 
+    /// A command in the server's network namespace.
+    pub(crate) fn host_command(&self, program: impl AsRef<OsStr>) -> Command {
+        match &self.netns {
+            Some(netns) => netns.command(program),
+            None => Command::new(program),
+        }
+    }
+
     fn program(&self) -> Result<Command> {
-        let binary = paths::dist("lifecycle-server")?;
-        let mut command = match &self.netns {
-            Some(netns) => netns.command(&binary),
-            None => Command::new(binary),
-        };
+        let mut command = self.host_command(paths::dist("lifecycle-server")?);
         command.arg("--config").arg(self.config());
         for variable in ["OPENSANDBOX_SERVER_API_KEY", "OPENSANDBOX_INSECURE_SERVER", "SANDBOX_CONFIG_PATH"] {
             command.env_remove(variable);
@@ -346,7 +352,7 @@ impl Server {
             sleep(POLL);
         }
         self.stop()?;
-        Ok(())
+        leaks::remove_host_settings(self)
     }
 
     /// Deleted sandboxes still lie in the state directory.

@@ -101,11 +101,10 @@ async fn bodies_that_are_no_json_are_refused() -> Result<()> {
     ensure!(matches!(answer.status, 400 | 415), "{answer:?}");
     api.get("/v1/sandboxes/not-an-id").await?.expect_error(404)?;
     api.get("/v1/sandboxes/%00").await?.expect_error(404)?;
-    let odd = api.get("/v1/no-such-thing").await?.expect(404)?;
-    assert_eq!(odd.json()?, json!({"detail": "Not Found"}));
-    let wrong = api.send(Method::PUT, "/v1/sandboxes", None).await?.expect(405)?;
-    assert_eq!(wrong.json()?, json!({"detail": "Method Not Allowed"}));
+    api.get("/v1/no-such-thing").await?.expect_error(404)?;
+    let wrong = api.send(Method::PUT, "/v1/sandboxes", None).await?;
     ensure!(wrong.header("allow").contains("POST"), "Allow: {:?}", wrong.header("allow"));
+    wrong.expect_error(405)?;
     alive_and_small(server).await
 }
 

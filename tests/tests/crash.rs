@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use chrono::{TimeDelta, Utc};
 use sandkeep_tests::{
-    api::{Api, create_body, eventually},
+    api::{Api, Sandbox, create_body, eventually},
     execd::Execd,
     leaks::Watch,
     server::{Server, Setup},
@@ -146,13 +146,12 @@ fn pid_of(id: &str) -> Result<rustix::process::Pid> {
     anyhow::bail!("sandbox {id} has no process")
 }
 
-/// Every listed sandbox that claims to run answers; returns how many there are.
+/// Every sandbox that a caller was promised comes to run and answers; returns how many there are.
 async fn agree(api: &Api) -> Result<usize> {
     let ids = api.ids().await?;
     for id in &ids {
-        let sandbox = sandkeep_tests::api::Sandbox { id: id.clone(), api: api.clone() };
-        let state = sandbox.get().await?["status"]["state"].clone();
-        ensure!(state == "Running", "sandbox {id} is {state} after the restart");
+        let sandbox = Sandbox { id: id.clone(), api: api.clone() };
+        sandbox.wait_state("Running").await?;
         let answer = sandbox.execd().await?.send(hyper::Method::GET, "/ping", None).await;
         answer
             .and_then(|answer| answer.expect(200))

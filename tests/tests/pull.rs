@@ -1,0 +1,112 @@
+//! A sandbox from an image that lies in a registry and nowhere else.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use sandkeep_tests::{
+    api::create_body,
+    paths,
+    registry::{Auth, Layer, PASSWORD, Registry, USER},
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+/// Gives one member of a tar archive.
+fn member(archive: &Path, name: &str) -> Result<Vec<u8>> {
+    let output = Command::new("tar").arg("-xOf").arg(archive).arg(name).output()?;
+    ensure!(
+        output.status.success(),
+        "{name} of {}: {}",
+        archive.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output.stdout)
+}
+
+/// The base image's layers, as they would lie in a registry.
+fn base_layers() -> Result<Vec<Layer>> {
+    let archive = paths::base_image()?;
+    let manifest: Value = serde_json::from_slice(&member(&archive, "manifest.json")?)?;
+    let names = manifest[0]["Layers"].as_array().context("an image has layers")?;
+    names
+        .iter()
+        .map(|name| Ok(Layer::plain(&member(&archive, name.as_str().context("a layer's name")?)?)))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creating_pulls_with_the_callers_credentials() -> Result<()> {
+    let mut registry = Registry::start().await?;
+    registry.push("team/base", "v1", "amd64", &base_layers()?).await?;
+    registry.guard(Auth::Htpasswd).await?;
+    let server = Server::start(Setup::default().without_image())?;
+    let api = server.api();
+    let image = registry.name("team/base:v1");
+    let create = |image: &str, password: Option<&str>| {
+        let auth = password.map(|password| json!({"username": USER, "password": password}));
+        let mut source = json!({"uri": image});
+        if let Some(auth) = auth {
+            source["auth"] = auth;
+        }
+        create_body(json!({"image": source}))
+    };
+
+    for (name, password) in
+        [(&image, None), (&image, Some("wrong")), (&registry.name("team/base:no"), Some(PASSWORD))]
+    {
+        let answer = api.post("/v1/sandboxes", &create(name, password)).await?;
+        let (code, message) = answer.expect_error(400).with_context(|| format!("{name} {password:?}"))?;
+        assert_eq!(code, "SANDBOX::IMAGE_PULL_FAILED");
+        ensure!(message.contains("team/base"), "the image is not named: {message}");
+        ensure!(!message.contains("wrong"), "the password is shown: {message}");
+    }
+    assert_eq!(api.ids().await?, Vec::<String>::new(), "a failed pull leaves no sandbox");
+    assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]), "nor an image");
+
+    let created = api.post("/v1/sandboxes", &create(&image, Some(PASSWORD))).await?.expect(202)?.json()?;
+    let sandbox = sandkeep_tests::api::Sandbox {
+        id: created["id"].as_str().context("an id")?.to_owned(),
+        api: api.clone(),
+    };
+    let shown = sandbox.wait_state("Running").await?;
+    ensure!(!shown.to_string().contains(PASSWORD), "the password is shown: {shown}");
+    ensure!(!server.log().contains(PASSWORD), "the password is in the log");
+    let execd = sandbox.execd().await?;
+    let said = execd.output("echo $GREETING; id -u; pwd").await?;
+    assert_eq!(said, "hi=there\n33\n/work", "the image's environment, user and directory");
+
+    let images = api.get("/v1/images").await?.expect(200)?.json()?;
+    ensure!(images.to_string().contains("team/base:v1"), "the image is not listed: {images}");
+    let delete = format!("/v1/images?name={image}");
+    api.delete(&delete).await?.expect_error(409).context("an image in use")?;
+    // What is here needs no registry any more.
+    drop(registry);
+    let again = api.create(json!({"image": {"uri": image}})).await?;
+    again.delete().await?;
+    sandbox.delete().await?;
+    let deleted = api.delete(&delete).await?;
+    ensure!((200..300).contains(&deleted.status), "{deleted:?}");
+    assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_keeps_images() -> Result<()> {
+    let registry = Registry::start().await?;
+    registry.push("base", "latest", "amd64", &base_layers()?).await?;
+    let server = Server::start(Setup::default().without_image())?;
+    let image = registry.name("base:latest");
+    server.cli_ok(&["image", "pull", &image])?;
+    ensure!(server.cli_ok(&["image", "list"])?.contains("base"), "the pulled image is not listed");
+    // The server sees at once what another process has pulled.
+    drop(registry);
+    let sandbox = server.api().create(json!({"image": {"uri": image}})).await?;
+    let refused = server.cli(&["image", "rm", &image])?;
+    ensure!(!refused.status.success(), "an image in use was removed");
+    sandbox.delete().await?;
+    server.cli_ok(&["image", "rm", &image])?;
+    ensure!(!server.cli_ok(&["image", "list"])?.contains("base"), "the removed image is still listed");
+    let missing = server.cli(&["image", "import", "/no/such.tar", "--name", "x:y"])?;
+    ensure!(String::from_utf8_lossy(&missing.stderr).contains("/no/such.tar"), "{missing:?}");
+    Ok(())
+}
