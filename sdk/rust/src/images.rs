@@ -1,5 +1,7 @@
 //! The server's image store.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::Stream;
 use sandkeep_specs::lifecycle::{ImportImagesResponse, ListImagesResponse, PullImageRequest, StoredImage};
@@ -31,8 +33,8 @@ impl<'a> Images<'a> {
         self.http.json_within(self.http.timeouts.create, "pulling an image", post).await
     }
 
-    /// Imports a docker-archive or OCI-layout tar, optionally under another name.
-    pub async fn import<S>(&self, archive: S, name: Option<&str>) -> Result<Vec<StoredImage>>
+    /// Imports a docker-archive or OCI-layout tar, under these names or, without any, those in the archive.
+    pub async fn import<S>(&self, archive: S, names: &[&str]) -> Result<Vec<StoredImage>>
     where
         S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     {
@@ -40,18 +42,19 @@ impl<'a> Images<'a> {
         let body = reqwest::Body::wrap_stream(moved.watch(archive));
         let mut post = self.http.post(&["v1", "images", "import"]).body(body);
         post = post.header(reqwest::header::CONTENT_TYPE, "application/x-tar");
-        if let Some(name) = name {
+        for name in names {
             post = post.query(&[("name", name)]);
         }
         // Unpacking goes on after the last byte was sent, so the limit of a create applies to each silence.
-        let work = self.http.json_within(std::time::Duration::MAX, "importing an image", post);
+        let work = self.http.json_within(Duration::MAX, "importing an image", post);
         let answer: ImportImagesResponse =
             moved.guard(self.http.timeouts.create, "importing an image", work).await?;
         Ok(answer.items)
     }
 
-    /// Removes a name, and the image with its last name.
+    /// Removes a name, and the image with its last name; an image that a sandbox uses stays.
     pub async fn delete(&self, reference: &str) -> Result<()> {
-        self.http.done(self.http.delete(&["v1", "images"]).query(&[("name", reference)])).await
+        let path: Vec<&str> = ["v1", "images"].into_iter().chain(reference.split('/')).collect();
+        self.http.done(self.http.delete(&path)).await
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Options {
 #[derive(Default)]
 struct Report {
     failed: Vec<String>,
+    /// How many of the failed are test runs, whose failures `tests` counts one by one.
+    failed_tests: usize,
     tests: Tally,
 }
 
@@ -39,8 +41,18 @@ impl Report {
 
     fn tests(&mut self, title: &str, arguments: &[&str]) {
         let mut tests = Tally::default();
-        self.check(title, || tests.run(shell::cargo().arg("test").args(arguments)));
+        let passed = self.check(title, || tests.run(shell::cargo().arg("test").args(arguments)));
+        if !passed {
+            // What did not even compile counts as one; counted failures are not counted again.
+            tests.failed = tests.failed.max(1);
+            self.failed_tests += 1;
+        }
         self.tests.add(&tests);
+    }
+
+    /// Failed tests and failed checks together: the closing line must not look better than the run.
+    fn all_failed(&self) -> u64 {
+        self.tests.failed + (self.failed.len() - self.failed_tests) as u64
     }
 }
 
@@ -74,9 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for title in &report.failed {
         println!("failed: {title}");
     }
-    // A failed check counts like a failed test: the closing line must not look better than the run.
-    let failed = report.tests.failed.max(report.failed.len() as u64);
-    println!("{} passed, {} failed", report.tests.passed, failed);
+    println!("{} passed, {} failed", report.tests.passed, report.all_failed());
     if !report.failed.is_empty() {
         bail!("{} of the checks failed", report.failed.len());
     }
@@ -93,4 +103,19 @@ fn lints(report: &mut Report) {
         let doc = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
         shell::run(shell::cargo().args(doc).env("RUSTDOCFLAGS", "--deny warnings"))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_once_whatever_kind_they_are() {
+        let mut report = Report::default();
+        report.check("lint", || bail!("untidy"));
+        report.failed.push("tests".to_owned());
+        report.failed_tests = 1;
+        report.tests = Tally { passed: 5, failed: 2 };
+        assert_eq!(report.all_failed(), 3);
+    }
 }
