@@ -4,6 +4,7 @@
 //! HTTP, records or expiry.
 
 pub mod native;
+pub(crate) mod oci;
 
 use std::{net::Ipv4Addr, path::PathBuf};
 

@@ -1,1 +1,44 @@
-//! Sandboxes made directly with namespaces, cgroups and overlayfs.
+//! Sandboxes made directly with the kernel's own means: namespaces, cgroups, overlayfs, nftables.
+//!
+//! The design case is a sandbox whose root is hostile. Every namespace of a sandbox belongs to the host, except the
+//! user namespace, which is entered last and maps a uid range no other sandbox has.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `launcher` | the small process that forks sandboxes, and what runs between fork and exec |
+//! | `spec`, `seccomp` | the OCI document of a sandbox; the system calls it is refused |
+//! | `net`, `netlink`, `firewall` | one routed interface pair per sandbox, and what it may reach |
+//! | `rootfs`, `disk` | overlay on shared layers through id maps; how much may be written |
+//! | `cgroup` | limits and measurements, version 1 and 2 |
+//! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
+//! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
+
+mod adopt;
+mod cgroup;
+mod config;
+mod console;
+mod disk;
+mod firewall;
+mod host;
+mod launch;
+pub mod launcher;
+mod names;
+mod net;
+mod netlink;
+mod preflight;
+mod reaper;
+mod rootfs;
+mod runtime;
+mod seccomp;
+mod slots;
+mod spec;
+mod state;
+pub(super) mod sys;
+mod watch;
+
+pub use config::{Cidr, DefaultLimits, NativeConfig, Watermark};
+pub use preflight::{Problem, preflight};
+pub use runtime::NativeRuntime;
+pub(super) use runtime::blocking;
+pub use spec::EXECD_PORT;
+pub(super) use watch::Process;

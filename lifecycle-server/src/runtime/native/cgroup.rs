@@ -1,0 +1,387 @@
+//! Limits and measurements through cgroups: version 1, version 2, and hosts with some controllers in each.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use crate::runtime::{Limits, Usage};
+
+/// Controllers that sandboxes are limited with.
+const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+/// Accounting period of the cpu controller, in microseconds.
+const CPU_PERIOD: u64 = 100_000;
+/// The kernel accepts no smaller share of a period, in microseconds.
+const MIN_CPU_QUOTA: u64 = 1_000;
+
+/// Where each controller is mounted on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// The version 2 hierarchy, with or without controllers of ours.
+    pub unified: Option<PathBuf>,
+    /// Version 1 mount point by controller.
+    pub legacy: BTreeMap<&'static str, PathBuf>,
+}
+
+impl Layout {
+    /// Reads `/proc/self/mountinfo`.
+    pub(crate) fn detect() -> io::Result<Self> {
+        Ok(Self::parse(&fs::read_to_string("/proc/self/mountinfo")?))
+    }
+
+    pub(crate) fn parse(mountinfo: &str) -> Self {
+        let mut layout = Self { unified: None, legacy: BTreeMap::new() };
+        for line in mountinfo.lines() {
+            let Some((before, after)) = line.split_once(" - ") else { continue };
+            let Some(mount_point) = before.split(' ').nth(4).map(PathBuf::from) else { continue };
+            let mut after = after.split(' ');
+            let (kind, options) = (after.next().unwrap_or_default(), after.nth(1).unwrap_or_default());
+            match kind {
+                "cgroup2" if layout.unified.is_none() => layout.unified = Some(mount_point),
+                "cgroup" => {
+                    for controller in CONTROLLERS {
+                        if options.split(',').any(|option| option == controller) {
+                            layout.legacy.entry(controller).or_insert_with(|| mount_point.clone());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        layout
+    }
+
+    /// Controllers that version 2 must provide because no version 1 hierarchy does.
+    fn unified_controllers(&self) -> impl Iterator<Item = &'static str> {
+        CONTROLLERS.into_iter().filter(|controller| !self.legacy.contains_key(controller))
+    }
+
+    /// Distinct version 1 mount points (`cpu,cpuacct` is one hierarchy for two controllers).
+    fn legacy_roots(&self) -> Vec<&Path> {
+        let mut roots: Vec<&Path> = self.legacy.values().map(PathBuf::as_path).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots
+    }
+}
+
+/// This server's cgroups.
+#[derive(Debug, Clone)]
+pub(crate) struct Cgroups {
+    layout: Layout,
+    parent: String,
+}
+
+/// Descriptors that put a new process into a slot's cgroups.
+pub(crate) struct Entrance {
+    /// Version 2 directory for `CLONE_INTO_CGROUP`.
+    pub unified: Option<OwnedFd>,
+    /// Version 1 `tasks` files.
+    pub tasks: Vec<OwnedFd>,
+}
+
+impl Cgroups {
+    /// Makes the server's directories and hands controllers down to them.
+    pub(crate) fn new(layout: Layout, parent: String) -> io::Result<Self> {
+        let cgroups = Self { layout, parent };
+        for root in cgroups.roots() {
+            make_dir(&root.join(&cgroups.parent))?;
+        }
+        if let Some(root) = &cgroups.layout.unified {
+            for controller in cgroups.layout.unified_controllers() {
+                for directory in [root.clone(), root.join(&cgroups.parent)] {
+                    let control = directory.join("cgroup.subtree_control");
+                    fs::write(&control, format!("+{controller}")).map_err(|error| {
+                        let text = format!(
+                            "cannot enable the {controller} controller in {}: {error}",
+                            control.display()
+                        );
+                        io::Error::new(error.kind(), text)
+                    })?;
+                }
+            }
+        }
+        Ok(cgroups)
+    }
+
+    /// Controllers a host has in neither version.
+    pub(crate) fn missing(layout: &Layout) -> Vec<&'static str> {
+        let offered = layout.unified.as_ref().map(|root| fs::read_to_string(root.join("cgroup.controllers")));
+        let offered = offered.and_then(Result::ok).unwrap_or_default();
+        layout
+            .unified_controllers()
+            .filter(|wanted| !offered.split_whitespace().any(|name| name == *wanted))
+            .collect()
+    }
+
+    fn roots(&self) -> Vec<&Path> {
+        self.layout.unified.as_deref().into_iter().chain(self.layout.legacy_roots()).collect()
+    }
+
+    /// A slot's directory in every hierarchy, version 2 first.
+    fn directories(&self, slot: u16) -> Vec<PathBuf> {
+        self.roots().into_iter().map(|root| root.join(&self.parent).join(slot.to_string())).collect()
+    }
+
+    /// Path of a slot below each hierarchy's root, as OCI runtimes take it.
+    pub(crate) fn relative_path(&self, slot: u16) -> String {
+        format!("/{}/{slot}", self.parent)
+    }
+
+    fn unified_dir(&self, slot: u16) -> Option<PathBuf> {
+        Some(self.layout.unified.as_ref()?.join(&self.parent).join(slot.to_string()))
+    }
+
+    /// The directory where a controller of a slot is found, and whether that is version 2.
+    fn controller_dir(&self, controller: &str, slot: u16) -> Option<(PathBuf, bool)> {
+        match self.layout.legacy.get(controller) {
+            Some(root) => Some((root.join(&self.parent).join(slot.to_string()), false)),
+            None => self.unified_dir(slot).map(|directory| (directory, true)),
+        }
+    }
+
+    pub(crate) fn create(&self, slot: u16) -> io::Result<()> {
+        self.directories(slot).iter().try_for_each(|directory| make_dir(directory))
+    }
+
+    /// Files and values that bring the limits about. Those marked optional may be missing in a kernel without swap
+    /// accounting.
+    fn limit_files(&self, slot: u16, limits: &Limits) -> Vec<(PathBuf, String, bool)> {
+        let mut files = Vec::new();
+        let mut put =
+            |controller: &str, legacy: &str, unified: &str, old: String, new: String, optional: bool| {
+                if let Some((directory, is_unified)) = self.controller_dir(controller, slot) {
+                    let (name, value) = if is_unified { (unified, new) } else { (legacy, old) };
+                    files.push((directory.join(name), value, optional));
+                }
+            };
+        if let Some(millis) = limits.cpu_millis {
+            let quota = millis.saturating_mul(CPU_PERIOD / 1000).max(MIN_CPU_QUOTA);
+            put(
+                "cpu",
+                "cpu.cfs_quota_us",
+                "cpu.max",
+                quota.to_string(),
+                format!("{quota} {CPU_PERIOD}"),
+                false,
+            );
+        }
+        if let Some(bytes) = limits.memory_bytes {
+            let bytes = bytes.to_string();
+            put("memory", "memory.limit_in_bytes", "memory.max", bytes.clone(), bytes.clone(), false);
+            // No way round the limit through swap.
+            put("memory", "memory.memsw.limit_in_bytes", "memory.swap.max", bytes, "0".into(), true);
+        }
+        if let Some(pids) = limits.pids {
+            put("pids", "pids.max", "pids.max", pids.to_string(), pids.to_string(), false);
+        }
+        files
+    }
+
+    pub(crate) fn limit(&self, slot: u16, limits: &Limits) -> io::Result<()> {
+        for (path, value, optional) in self.limit_files(slot, limits) {
+            match fs::write(&path, &value) {
+                Err(error) if optional && error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if optional && error.raw_os_error() == Some(libc::EACCES) => {}
+                Err(error) => {
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("{} = {value}: {error}", path.display()),
+                    ));
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn entrance(&self, slot: u16) -> io::Result<Entrance> {
+        let unified = self.unified_dir(slot).map(File::open).transpose()?.map(OwnedFd::from);
+        let tasks = self
+            .layout
+            .legacy_roots()
+            .into_iter()
+            .map(|root| {
+                OpenOptions::new()
+                    .write(true)
+                    .open(root.join(&self.parent).join(slot.to_string()).join("tasks"))
+            })
+            .map(|file| file.map(OwnedFd::from))
+            .collect::<Result<_, _>>()?;
+        Ok(Entrance { unified, tasks })
+    }
+
+    /// Kills every process of a slot at once, where version 2 is mounted. Killing the first process of a sandbox takes
+    /// the others with it in any case; this one also reaches processes that are no longer its descendants.
+    pub(crate) fn kill(&self, slot: u16) {
+        if let Some(directory) = self.unified_dir(slot) {
+            let _ = fs::write(directory.join("cgroup.kill"), "1");
+        }
+        for root in self.layout.legacy_roots() {
+            let file = root.join(&self.parent).join(slot.to_string()).join("cgroup.procs");
+            for pid in
+                fs::read_to_string(file).unwrap_or_default().lines().filter_map(|line| line.parse().ok())
+            {
+                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+            }
+        }
+    }
+
+    /// Removes a slot's directories; an error means that one is still in use.
+    pub(crate) fn remove(&self, slot: u16) -> io::Result<()> {
+        for directory in self.directories(slot) {
+            match fs::remove_dir(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Slots that have a directory in any hierarchy.
+    pub(crate) fn present(&self) -> Vec<u16> {
+        let mut slots: Vec<u16> = self
+            .roots()
+            .into_iter()
+            .filter_map(|root| fs::read_dir(root.join(&self.parent)).ok())
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        slots.sort_unstable();
+        slots.dedup();
+        slots
+    }
+
+    /// What the sandbox uses; members the host does not account stay zero.
+    pub(crate) fn usage(&self, slot: u16) -> Usage {
+        let read = |controller: &str, legacy: &str, unified: &str| {
+            let (directory, is_unified) = self.controller_dir(controller, slot)?;
+            fs::read_to_string(directory.join(if is_unified { unified } else { legacy })).ok()
+        };
+        let number = |text: Option<String>| text.and_then(|text| text.trim().parse::<u64>().ok());
+        Usage {
+            cpu_micros: self.cpu_micros(slot).unwrap_or_default(),
+            memory_bytes: number(read("memory", "memory.usage_in_bytes", "memory.current"))
+                .unwrap_or_default(),
+            memory_peak_bytes: number(read("memory", "memory.max_usage_in_bytes", "memory.peak")),
+            pids: number(read("pids", "pids.current", "pids.current")).unwrap_or_default(),
+            oom_kills: self.oom_kills(slot),
+            disk_bytes: None,
+        }
+    }
+
+    fn cpu_micros(&self, slot: u16) -> Option<u64> {
+        // Version 2 counts CPU time in every directory, controller or not.
+        if let Some(directory) = self.unified_dir(slot) {
+            let stat = fs::read_to_string(directory.join("cpu.stat")).ok()?;
+            return keyed(&stat, "usage_usec");
+        }
+        let (directory, _) = self.controller_dir("cpu", slot)?;
+        let nanos: u64 = fs::read_to_string(directory.join("cpuacct.usage")).ok()?.trim().parse().ok()?;
+        Some(nanos / 1000)
+    }
+
+    /// Processes the memory limit has killed.
+    pub(crate) fn oom_kills(&self, slot: u16) -> u64 {
+        let Some((directory, is_unified)) = self.controller_dir("memory", slot) else { return 0 };
+        let file = directory.join(if is_unified { "memory.events" } else { "memory.oom_control" });
+        fs::read_to_string(file).ok().and_then(|text| keyed(&text, "oom_kill")).unwrap_or_default()
+    }
+}
+
+/// The number after `key` in a file of `key value` lines.
+fn keyed(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+30 24 0:26 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw
+31 24 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:10 - cgroup cgroup rw,cpu,cpuacct
+32 24 0:28 / /sys/fs/cgroup/memory rw shared:11 - cgroup cgroup rw,memory
+33 24 0:29 / /sys/fs/cgroup/pids rw shared:12 - cgroup cgroup rw,pids
+34 24 0:30 / /sys/fs/cgroup/cpuset rw shared:13 - cgroup cgroup rw,cpuset
+";
+    const PURE: &str = "30 24 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const LIMITS: Limits =
+        Limits { cpu_millis: Some(500), memory_bytes: Some(1 << 29), pids: Some(64), disk_bytes: None };
+
+    fn planned(mountinfo: &str) -> Vec<(String, String)> {
+        let cgroups = Cgroups { layout: Layout::parse(mountinfo), parent: "sandkeep-abcd".into() };
+        let files = cgroups.limit_files(7, &LIMITS);
+        files.into_iter().map(|(path, value, _)| (path.display().to_string(), value)).collect()
+    }
+
+    #[test]
+    fn version_1_limits() {
+        let at = |path: &str, value: &str| (format!("/sys/fs/cgroup/{path}"), value.to_owned());
+        assert_eq!(
+            planned(HYBRID),
+            [
+                at("cpu,cpuacct/sandkeep-abcd/7/cpu.cfs_quota_us", "50000"),
+                at("memory/sandkeep-abcd/7/memory.limit_in_bytes", "536870912"),
+                at("memory/sandkeep-abcd/7/memory.memsw.limit_in_bytes", "536870912"),
+                at("pids/sandkeep-abcd/7/pids.max", "64"),
+            ]
+        );
+    }
+
+    #[test]
+    fn version_2_limits() {
+        let at =
+            |file: &str, value: &str| (format!("/sys/fs/cgroup/sandkeep-abcd/7/{file}"), value.to_owned());
+        assert_eq!(
+            planned(PURE),
+            [
+                at("cpu.max", "50000 100000"),
+                at("memory.max", "536870912"),
+                at("memory.swap.max", "0"),
+                at("pids.max", "64")
+            ]
+        );
+    }
+
+    #[test]
+    fn version_2_provides_what_version_1_lacks() {
+        assert_eq!(Layout::parse(HYBRID).unified_controllers().count(), 0);
+        assert_eq!(Layout::parse(PURE).unified_controllers().collect::<Vec<_>>(), CONTROLLERS);
+        let partly = HYBRID.lines().filter(|line| !line.contains("pids")).collect::<Vec<_>>().join("\n");
+        assert_eq!(Layout::parse(&partly).unified_controllers().collect::<Vec<_>>(), ["pids"]);
+    }
+
+    #[test]
+    fn a_hierarchy_with_two_controllers_is_joined_once() {
+        let both = "31 24 0:27 / /cg rw - cgroup cgroup rw,cpu,memory,pids\n";
+        assert_eq!(Layout::parse(both).legacy_roots(), [Path::new("/cg")]);
+    }
+
+    #[test]
+    fn a_tiny_cpu_share_is_rounded_up_to_what_the_kernel_takes() {
+        let cgroups = Cgroups { layout: Layout::parse(HYBRID), parent: "p".into() };
+        let files = cgroups.limit_files(1, &Limits { cpu_millis: Some(1), ..Limits::default() });
+        assert_eq!(files[0].1, "1000");
+    }
+
+    #[test]
+    fn counters_are_found_by_their_whole_name() {
+        assert_eq!(keyed("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "oom_kill"), Some(3));
+        assert_eq!(keyed("usage_usec 12\n", "oom_kill"), None);
+    }
+}

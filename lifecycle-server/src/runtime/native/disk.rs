@@ -1,0 +1,252 @@
+//! How much a sandbox may write: a file system of its own in a sparse image, or a project quota.
+//!
+//! Formatting an image takes tens of milliseconds, so images of the default size are copies of a template (a few
+//! hundred kilobytes of metadata, holes otherwise) and are attached while a slot is prepared, before anyone waits.
+
+use std::{
+    ffi::CString,
+    fs::{self, File, OpenOptions},
+    io,
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
+};
+
+use rustix::fs::{CWD, Mode, OFlags, SeekFrom, openat, seek};
+
+use super::{
+    config::Watermark,
+    sys::{self, FsContext},
+};
+use crate::runtime::RuntimeError;
+
+/// File of a sandbox's image, in its directory.
+const IMAGE: &str = "disk.img";
+/// Smallest file system worth making.
+pub(crate) const MIN_BYTES: u64 = 16 << 20;
+/// Attempts at a free loop device before giving up: others may take it first.
+const LOOP_ATTEMPTS: usize = 64;
+
+const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4c82;
+const LOOP_CONFIGURE: libc::c_ulong = 0x4c0a;
+const LO_FLAGS_AUTOCLEAR: u32 = 4;
+
+/// `struct loop_config` with its `loop_info64`.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// `struct loop_info64`.
+#[repr(C)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// Makes the file systems that hold private layers.
+pub(crate) struct Disks {
+    template_dir: PathBuf,
+    default_bytes: Option<u64>,
+    template: Mutex<Option<PathBuf>>,
+}
+
+impl Disks {
+    pub(crate) fn new(template_dir: PathBuf, default_bytes: Option<u64>) -> Self {
+        Self { template_dir, default_bytes, template: Mutex::new(None) }
+    }
+
+    /// Opens the place for a private layer in `directory`, limited to `bytes` if given.
+    pub(crate) fn open(&self, directory: &Path, bytes: Option<u64>) -> io::Result<OwnedFd> {
+        let Some(bytes) = bytes else {
+            return Ok(openat(
+                CWD,
+                directory,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?);
+        };
+        let image = directory.join(IMAGE);
+        if self.default_bytes == Some(bytes) {
+            copy_sparse(&self.template(bytes)?, &image)?;
+        } else {
+            format(&image, bytes)?;
+        }
+        mount_image(&image)
+    }
+
+    /// The formatted image of the default size, made on first use.
+    fn template(&self, bytes: u64) -> io::Result<PathBuf> {
+        let mut template = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = &*template {
+            return Ok(path.clone());
+        }
+        let path = self.template_dir.join(format!("template-{bytes}.img"));
+        let temporary = self.template_dir.join("template.new");
+        format(&temporary, bytes)?;
+        fs::rename(&temporary, &path)?;
+        *template = Some(path.clone());
+        Ok(path)
+    }
+}
+
+/// Bytes the image of a sandbox takes on the host's disk.
+pub(crate) fn image_bytes(directory: &Path) -> Option<u64> {
+    fs::metadata(directory.join(IMAGE)).ok().map(|metadata| metadata.blocks() * 512)
+}
+
+/// Refuses when the file system of `directory` has less room than the watermark asks for.
+pub(crate) fn check_watermark(directory: &Path, watermark: Watermark) -> Result<(), RuntimeError> {
+    let stat = rustix::fs::statvfs(directory).map_err(|error| RuntimeError::Os {
+        context: format!("statvfs {}", directory.display()),
+        source: error.into(),
+    })?;
+    let (free, total) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
+    let percent = (free * 100).checked_div(total).unwrap_or(100);
+    if free >= watermark.free_bytes && percent >= u64::from(watermark.free_percent) {
+        return Ok(());
+    }
+    Err(RuntimeError::Exhausted(format!(
+        "the state disk ({}) has {} MiB ({percent} %) free; new sandboxes need {} MiB and {} %",
+        directory.display(),
+        free >> 20,
+        watermark.free_bytes >> 20,
+        watermark.free_percent
+    )))
+}
+
+/// Makes an empty ext4 file system in a sparse file. It needs no journal: it is never used after a crash of the host.
+fn format(image: &Path, bytes: u64) -> io::Result<()> {
+    File::create(image)?.set_len(bytes)?;
+    let output = Command::new("mkfs.ext4")
+        .args(["-q", "-F", "-m", "0", "-O", "^has_journal,^resize_inode"])
+        .args(["-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", "-i", "16384", "-I", "256"])
+        .arg(image)
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot run mkfs.ext4 (package e2fsprogs): {error}"))
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("mkfs.ext4: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// Copies only the parts of a sparse file that hold data; on file systems that can, blocks are shared.
+fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    let (source, target) = (File::open(from)?, OpenOptions::new().write(true).create_new(true).open(to)?);
+    let length = source.metadata()?.len();
+    target.set_len(length)?;
+    let mut position = 0;
+    while position < length {
+        let start = match seek(&source, SeekFrom::Data(position)) {
+            Err(rustix::io::Errno::NXIO) => break,
+            other => other?,
+        };
+        let end = seek(&source, SeekFrom::Hole(start))?;
+        let (mut read_at, mut write_at) = (start, start);
+        while read_at < end {
+            let wanted = usize::try_from(end - read_at).unwrap_or(usize::MAX);
+            if rustix::fs::copy_file_range(&source, Some(&mut read_at), &target, Some(&mut write_at), wanted)?
+                == 0
+            {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        position = end;
+    }
+    Ok(())
+}
+
+/// Mounts an image, detached. The loop device frees itself with the last user of the mount.
+fn mount_image(image: &Path) -> io::Result<OwnedFd> {
+    let (device, path) = attach_loop(image)?;
+    let ext4 = FsContext::new(c"ext4")?;
+    ext4.string(c"source", &path)?;
+    // Unused inode tables stay holes; space of deleted files goes back to the host.
+    ext4.flag(c"noinit_itable")?.flag(c"discard")?;
+    let mount = ext4.mount()?;
+    drop(device);
+    match rustix::fs::unlinkat(&mount, c"lost+found", rustix::fs::AtFlags::REMOVEDIR) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(mount),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn attach_loop(image: &Path) -> io::Result<(File, CString)> {
+    let file = OpenOptions::new().read(true).write(true).open(image)?;
+    let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
+    for _ in 0..LOOP_ATTEMPTS {
+        // SAFETY: the request takes no argument.
+        let number = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) };
+        let path = format!("/dev/loop{}", sys::check(libc::c_long::from(number))?);
+        let device = OpenOptions::new().read(true).write(true).open(&path)?;
+        // SAFETY: all-zero is a valid configuration.
+        let mut config: LoopConfig = unsafe { std::mem::zeroed() };
+        config.fd = file.as_fd().as_raw_fd() as u32;
+        config.info.flags = LO_FLAGS_AUTOCLEAR;
+        let name = image.as_os_str().as_bytes();
+        let shown = name.len().min(config.info.file_name.len() - 1);
+        config.info.file_name[..shown].copy_from_slice(&name[..shown]);
+        // SAFETY: `config` is a live `loop_config`.
+        let result = unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE, &raw const config) };
+        match sys::check(libc::c_long::from(result)) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return Ok((device, CString::new(path)?)),
+        }
+    }
+    Err(io::Error::other("no free loop device"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_structure_has_its_size() {
+        assert_eq!(size_of::<LoopConfig>(), 304);
+    }
+
+    #[test]
+    fn sparse_copies_are_equal_and_stay_sparse() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+        let file = File::create(&from).unwrap();
+        file.set_len(64 << 20).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"middle", 32 << 20).unwrap();
+        copy_sparse(&from, &to).unwrap();
+        assert_eq!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
+        assert!(fs::metadata(&to).unwrap().blocks() * 512 < 1 << 20);
+    }
+
+    #[test]
+    fn the_watermark_says_what_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(check_watermark(dir.path(), Watermark { free_bytes: 0, free_percent: 0 }).is_ok());
+        let error =
+            check_watermark(dir.path(), Watermark { free_bytes: u64::MAX, free_percent: 0 }).unwrap_err();
+        assert!(matches!(&error, RuntimeError::Exhausted(text) if text.contains("MiB")), "{error}");
+        assert!(check_watermark(dir.path(), Watermark { free_bytes: 0, free_percent: 101 }).is_err());
+    }
+}

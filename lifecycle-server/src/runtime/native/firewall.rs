@@ -1,0 +1,91 @@
+//! What sandboxes may reach, as one nftables table per server, replaced in one transaction at start.
+
+use std::{
+    io::{self, Write},
+    process::{Command, Stdio},
+};
+
+use super::{
+    config::{Cidr, NativeConfig},
+    names::{INTERFACE_PREFIX, Names},
+};
+
+/// The ruleset. Interfaces are matched by the prefix all Sandkeep servers share: sandboxes of different servers on one
+/// host are as separate as those of one server.
+pub(crate) fn ruleset(names: &Names, config: &NativeConfig) -> String {
+    let (table, inside, subnet) = (names.table(), format!("\"{INTERFACE_PREFIX}*\""), config.subnet);
+    let denied = config.deny_cidrs.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ");
+    let deny = if denied.is_empty() {
+        String::new()
+    } else {
+        format!("iifname {inside} ip daddr {{ {denied} }} drop")
+    };
+    // `add` before `delete` makes the replacement work whether or not the table exists.
+    format!(
+        "add table inet {table}
+delete table inet {table}
+table inet {table} {{
+  chain spoof {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname {inside} meta nfproto ipv6 drop
+    iifname {inside} fib saddr . iif oif missing drop
+  }}
+  chain input {{
+    type filter hook input priority filter - 10; policy accept;
+    iifname {inside} ct state established ct direction reply accept
+    iifname {inside} drop
+  }}
+  chain forward {{
+    type filter hook forward priority filter - 10; policy accept;
+    iifname {inside} oifname {inside} drop
+    {deny}
+    oifname {inside} ct state established,related accept
+    oifname {inside} drop
+  }}
+  chain translate {{
+    type nat hook postrouting priority srcnat; policy accept;
+    iifname {inside} ip saddr {subnet} oifname != {inside} masquerade
+  }}
+}}
+"
+    )
+}
+
+/// Puts the ruleset in force.
+pub(crate) fn apply(names: &Names, config: &NativeConfig) -> io::Result<()> {
+    let mut nft = Command::new("nft")
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot run nft (package nftables): {error}"))
+        })?;
+    if let Some(mut input) = nft.stdin.take() {
+        input.write_all(ruleset(names, config).as_bytes())?;
+    }
+    let output = nft.wait_with_output()?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        return Err(io::Error::other(format!("nft refused the firewall rules: {}", reason.trim())));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_denied_network_is_in_the_rules() {
+        let mut config = NativeConfig::default();
+        config.deny_cidrs.push("192.168.0.0/16".parse().unwrap());
+        let rules = ruleset(&Names::new(&config, Path::new("/x")), &config);
+        assert!(rules.contains("ip daddr { 169.254.0.0/16, 192.168.0.0/16 } drop"), "{rules}");
+        config.deny_cidrs.clear();
+        assert!(!ruleset(&Names::new(&config, Path::new("/x")), &config).contains("daddr"));
+    }
+}

@@ -1,0 +1,208 @@
+//! What the runtime holds of the host, and how a slot is made ready.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::OwnedFd,
+    path::Path,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
+
+use super::{
+    NativeConfig,
+    cgroup::{Cgroups, Layout},
+    disk::{self, Disks},
+    firewall,
+    launcher::Launcher,
+    names::Names,
+    net,
+    reaper::Reaper,
+    rootfs::{self, IdMaps},
+    slots::{Prepared, Slots},
+    state::Paths,
+    sys,
+};
+use crate::runtime::{Limits, RuntimeError, Slot};
+
+/// How long the preparing thread rests after a failure (a full disk, no loop devices).
+const PREPARE_RETRY: Duration = Duration::from_secs(5);
+/// Rest before each slot is prepared, so that it does not compete with the start that made it necessary.
+const PREPARE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Shared by everything that runs for one [`super::NativeRuntime`].
+pub(crate) struct Host {
+    pub config: NativeConfig,
+    pub names: Names,
+    pub paths: Paths,
+    pub cgroups: Cgroups,
+    pub slots: Arc<Slots>,
+    pub reaper: Reaper,
+    pub launcher: Launcher,
+    pub disks: Disks,
+    /// A mount of the installed execd, to be copied into each sandbox.
+    pub execd: OwnedFd,
+    pub resolvers: Vec<std::net::Ipv4Addr>,
+    /// Keeps a second server off the state directory.
+    _lock: File,
+}
+
+/// Says what was being done when an operation failed.
+pub(crate) trait Context<T> {
+    fn context(self, what: &str) -> Result<T, RuntimeError>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn context(self, what: &str) -> Result<T, RuntimeError> {
+        self.map_err(|source| RuntimeError::Os { context: what.to_owned(), source })
+    }
+}
+
+impl Host {
+    /// Takes hold of the state directory and brings the host into shape: cgroups, addresses, firewall.
+    pub(crate) fn new(config: NativeConfig) -> Result<Self, RuntimeError> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(RuntimeError::Invalid("the native runtime must run as root".into()));
+        }
+        Paths { root: config.state_dir.clone() }.create().context("create the state directory")?;
+        let root = fs::canonicalize(&config.state_dir).context("resolve the state directory")?;
+        let lock = lock(&root)?;
+        sys::raise_open_files();
+        let (paths, names) = (Paths { root: root.clone() }, Names::new(&config, &root));
+        if names.capacity == 0 {
+            return Err(RuntimeError::Invalid(format!("subnet {} has no room for sandboxes", config.subnet)));
+        }
+        let layout = Layout::detect().context("read /proc/self/mountinfo")?;
+        let cgroups = Cgroups::new(layout, names.cgroup_parent()).context("set up cgroups")?;
+        if net::prepare_host(&names).context("set up the host's network")? {
+            tracing::info!("switched on IPv4 forwarding (net.ipv4.ip_forward)");
+        }
+        firewall::apply(&names, &config).context("set up the firewall")?;
+        let slots = Arc::new(Slots::new(names.clone()));
+        let reaper = Reaper::start(names.clone(), cgroups.clone(), slots.clone(), paths.trash())
+            .context("start the reaper thread")?;
+        Ok(Self {
+            launcher: Launcher::start(config.launcher.clone()).context("start the launcher")?,
+            disks: Disks::new(paths.disk(), config.default_limits.disk_bytes),
+            execd: rootfs::install_execd(&config.execd, &paths.bin()).context("install execd")?,
+            resolvers: config.resolvers(),
+            config,
+            names,
+            paths,
+            cgroups,
+            slots,
+            reaper,
+            _lock: lock,
+        })
+    }
+
+    /// The limits in force for a sandbox.
+    pub(crate) fn limits(&self, asked: &Limits) -> Limits {
+        let default = &self.config.default_limits;
+        Limits {
+            cpu_millis: asked.cpu_millis.or(default.cpu_millis),
+            memory_bytes: asked.memory_bytes.or(default.memory_bytes),
+            pids: asked.pids.or(default.pids),
+            disk_bytes: asked.disk_bytes.or(default.disk_bytes),
+        }
+    }
+
+    /// Makes everything a sandbox in this slot needs that does not depend on the sandbox. Leaves nothing on failure.
+    pub(crate) fn prepare(&self, slot: Slot, disk_bytes: Option<u64>) -> Result<Prepared, RuntimeError> {
+        disk::check_watermark(&self.paths.root, self.config.watermark)?;
+        let directory = self.paths.slots().join(slot.number.to_string());
+        let made = self.prepare_in(slot, disk_bytes, &directory);
+        if made.is_err() {
+            let _ = self.cgroups.remove(slot.number);
+            self.reaper.dispose(None, Some(&directory));
+        }
+        made
+    }
+
+    fn prepare_in(
+        &self,
+        slot: Slot,
+        disk_bytes: Option<u64>,
+        directory: &Path,
+    ) -> Result<Prepared, RuntimeError> {
+        fs::create_dir(directory).context("create the slot's directory")?;
+        let store = self.disks.open(directory, disk_bytes).context("make the sandbox's disk")?;
+        rootfs::populate(&store).context("make the private layer")?;
+        self.cgroups.create(slot.number).context("create cgroups")?;
+        let base = self.names.uid_base(slot.number);
+        let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
+        let netns = match net::create(&self.names, slot) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
+                self.slots.avoid([slot.address]);
+                let text = format!("address {} is used by another program on this host", slot.address);
+                return Err(RuntimeError::Exhausted(text));
+            }
+            other => other.context("make the sandbox's network")?,
+        };
+        Ok(Prepared {
+            slot,
+            directory: directory.to_owned(),
+            netns,
+            maps: IdMaps { processes, files },
+            store,
+            disk_bytes,
+        })
+    }
+
+    /// Gives a prepared slot another disk.
+    pub(crate) fn resize(
+        &self,
+        prepared: &mut Prepared,
+        disk_bytes: Option<u64>,
+    ) -> Result<(), RuntimeError> {
+        self.reaper.dispose(None, Some(&prepared.directory));
+        fs::create_dir(&prepared.directory).context("create the slot's directory")?;
+        prepared.store =
+            self.disks.open(&prepared.directory, disk_bytes).context("make the sandbox's disk")?;
+        prepared.disk_bytes = disk_bytes;
+        rootfs::populate(&prepared.store).context("make the private layer")
+    }
+
+    /// Undoes [`Host::prepare`].
+    pub(crate) fn discard(&self, prepared: Prepared) {
+        let (slot, directory) = (prepared.slot.number, prepared.directory.clone());
+        drop(prepared);
+        self.reaper.dispose(Some(slot), Some(&directory));
+    }
+}
+
+/// Keeps `prepared_slots` slots ready until the sender of `wake` is gone.
+pub(crate) fn keep_prepared(host: &Host, wake: &mpsc::Receiver<()>) {
+    let disk_bytes = host.config.default_limits.disk_bytes;
+    loop {
+        while let Some(slot) = host.slots.wants_preparing(host.config.prepared_slots) {
+            match host.prepare(slot, disk_bytes) {
+                Ok(prepared) => host.slots.add_prepared(prepared),
+                Err(error) => {
+                    host.slots.free(slot.number);
+                    tracing::warn!(%error, "cannot prepare a slot");
+                    std::thread::sleep(PREPARE_RETRY);
+                }
+            }
+            if let Err(mpsc::TryRecvError::Disconnected) = wake.try_recv() {
+                return;
+            }
+            std::thread::sleep(PREPARE_PAUSE);
+        }
+        if wake.recv().is_err() {
+            return;
+        }
+    }
+}
+
+fn lock(root: &Path) -> Result<File, RuntimeError> {
+    let file = File::create(root.join("lock")).context("create the lock file")?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(RuntimeError::Invalid(format!(
+            "another server uses the state directory {}; give each server its own",
+            root.display()
+        ))),
+        Err(fs::TryLockError::Error(error)) => Err(error).context("lock the state directory"),
+    }
+}

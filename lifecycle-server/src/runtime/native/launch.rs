@@ -1,0 +1,343 @@
+//! One start, from slot to a listening execd.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use oci_spec::runtime::Spec;
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::{io::AsyncReadExt, net::unix::pipe, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    cgroup::Entrance,
+    console, disk,
+    host::{Context, Host},
+    launcher::plan::Plan,
+    rootfs,
+    runtime::{Inner, blocking},
+    spec::{self, Join},
+    state::{Identity, Record, exit_code},
+    watch::{self, Live, Process},
+};
+use crate::runtime::{LaunchReport, LaunchSpec, RuntimeError};
+
+/// How long execd may take until it listens.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the end of a failed first process may take to become known.
+const POST_MORTEM: Duration = Duration::from_millis(500);
+/// Output quoted when a start fails.
+const QUOTED_OUTPUT: usize = 8 * 1024;
+
+/// A start under way.
+pub(crate) struct Launch {
+    inner: Arc<Inner>,
+    spec: LaunchSpec,
+    phases: Phases,
+}
+
+/// Takes the time between marks.
+struct Phases {
+    report: LaunchReport,
+    last: Instant,
+}
+
+impl Phases {
+    fn mark(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.report.phases.push((name, now - self.last));
+        self.last = now;
+    }
+}
+
+/// Everything ready for the first process.
+struct Staged {
+    directory: PathBuf,
+    document: Spec,
+    plan: Plan,
+    root: OwnedFd,
+    netns: OwnedFd,
+    userns: OwnedFd,
+    entrance: Entrance,
+    console: OwnedFd,
+    /// Reading and writing end.
+    go: (OwnedFd, OwnedFd),
+    ready: (OwnedFd, OwnedFd),
+}
+
+/// A first process that runs but is not ready yet.
+struct Begun {
+    process: Process,
+    status: Option<oneshot::Receiver<i32>>,
+    record: Record,
+    go: OwnedFd,
+    ready: pipe::Receiver,
+}
+
+impl Launch {
+    pub(crate) fn new(inner: Arc<Inner>, spec: LaunchSpec) -> Self {
+        let phases = Phases { report: LaunchReport::default(), last: Instant::now() };
+        Self { inner, spec, phases }
+    }
+
+    /// Runs to the end. On failure, or once `given_up` is cancelled, everything made so far is removed.
+    pub(crate) async fn run(mut self, given_up: CancellationToken) -> Result<LaunchReport, RuntimeError> {
+        let (inner, spec, phases) = (self.inner.clone(), self.spec.clone(), self.phases);
+        let (staged, phases) =
+            blocking("prepare a sandbox", move || stage(&inner.host, &spec, phases)).await?;
+        self.phases = phases;
+        let directory = staged.directory.clone();
+        let begun = if given_up.is_cancelled() { Err(abandoned()) } else { self.begin(staged).await };
+        let result = match begun {
+            Ok(begun) => self.await_ready(begun, &directory, &given_up).await,
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            // Whatever still runs in the slot goes; the reservation stays with the caller.
+            self.inner.host.cgroups.kill(self.spec.slot.number);
+            if let Some(oci) = &self.inner.oci {
+                oci.delete(&self.spec.id).await;
+            }
+            self.inner.host.reaper.dispose(Some(self.spec.slot.number), Some(&directory));
+        }
+        result
+    }
+
+    /// Makes the first process and records it; it does not start before that.
+    async fn begin(&mut self, staged: Staged) -> Result<Begun, RuntimeError> {
+        let Staged { directory, document, plan, root, netns, userns, entrance, console, go, ready } = staged;
+        let config = directory.join("config.json");
+        let (process, status) = match &self.inner.oci {
+            None => {
+                let mut fds = vec![
+                    root.as_fd(),
+                    netns.as_fd(),
+                    userns.as_fd(),
+                    go.0.as_fd(),
+                    ready.1.as_fd(),
+                    console.as_fd(),
+                ];
+                fds.extend(entrance.unified.iter().chain(&entrance.tasks).map(AsFd::as_fd));
+                let launched = self.inner.host.launcher.launch(&plan, entrance.unified.is_some(), &fds).await;
+                let launched = launched.context("launch")?;
+                (Process { pid: launched.pid, pidfd: Arc::new(launched.pidfd) }, Some(launched.status))
+            }
+            Some(oci) => {
+                save(&document, &config)?;
+                (oci.create(&self.spec.id, &directory, root, console, ready.1.as_fd()).await?, None)
+            }
+        };
+        drop((netns, userns, entrance, ready.1, go.0));
+        self.phases.mark("clone");
+        let (slot, oci, pidfd, pid) =
+            (self.spec.slot.number, status.is_none(), process.pidfd.clone(), process.pid);
+        let direct = self.inner.oci.is_none();
+        let record = blocking("record a sandbox", move || {
+            if direct {
+                save(&document, &config)?;
+            }
+            let process = Identity::of(pid, pidfd.as_fd()).context("identify the first process")?;
+            let record = Record { slot, process, oci, exit_code: None };
+            record.save(&directory).context("write the sandbox's record")?;
+            Ok(record)
+        })
+        .await?;
+        self.phases.mark("record");
+        let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
+        Ok(Begun { process, status, record, go: go.1, ready })
+    }
+
+    /// Lets the first process go and waits until it listens.
+    async fn await_ready(
+        &mut self,
+        mut begun: Begun,
+        directory: &std::path::Path,
+        given_up: &CancellationToken,
+    ) -> Result<LaunchReport, RuntimeError> {
+        let (tail, mut drain) = console::drain(directory).context("open the console")?;
+        match &self.inner.oci {
+            Some(oci) => oci.start(&self.spec.id).await?,
+            None => fs::File::from(begun.go).write_all(b"g").context("release the first process")?,
+        }
+        let mut byte = [0];
+        let problem = tokio::select! {
+            read = begun.ready.read(&mut byte) => match read {
+                Ok(1) => None,
+                _ => Some("ended before it was ready".to_owned()),
+            },
+            () = given_up.cancelled() => return Err(self.fail(&begun.process, abandoned()).await),
+            () = tokio::time::sleep(READY_TIMEOUT) => Some(format!("was not ready within {} s", READY_TIMEOUT.as_secs())),
+        };
+        self.phases.mark("ready");
+        if let Some(problem) = problem {
+            let status = match begun.status.take() {
+                Some(status) => tokio::time::timeout(POST_MORTEM, status).await.ok().and_then(Result::ok),
+                None => None,
+            };
+            let error = self.fail(&begun.process, abandoned()).await;
+            drop(error);
+            // With the last process gone the pipe ends, and the tail is complete.
+            let _ = tokio::time::timeout(POST_MORTEM, &mut drain).await;
+            drain.abort();
+            let code = status.map(|status| format!(" (exit code {})", exit_code(status))).unwrap_or_default();
+            let output = explain(&tail.text(QUOTED_OUTPUT));
+            return Err(RuntimeError::StartFailed(format!(
+                "the sandbox's first process {problem}{code}{output}"
+            )));
+        }
+        let watch =
+            watch::spawn(self.inner.clone(), &self.spec.id, &begun.process, begun.status, begun.record)?;
+        let live = Live { slot: self.spec.slot, process: begun.process, tail, drain, watch };
+        self.inner.live().insert(self.spec.id.clone(), live);
+        Ok(std::mem::take(&mut self.phases.report))
+    }
+
+    /// Ends the process of a start that failed.
+    async fn fail(&self, process: &Process, error: RuntimeError) -> RuntimeError {
+        if let Err(stuck) = watch::kill(&self.inner.host, self.spec.slot.number, process).await {
+            tracing::warn!(%stuck, id = self.spec.id, "a failed sandbox does not end");
+        }
+        error
+    }
+}
+
+fn abandoned() -> RuntimeError {
+    RuntimeError::StartFailed("the start was given up".into())
+}
+
+fn save(document: &Spec, path: &std::path::Path) -> Result<(), RuntimeError> {
+    let bytes =
+        serde_json::to_vec(document).map_err(io::Error::from).context("write the sandbox document")?;
+    fs::write(path, bytes).context("write the sandbox document")
+}
+
+/// The output of a failed start, in a form to append to the error.
+fn explain(output: &str) -> String {
+    use super::launcher::child::FAILURE_PREFIX;
+    let output = output.trim();
+    let step = output.strip_prefix(FAILURE_PREFIX).and_then(|line| line.rsplit_once(": errno "));
+    match step.and_then(|(what, errno)| Some((what, errno.parse().ok()?))) {
+        Some((what, errno)) => format!(": {what}: {}", io::Error::from_raw_os_error(errno)),
+        None if output.is_empty() => String::new(),
+        None => format!(": {output}"),
+    }
+}
+
+/// Takes or makes the slot's parts and fits them to the sandbox. Leaves nothing on failure.
+fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, Phases), RuntimeError> {
+    phases.mark("queue");
+    check(host, spec)?;
+    let limits = host.limits(&spec.limits);
+    let mut prepared = match host.slots.take_prepared(spec.slot.number) {
+        Some(prepared) => prepared,
+        None => host.prepare(spec.slot, limits.disk_bytes)?,
+    };
+    phases.mark("slot");
+    let mut fit = || {
+        if prepared.disk_bytes != limits.disk_bytes {
+            host.resize(&mut prepared, limits.disk_bytes)?;
+            phases.mark("disk");
+        }
+        let directory = host.paths.sandbox(&spec.id);
+        fs::rename(&prepared.directory, &directory).context("create the sandbox's directory")?;
+        prepared.directory = directory;
+        rootfs::write_names(&prepared.store, &spec::hostname(&spec.id), spec.slot.address, &host.resolvers)
+            .context("write names and resolvers")?;
+        let console = console::create(&prepared.directory, host.names.uid_base(spec.slot.number))
+            .context("create the console")?;
+        phases.mark("files");
+        host.cgroups.limit(spec.slot.number, &limits).context("set limits")?;
+        let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
+        phases.mark("limits");
+        let root = rootfs::mount(&spec.layers, &prepared.store, &prepared.maps, &host.execd)
+            .context("mount the root file system")?;
+        phases.mark("rootfs");
+        Ok((console, entrance, root))
+    };
+    let (console, entrance, root) = match fit() {
+        Ok(parts) => parts,
+        Err(error) => {
+            host.discard(prepared);
+            return Err(error);
+        }
+    };
+    let paperwork = describe(host, spec, &prepared, limits);
+    let pipes = || Ok((pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?));
+    let pipes: io::Result<((OwnedFd, OwnedFd), (OwnedFd, OwnedFd))> = pipes();
+    let (document, plan, go, ready) = match (paperwork, pipes.context("make pipes")) {
+        (Ok((document, plan)), Ok((go, ready))) => (document, plan, go, ready),
+        (Err(error), _) | (_, Err(error)) => {
+            host.discard(prepared);
+            return Err(error);
+        }
+    };
+    phases.mark("document");
+    let (directory, netns, userns) = (prepared.directory, prepared.netns, prepared.maps.processes);
+    Ok((Staged { directory, document, plan, root, netns, userns, entrance, console, go, ready }, phases))
+}
+
+fn describe(
+    host: &Host,
+    spec: &LaunchSpec,
+    prepared: &super::slots::Prepared,
+    limits: crate::runtime::Limits,
+) -> Result<(Spec, Plan), RuntimeError> {
+    let base = host.names.uid_base(spec.slot.number);
+    let join = (!host.config.oci_runtime.is_empty()).then(|| {
+        let path = |fd: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
+        Join { netns: path(&prepared.netns), userns: path(&prepared.maps.processes), uid_base: base }
+    });
+    let described = spec::Host {
+        no_new_privileges: host.config.no_new_privileges,
+        limits,
+        cgroup: &host.cgroups.relative_path(spec.slot.number),
+        root: &prepared.directory.join("rootfs"),
+        join,
+    };
+    let document = spec::build(spec, &described)?;
+    let plan = Plan::from_spec(&document, base, &host.paths.mount_point())
+        .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
+    Ok((document, plan))
+}
+
+/// What can be refused before anything is made.
+fn check(host: &Host, spec: &LaunchSpec) -> Result<(), RuntimeError> {
+    if spec.layers.is_empty() {
+        return Err(RuntimeError::Invalid("the image has no layers".into()));
+    }
+    if !spec.cwd.starts_with('/') {
+        return Err(RuntimeError::Invalid(format!(
+            "working directory {:?} is not an absolute path",
+            spec.cwd
+        )));
+    }
+    if let Some((name, _)) = spec.env.iter().find(|(name, _)| name.is_empty() || name.contains('=')) {
+        return Err(RuntimeError::Invalid(format!(
+            "environment variable name {name:?} is empty or contains '='"
+        )));
+    }
+    if let Some(bytes) = spec.limits.disk_bytes.filter(|bytes| *bytes < disk::MIN_BYTES) {
+        return Err(RuntimeError::Invalid(format!("disk limit {bytes} is below {} bytes", disk::MIN_BYTES)));
+    }
+    if host.slots.is_draining(spec.slot.number) {
+        return Err(RuntimeError::Exhausted(format!("slot {} is still being cleaned", spec.slot.number)));
+    }
+    disk::check_watermark(&host.paths.root, host.config.watermark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_steps_read_like_errors() {
+        assert_eq!(explain("sandkeep: mount: errno 1\n"), ": mount: Operation not permitted (os error 1)");
+        assert_eq!(explain("boom\n"), ": boom");
+        assert_eq!(explain(""), "");
+    }
+}

@@ -1,0 +1,141 @@
+//! Everything private to one server or one slot follows from two values: the tag and the slot number.
+
+use std::{net::Ipv4Addr, os::unix::ffi::OsStrExt, path::Path};
+
+use sha2::{Digest, Sha256};
+
+use super::config::NativeConfig;
+use crate::runtime::Slot;
+
+/// Prefix of every interface a Sandkeep server makes; the firewall matches it as a wildcard.
+pub(crate) const INTERFACE_PREFIX: &str = "sk";
+/// Uids (and gids) in one sandbox.
+pub(crate) const IDS_PER_SLOT: u32 = 65536;
+/// First usable slot: the subnet's first two addresses are the network's and the host's.
+const FIRST_SLOT: u16 = 2;
+
+/// MAC address of the host end of every pair; each pair is a link of its own.
+pub(crate) const HOST_MAC: [u8; 6] = [0x02, 0x53, 0x4b, 0, 0, 1];
+
+/// What distinguishes this server from others on the host, and how it numbers its slots.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// Four characters from the canonical path of the state directory.
+    pub tag: String,
+    subnet_base: u32,
+    uid_base: u32,
+    /// Number of usable slots.
+    pub capacity: u16,
+    /// Where numbering starts, so that two servers in one subnet rarely meet.
+    pub start: u16,
+}
+
+impl Names {
+    pub(crate) fn new(config: &NativeConfig, canonical_state_dir: &Path) -> Self {
+        let digest = Sha256::digest(canonical_state_dir.as_os_str().as_bytes());
+        let tag: String = digest
+            .iter()
+            .take(4)
+            .map(|byte| char::from(b"0123456789abcdefghijklmnopqrstuv"[usize::from(byte & 31)]))
+            .collect();
+        let (subnet_base, size) = config.subnet.range();
+        let by_ids = u64::from((u32::MAX - 1 - config.uid_base) / IDS_PER_SLOT);
+        let last = (size.saturating_sub(2)).min(by_ids.saturating_sub(1)).min(u64::from(u16::MAX)) as u16;
+        let capacity = (last + 1).saturating_sub(FIRST_SLOT);
+        let seed = u16::from_be_bytes([digest[4], digest[5]]);
+        Self {
+            tag,
+            subnet_base,
+            uid_base: config.uid_base,
+            capacity,
+            start: seed.checked_rem(capacity).unwrap_or(0),
+        }
+    }
+
+    /// The `index`-th slot counted from this server's starting point, wrapping around.
+    pub(crate) fn slot(&self, index: u32) -> Slot {
+        let offset = (u32::from(self.start) + index) % u32::from(self.capacity.max(1));
+        self.numbered(FIRST_SLOT + offset as u16)
+    }
+
+    pub(crate) fn numbered(&self, number: u16) -> Slot {
+        Slot { number, address: Ipv4Addr::from(self.subnet_base + u32::from(number)) }
+    }
+
+    /// The host's address as sandboxes see it.
+    pub(crate) fn gateway(&self) -> Ipv4Addr {
+        Ipv4Addr::from(self.subnet_base + 1)
+    }
+
+    pub(crate) fn interface(&self, slot: u16) -> String {
+        format!("{INTERFACE_PREFIX}{}{slot}", self.tag)
+    }
+
+    /// Slot number of an interface of this server.
+    pub(crate) fn slot_of_interface(&self, name: &str) -> Option<u16> {
+        name.strip_prefix(INTERFACE_PREFIX)?.strip_prefix(self.tag.as_str())?.parse().ok()
+    }
+
+    pub(crate) fn table(&self) -> String {
+        format!("sandkeep_{}", self.tag)
+    }
+
+    /// Directory of this server in every cgroup hierarchy.
+    pub(crate) fn cgroup_parent(&self) -> String {
+        format!("sandkeep-{}", self.tag)
+    }
+
+    pub(crate) fn uid_base(&self, slot: u16) -> u32 {
+        self.uid_base + u32::from(slot) * IDS_PER_SLOT
+    }
+}
+
+/// MAC address of the sandbox's end.
+pub(crate) fn sandbox_mac(slot: u16) -> [u8; 6] {
+    let [high, low] = slot.to_be_bytes();
+    [0x02, 0x53, 0x4b, 1, high, low]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(subnet: &str) -> Names {
+        let config = NativeConfig { subnet: subnet.parse().unwrap(), ..NativeConfig::default() };
+        Names::new(&config, Path::new("/var/lib/sandkeep"))
+    }
+
+    #[test]
+    fn interface_names_fit_and_round_trip() {
+        let names = names("10.231.0.0/16");
+        assert_eq!(names.tag.len(), 4);
+        let name = names.interface(61000);
+        assert!(name.len() <= 15, "{name}");
+        assert_eq!(names.slot_of_interface(&name), Some(61000));
+        assert_eq!(names.slot_of_interface("sk"), None);
+        assert_eq!(names.slot_of_interface("eth0"), None);
+    }
+
+    #[test]
+    fn every_slot_is_distinct_and_inside_the_subnet() {
+        let names = names("10.9.0.0/28");
+        assert_eq!(names.capacity, 13);
+        let mut numbers: Vec<_> = (0..13).map(|i| names.slot(i).number).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (2..15).collect::<Vec<_>>());
+        assert_eq!(names.slot(0), names.slot(13));
+        assert_eq!(names.gateway(), Ipv4Addr::new(10, 9, 0, 1));
+    }
+
+    #[test]
+    fn the_highest_uid_range_does_not_wrap() {
+        let names = names("10.0.0.0/8");
+        let last = (0..u32::from(names.capacity)).map(|i| names.slot(i).number).max().unwrap();
+        assert!(u64::from(names.uid_base(last)) + u64::from(IDS_PER_SLOT) <= u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn a_subnet_without_room_has_no_slots() {
+        assert_eq!(names("10.9.0.0/31").capacity, 0);
+    }
+}

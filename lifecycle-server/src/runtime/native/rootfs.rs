@@ -1,0 +1,152 @@
+//! The sandbox's file system: image layers below, a private layer on top, both seen through id maps.
+//!
+//! On disk every file keeps the ids it has inside (0 to 65535), so layers are shared as they are and a private layer
+//! can move to another uid range. The overlay is a detached mount until the sandbox's own namespace takes it: the
+//! host's mount table never shows it.
+
+use std::{
+    ffi::{CStr, CString},
+    fs,
+    io::{self, Write},
+    net::Ipv4Addr,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::PermissionsExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use sha2::{Digest, Sha256};
+
+use super::sys::{self, FsContext};
+
+/// Where sandboxes find execd.
+pub(crate) const EXECD_PATH: &str = "/opt/opensandbox/execd";
+/// File of extra environment variables that sandboxes may fill for their later commands.
+pub(crate) const ENVS_PATH: &str = "/opt/opensandbox/.env";
+
+/// Directories that exist in every sandbox, whatever its image holds.
+const DIRECTORIES: [(&str, u32); 7] = [
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("opt", 0o755),
+    ("opt/opensandbox", 0o755),
+    ("proc", 0o555),
+    ("sys", 0o555),
+    ("tmp", 0o1777),
+];
+/// Files that exist in every sandbox; execd is mounted over the first.
+const FILES: [(&str, u32); 5] = [
+    ("opt/opensandbox/execd", 0o755),
+    ("opt/opensandbox/.env", 0o644),
+    ("etc/resolv.conf", 0o644),
+    ("etc/hosts", 0o644),
+    ("etc/hostname", 0o644),
+];
+
+/// Makes the private layer's directories below `store`. Only plain directories and files of ours are made and nothing
+/// of the image is followed, so no image can lead this astray.
+pub(crate) fn populate(store: impl AsFd) -> io::Result<()> {
+    let store = store.as_fd();
+    let directory = |path: &str, mode: u32| -> io::Result<()> {
+        rustix::fs::mkdirat(store, path, Mode::from_raw_mode(mode))?;
+        Ok(rustix::fs::chmodat(store, path, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())?)
+    };
+    directory("upper", 0o755)?;
+    directory("work", 0o755)?;
+    for (path, mode) in DIRECTORIES {
+        directory(&format!("upper/{path}"), mode)?;
+    }
+    for (path, mode) in FILES {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = openat(store, format!("upper/{path}"), flags, Mode::from_raw_mode(mode))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Fills in what depends on the sandbox.
+pub(crate) fn write_names(
+    store: impl AsFd,
+    hostname: &str,
+    address: Ipv4Addr,
+    resolvers: &[Ipv4Addr],
+) -> io::Result<()> {
+    let write = |path: &str, text: &str| -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = openat(&store, format!("upper/etc/{path}"), flags, Mode::empty())?;
+        fs::File::from(file).write_all(text.as_bytes())
+    };
+    let resolv: String = resolvers.iter().map(|server| format!("nameserver {server}\n")).collect();
+    write("resolv.conf", &resolv)?;
+    write(
+        "hosts",
+        &format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {hostname}\n"),
+    )?;
+    write("hostname", &format!("{hostname}\n"))
+}
+
+/// The user namespaces of a slot.
+pub(crate) struct IdMaps {
+    /// The one the sandbox's processes enter.
+    pub processes: OwnedFd,
+    /// The one that maps files; it knows the host's root, which does overlayfs's own writing.
+    pub files: OwnedFd,
+}
+
+/// Mounts the whole root, detached: layers (topmost first), private layer, execd.
+pub(crate) fn mount(
+    layers: &[PathBuf],
+    store: impl AsFd,
+    maps: &IdMaps,
+    execd: &OwnedFd,
+) -> io::Result<OwnedFd> {
+    let private = sys::clone_tree_idmapped(store, c"", maps.files.as_fd())?;
+    let open = |name: &CStr| {
+        openat(&private, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    };
+    let (upper, work) = (open(c"upper")?, open(c"work")?);
+    let overlay = FsContext::new(c"overlay")?;
+    // A detached mount dissolves with its descriptor, so all of them stay open until overlayfs has its own copies.
+    let mut lowers = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let path = CString::new(layer.as_os_str().as_bytes())?;
+        let lower = sys::clone_tree_idmapped(CWD, &path, maps.processes.as_fd())
+            .map_err(|error| io::Error::new(error.kind(), format!("layer {}: {error}", layer.display())))?;
+        overlay.fd(c"lowerdir+", &lower)?;
+        lowers.push(lower);
+    }
+    overlay.fd(c"upperdir", &upper)?.fd(c"workdir", &work)?;
+    // Without it, ending a sandbox (and every fsync inside) would flush the whole disk it shares with the others.
+    overlay.flag(c"volatile")?;
+    let root = overlay.mount()?;
+    let execd = sys::clone_read_only(execd)?;
+    sys::attach(&execd, &root, c"opt/opensandbox/execd")?;
+    Ok(root)
+}
+
+/// Copies execd into the state directory, under a name that follows from its content: replacing the binary never
+/// disturbs sandboxes that run the old one. Returns it open for mounting.
+pub(crate) fn install_execd(source: &Path, directory: &Path) -> io::Result<OwnedFd> {
+    let explain = |error: io::Error| {
+        io::Error::new(error.kind(), format!("execd binary {}: {error}", source.display()))
+    };
+    let binary = fs::read(source).map_err(explain)?;
+    let digest: String = Sha256::digest(&binary).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let target = directory.join(format!("execd-{digest}"));
+    if !target.exists() {
+        let temporary = directory.join("execd.new");
+        fs::write(&temporary, &binary)?;
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&temporary, &target)?;
+    }
+    for entry in fs::read_dir(directory)?.flatten() {
+        // Running sandboxes keep the file they have mounted.
+        if entry.path() != target {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    let path = CString::new(target.as_os_str().as_bytes())?;
+    sys::clone_tree(CWD, &path)
+}

@@ -1,0 +1,159 @@
+//! [`NativeRuntime`]: the `Runtime` trait over everything else in this module.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc},
+};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    NativeConfig, adopt,
+    disk::image_bytes,
+    host::{Context, Host, keep_prepared},
+    launch::Launch,
+    state::is_plain,
+    watch::{self, Live},
+};
+use crate::runtime::{
+    Exit, Found, LaunchReport, LaunchSpec, Runtime, RuntimeError, Slot, Usage, oci::OciRuntime,
+};
+
+/// Hosts sandboxes on this machine with its own kernel and nothing else.
+pub struct NativeRuntime {
+    inner: Arc<Inner>,
+    exits: Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
+    /// Wakes the thread that prepares slots; dropping it ends the thread.
+    prepare: Mutex<Option<std_mpsc::Sender<()>>>,
+}
+
+pub(crate) struct Inner {
+    pub host: Host,
+    pub oci: Option<OciRuntime>,
+    pub live: Mutex<HashMap<String, Live>>,
+    pub exits: mpsc::UnboundedSender<Exit>,
+}
+
+impl Inner {
+    pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<String, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs blocking work away from the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, RuntimeError> + Send + 'static,
+) -> Result<T, RuntimeError> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other).context(what)?
+}
+
+impl NativeRuntime {
+    /// Takes over the state directory and sets the host up: cgroups, forwarding, firewall, launcher.
+    ///
+    /// # Errors
+    /// `Invalid` names what the host or the configuration lacks (see [`super::preflight`]); `Os` what failed.
+    pub fn new(config: NativeConfig) -> Result<Arc<Self>, RuntimeError> {
+        let oci = OciRuntime::find(&config)?;
+        let host = Host::new(config)?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let inner = Arc::new(Inner { host, oci, live: Mutex::default(), exits: sender });
+        Ok(Arc::new(Self { inner, exits: Mutex::new(Some(receiver)), prepare: Mutex::new(None) }))
+    }
+
+    /// The end of what a sandbox's first process has printed, at most `limit` bytes (64 KiB are kept).
+    pub fn console_tail(&self, id: &str, limit: usize) -> Option<String> {
+        self.inner.live().get(id).map(|live| live.tail.text(limit))
+    }
+
+    fn start_preparing(&self) -> Result<(), RuntimeError> {
+        let (wake, woken) = std_mpsc::channel();
+        let inner = self.inner.clone();
+        std::thread::Builder::new()
+            .name("prepare".into())
+            .spawn(move || keep_prepared(&inner.host, &woken))
+            .context("start the preparing thread")?;
+        *self.prepare.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+        Ok(())
+    }
+
+    fn wake_preparing(&self) {
+        if let Some(wake) = &*self.prepare.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = wake.send(());
+        }
+    }
+}
+
+#[async_trait]
+impl Runtime for NativeRuntime {
+    fn reserve(&self, id: &str) -> Result<Slot, RuntimeError> {
+        if !is_plain(id) {
+            return Err(RuntimeError::Invalid(format!("{id:?} is not a sandbox id")));
+        }
+        self.inner.host.slots.reserve(id)
+    }
+
+    fn release(&self, id: &str) {
+        self.inner.host.slots.release(id);
+    }
+
+    async fn launch(&self, spec: &LaunchSpec) -> Result<LaunchReport, RuntimeError> {
+        if self.inner.host.slots.slot_of(&spec.id) != Some(spec.slot) {
+            return Err(RuntimeError::Invalid(format!(
+                "sandbox {} does not hold slot {}",
+                spec.id, spec.slot.number
+            )));
+        }
+        let given_up = CancellationToken::new();
+        let _guard = given_up.clone().drop_guard();
+        // A task of its own sees to the end of it, undoing included, even when the caller goes away.
+        let launch = Launch::new(self.inner.clone(), spec.clone());
+        let done = tokio::spawn(launch.run(given_up)).await;
+        self.wake_preparing();
+        done.map_err(std::io::Error::other).context("launch")?
+    }
+
+    async fn destroy(&self, id: &str) -> Result<(), RuntimeError> {
+        if !is_plain(id) {
+            return Ok(());
+        }
+        let live = self.inner.live().remove(id);
+        watch::destroy(&self.inner, id, live).await
+    }
+
+    async fn adopt(&self) -> Result<Vec<Found>, RuntimeError> {
+        let inner = self.inner.clone();
+        let survivors = blocking("adopt", move || adopt::survey(&inner)).await?;
+        let found = adopt::take_over(&self.inner, survivors)?;
+        self.start_preparing()?;
+        Ok(found)
+    }
+
+    fn exits(&self) -> mpsc::UnboundedReceiver<Exit> {
+        let taken = self.exits.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+
+    async fn usage(&self, id: &str) -> Result<Usage, RuntimeError> {
+        let slot = self.inner.host.slots.slot_of(id).filter(|_| is_plain(id));
+        let slot = slot.ok_or_else(|| RuntimeError::NotFound(id.to_owned()))?;
+        let (inner, id) = (self.inner.clone(), id.to_owned());
+        blocking("usage", move || {
+            let disk_bytes = image_bytes(&inner.host.paths.sandbox(&id));
+            Ok(Usage { disk_bytes, ..inner.host.cgroups.usage(slot.number) })
+        })
+        .await
+    }
+
+    async fn shutdown(&self) {
+        drop(self.prepare.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let inner = self.inner.clone();
+        let _ = blocking("shutdown", move || {
+            inner.host.slots.drain_prepared().into_iter().for_each(|prepared| inner.host.discard(prepared));
+            Ok(())
+        })
+        .await;
+    }
+}

@@ -1,0 +1,159 @@
+//! Running sandboxes: noticing their end, and bringing it about.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::{
+    console::Tail,
+    host::{Context, Host},
+    runtime::{Inner, blocking},
+    state::{Record, exit_code},
+    sys,
+};
+use crate::runtime::{Exit, RuntimeError, Slot};
+
+/// How long killed processes may take to be gone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to look for the status of a process that ended: whoever reaps it may be slow.
+const STATUS_ATTEMPTS: u32 = 60;
+const STATUS_PAUSE: Duration = Duration::from_millis(50);
+
+/// A handle on a sandbox's first process.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub pid: i32,
+    pub pidfd: Arc<OwnedFd>,
+}
+
+/// A sandbox that runs, or whose end has not been cleaned up.
+pub(crate) struct Live {
+    pub slot: Slot,
+    pub process: Process,
+    pub tail: Arc<Tail>,
+    pub drain: JoinHandle<()>,
+    pub watch: JoinHandle<()>,
+}
+
+/// Waits until the process is gone.
+async fn gone(process: &Process) -> io::Result<()> {
+    // SAFETY: the shared descriptor stays open, and the same, for as long as the registration holds its reference.
+    let pidfd = unsafe { AsyncFd::register_with_interest(process.pidfd.clone(), Interest::READABLE) }?;
+    pidfd.readable().await?.retain_ready();
+    Ok(())
+}
+
+/// Watches for the end of a first process and reports it once. `status` comes from the launcher, if it is the parent.
+pub(crate) fn spawn(
+    inner: Arc<Inner>,
+    id: &str,
+    process: &Process,
+    status: Option<oneshot::Receiver<i32>>,
+    record: Record,
+) -> Result<JoinHandle<()>, RuntimeError> {
+    let (id, process) = (id.to_owned(), process.clone());
+    Ok(tokio::spawn(async move {
+        if let Err(error) = gone(&process).await {
+            tracing::error!(%error, id, "cannot watch a sandbox");
+            return;
+        }
+        let code = find_status(&process, status).await;
+        let ended = id.clone();
+        let exit = blocking("note an end", move || {
+            let record = Record { exit_code: code, ..record };
+            let directory = inner.host.paths.sandbox(&ended);
+            if let Err(error) = record.save(&directory) {
+                tracing::debug!(%error, id = ended, "cannot note the end of a sandbox");
+            }
+            let oom_killed = inner.host.cgroups.oom_kills(record.slot) > 0;
+            Ok((inner, Exit { id: ended, code, oom_killed }))
+        });
+        match exit.await {
+            Ok((inner, exit)) => drop(inner.exits.send(exit)),
+            Err(error) => tracing::error!(%error, id, "lost the end of a sandbox"),
+        }
+    }))
+}
+
+async fn find_status(process: &Process, launcher: Option<oneshot::Receiver<i32>>) -> Option<i32> {
+    let mut launcher = launcher;
+    for _ in 0..STATUS_ATTEMPTS {
+        if let Some(status) = &mut launcher {
+            match tokio::time::timeout(STATUS_PAUSE, status).await {
+                Ok(Ok(status)) => return Some(exit_code(status)),
+                // The launcher is gone; the kernel keeps the status for us.
+                Ok(Err(_)) => launcher = None,
+                Err(_) => {}
+            }
+        }
+        match sys::pidfd_exit_status(process.pidfd.as_fd()) {
+            Ok(Some(status)) => return Some(exit_code(status)),
+            Ok(None) => {}
+            // A kernel that cannot tell.
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && launcher.is_none() => return None,
+            Err(_) => {}
+        }
+        if launcher.is_none() {
+            tokio::time::sleep(STATUS_PAUSE).await;
+        }
+    }
+    None
+}
+
+/// Ends everything in a sandbox; returns once its first process, and thereby all of them, is gone.
+pub(crate) async fn kill(host: &Host, slot: u16, process: &Process) -> Result<(), RuntimeError> {
+    // The kernel ends a pid namespace with its first process and holds that one until the last other is gone.
+    match pidfd_send_signal(&process.pidfd, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => return Err(io::Error::from(error)).context("kill the sandbox"),
+    }
+    match tokio::time::timeout(KILL_TIMEOUT, gone(process)).await {
+        Ok(result) => result.context("wait for the sandbox's end"),
+        Err(_) => {
+            host.cgroups.kill(slot);
+            let text = format!("processes still there after {} s", KILL_TIMEOUT.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, text)).context("wait for the sandbox's end")
+        }
+    }
+}
+
+/// Removes a sandbox, running or not.
+pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) -> Result<(), RuntimeError> {
+    if let Some(live) = live {
+        live.watch.abort();
+        if let Err(error) = kill(&inner.host, live.slot.number, &live.process).await {
+            // Still there, still watched over by the record: a later call tries again.
+            inner.live().insert(id.to_owned(), live);
+            return Err(error);
+        }
+        live.drain.abort();
+    }
+    if let Some(oci) = &inner.oci {
+        oci.delete(id).await;
+    }
+    let host = inner.clone();
+    let id = id.to_owned();
+    blocking("clean up", move || {
+        let slot = host.host.slots.slot_of(&id);
+        let prepared = slot.and_then(|slot| host.host.slots.take_prepared(slot.number));
+        if let Some(prepared) = prepared {
+            host.host.discard(prepared);
+        }
+        let directory = host.host.paths.sandbox(&id);
+        host.host.reaper.dispose(slot.map(|slot| slot.number), Some(&directory));
+        // Only now: until the number is marked as draining, the id keeps it from being given out.
+        host.host.slots.forget(&id);
+        Ok(())
+    })
+    .await
+}
