@@ -108,8 +108,9 @@ async fn import_one(state: &Arc<State>, contained: Contained) -> Result<Image, I
     }
     let diff_ids = configuration.diff_ids.clone();
     let pin = blocking(state, move |state| state.pin(&diff_ids)).await?;
-    stream::iter(configuration.diff_ids.iter().zip(layers))
-        .map(|(diff_id, layer)| import_layer(state, diff_id, layer))
+    let imports: Vec<_> =
+        configuration.diff_ids.iter().zip(layers).map(|(diff_id, layer)| import_layer(state, diff_id, layer)).collect();
+    stream::iter(imports)
         .buffer_unordered(state.options.parallel_layers.max(1))
         .try_collect::<()>()
         .await

@@ -72,8 +72,9 @@ async fn fetch(
         move |state| state.pin(&diff_ids)
     })
     .await?;
-    stream::iter(&layers)
-        .map(|(diff_id, blob)| fetch_layer(state, &registry, diff_id, blob, progress))
+    let fetches: Vec<_> =
+        layers.iter().map(|(diff_id, blob)| fetch_layer(state, &registry, diff_id, blob, progress)).collect();
+    stream::iter(fetches)
         .buffer_unordered(state.options.parallel_layers.max(1))
         .try_collect::<()>()
         .await?;

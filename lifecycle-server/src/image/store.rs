@@ -89,3 +89,18 @@ impl ImageStore {
         pull::blocking(&self.0, State::gc).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Servers run these on whatever thread is free.
+    #[test]
+    fn operations_may_move_between_threads() {
+        fn check<T: Send>(_: impl Fn(ImageStore) -> T) {}
+        check(|store| async move { store.pull("x", None, None, ProgressSink::none()).await });
+        check(|store| async move { store.import(PathBuf::new(), &[]).await });
+        check(|store| async move { store.import_stream(tokio::io::empty(), &[]).await });
+        check(|store| async move { (store.gc().await, store.find("x").await) });
+    }
+}

@@ -85,7 +85,7 @@ impl<R: Read> TarStream<R> {
                     false => Ok(None),
                 };
             };
-            let size = number(header.entry_size(), "size")?;
+            let size = number(header.entry_size(), &header.as_old().size, "size")?;
             match header.entry_type() {
                 EntryType::GNULongName => long_path = Some(self.extension_name(size)?),
                 EntryType::GNULongLink => long_link = Some(self.extension_name(size)?),
@@ -142,9 +142,9 @@ impl<R: Read> TarStream<R> {
             kind,
             size: self.payload,
             sparse: sparse.map(|(map, _)| map),
-            mode: number(header.mode(), "mode")?,
-            uid: pax.uid.map_or_else(|| number(header.uid(), "uid"), Ok)?,
-            gid: pax.gid.map_or_else(|| number(header.gid(), "gid"), Ok)?,
+            mode: number(header.mode(), &header.as_old().mode, "mode")?,
+            uid: pax.uid.map_or_else(|| number(header.uid(), &header.as_old().uid, "uid"), Ok)?,
+            gid: pax.gid.map_or_else(|| number(header.gid(), &header.as_old().gid, "gid"), Ok)?,
             mtime: pax.mtime.unwrap_or_else(|| (header.mtime().unwrap_or(0).try_into().unwrap_or(0), 0)),
             xattrs: pax.xattrs,
         })
@@ -250,8 +250,13 @@ impl<R: Read> Read for TarStream<R> {
     }
 }
 
-fn number<T>(value: io::Result<T>, field: &str) -> Result<T, ImageError> {
-    value.map_err(|_| ImageError::Corrupt(format!("a tar header has a malformed {field}")))
+/// A field that a writer left blank is zero.
+fn number<T: Default>(value: io::Result<T>, field: &[u8], name: &str) -> Result<T, ImageError> {
+    match value {
+        Ok(value) => Ok(value),
+        Err(_) if field.iter().all(|b| matches!(b, 0 | b' ')) => Ok(T::default()),
+        Err(_) => Err(ImageError::Corrupt(format!("a tar header has a malformed {name}"))),
+    }
 }
 
 pub(in crate::image) fn truncated() -> ImageError {
@@ -307,6 +312,19 @@ mod tests {
         let last = &found[2].0;
         assert_eq!((last.uid, last.mtime), (70000, (12, 500_000_000)));
         assert_eq!(last.xattrs, [(b"user.note".to_vec(), b"line\nbreak\0=".to_vec())]);
+    }
+
+    #[test]
+    fn blank_numbers_are_zero_and_malformed_ones_are_not() {
+        let with_uid = |uid: &[u8; 8]| {
+            let mut tar = TarBuilder::new();
+            tar.entry("a", b'0', |h| h.as_old_mut().uid = *uid);
+            entries(&tar.finish()).map(|found| found[0].0.uid)
+        };
+        assert_eq!(with_uid(&[0; 8]).unwrap(), 0);
+        assert_eq!(with_uid(b"       \0").unwrap(), 0);
+        assert_eq!(with_uid(b"0000021\0").unwrap(), 17);
+        assert!(with_uid(b"000x021\0").is_err());
     }
 
     #[test]
