@@ -1,8 +1,11 @@
 //! The Sandkeep lifecycle server.
 
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod image;
+pub mod library;
 pub mod proxy;
 pub mod runtime;
 pub mod sandbox;

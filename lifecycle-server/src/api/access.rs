@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     proxy::{EXECD_PORT, EXECD_TOKEN_HEADER},
-    sandbox::{Service, Target},
+    sandbox::{Service, State, Target},
 };
 
 /// What the proxy demands of its callers.
@@ -56,16 +56,30 @@ fn execd_credential(target: &Target) -> Result<(HeaderName, HeaderValue), ApiErr
 }
 
 /// A port of a sandbox that runs. An ended sandbox's address may belong to another one by now.
-pub fn reachable_target(service: &Service, id: &str, port: u16) -> Result<Target, ApiError> {
+pub(super) fn reachable_target(service: &Service, id: &str, port: u16) -> Result<Target, ApiError> {
     let target = service.target(id, port)?;
     if target.reachable {
         return Ok(target);
     }
-    let state = service.get(id)?.status.state;
-    Err(ApiError::new(
-        Code::NotReachable,
-        format!("sandbox {id} is {state}, so none of its ports can be reached"),
-    ))
+    match service.get(id)?.status.state {
+        State::Pending => {
+            let message = format!("sandbox {id} is still starting; try again");
+            Err(ApiError::new(Code::BackendConnectionFailed, message))
+        }
+        state => Err(not_reachable(id, state)),
+    }
+}
+
+/// A port of a sandbox that runs or will: clients ask for endpoints first and then wait for them to answer.
+pub(super) fn announced_target(service: &Service, id: &str, port: u16) -> Result<Target, ApiError> {
+    match service.get(id)?.status.state {
+        State::Pending | State::Running => Ok(service.target(id, port)?),
+        state => Err(not_reachable(id, state)),
+    }
+}
+
+fn not_reachable(id: &str, state: State) -> ApiError {
+    ApiError::new(Code::NotReachable, format!("sandbox {id} is {state}, so none of its ports can be reached"))
 }
 
 #[cfg(test)]

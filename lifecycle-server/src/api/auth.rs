@@ -43,7 +43,7 @@ impl ApiKey {
 }
 
 /// Compares in a time that doesn't depend on where the two differ.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use sandkeep_specs::lifecycle::{
     CreateSandboxResponse, ImageSpec, ListSandboxesResponse, PaginationInfo, PlatformSpec, Sandbox,
-    SandboxState, SandboxStatus,
+    SandboxState, SandboxStatus, StoredImage,
 };
 
 use super::validate;
+use crate::image::Image;
 use crate::sandbox::{Page, Platform, Record, State, Status};
 
 pub(super) fn sandbox(record: &Record) -> Sandbox {
@@ -71,4 +72,14 @@ fn state(state: State) -> SandboxState {
 
 fn metadata(record: &Record) -> Option<BTreeMap<String, String>> {
     (!record.metadata.is_empty()).then(|| record.metadata.clone())
+}
+
+pub(super) fn image(image: &Image) -> StoredImage {
+    StoredImage {
+        id: image.id.clone(),
+        names: image.names.clone(),
+        platform: PlatformSpec { os: image.platform.os.clone(), arch: image.platform.architecture.clone() },
+        size_bytes: image.size_bytes,
+        created_at: image.created.parse().ok(),
+    }
 }

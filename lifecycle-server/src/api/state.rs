@@ -9,7 +9,7 @@ use super::{
     telemetry::Telemetry,
     validate::{self, Rules},
 };
-use crate::{config::Config, proxy::Proxy, sandbox::Service};
+use crate::{config::Config, image::ImageStore, proxy::Proxy, sandbox::Service};
 
 /// The domain and what the configuration says about the API; cheap to clone.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub struct ApiState(Arc<Parts>);
 
 pub struct Parts {
     pub service: Service,
+    pub images: ImageStore,
     pub key: ApiKey,
     pub gate: Gate,
     pub rules: Rules,
@@ -31,10 +32,11 @@ pub struct Parts {
 impl ApiState {
     /// # Errors
     /// Only if two metrics share a name.
-    pub fn new(service: Service, config: &Config) -> Result<Self, prometheus::Error> {
+    pub fn new(service: Service, images: ImageStore, config: &Config) -> Result<Self, prometheus::Error> {
         let key = ApiKey::new(config.server.api_key.as_deref());
         Ok(Self(Arc::new(Parts {
             service,
+            images,
             gate: Gate { key: key.clone(), public_ports: config.proxy.public_ports.clone() },
             key,
             rules: Rules {

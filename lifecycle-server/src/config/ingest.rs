@@ -89,3 +89,8 @@ fn default_path(environment: &impl Environment) -> Result<PathBuf, ConfigError> 
 pub(super) fn at_least(key: &'static str, value: u64, least: u64) -> Result<(), Problem> {
     if value < least { Err((key, format!("must be at least {least}, is {value}"))) } else { Ok(()) }
 }
+
+/// Refuses a share that would leave nothing.
+pub(super) fn percent(key: &'static str, value: u8) -> Result<(), Problem> {
+    if value > 99 { Err((key, format!("must be below 100, is {value}"))) } else { Ok(()) }
+}

@@ -4,7 +4,11 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Quantity, error::Problem, ingest::at_least};
+use super::{
+    Quantity,
+    error::Problem,
+    ingest::{at_least, percent},
+};
 
 /// Sandboxes as namespaces and control groups of this machine.
 #[derive(Debug, Clone, Deserialize)]
@@ -83,9 +87,6 @@ impl NativeTable {
         ] {
             size.map_or(Ok(0), Quantity::bytes).map_err(|error| (key, error.to_string()))?;
         }
-        if self.min_free_disk_percent > 99 {
-            return Err(("native.min_free_disk_percent", "must be below 100".to_owned()));
-        }
-        Ok(())
+        percent("native.min_free_disk_percent", self.min_free_disk_percent)
     }
 }

@@ -22,7 +22,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body read as `T`.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
+pub(crate) struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -71,6 +71,10 @@ fn too_large() -> ApiError {
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.is_empty() {
         return Err(ApiError::invalid("body", "is empty; a JSON document is expected"));
+    }
+    // The decoder would take an array for an object without names.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::invalid("body", "must be a JSON object, is an array"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

@@ -4,6 +4,6 @@ mod json;
 mod path;
 mod query;
 
-pub use json::Json;
-pub use path::{Port, SandboxId};
-pub use query::Query;
+pub(super) use json::Json;
+pub(super) use path::{Port, SandboxId};
+pub(super) use query::Query;

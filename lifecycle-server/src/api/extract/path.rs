@@ -14,7 +14,7 @@ const MAX_ID: usize = 128;
 
 /// The path's `sandboxId`.
 #[derive(Debug, Clone)]
-pub struct SandboxId(pub String);
+pub(crate) struct SandboxId(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for SandboxId {
     type Rejection = ApiError;
@@ -30,7 +30,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SandboxId {
 
 /// The path's `port`, 1 to 65535.
 #[derive(Debug, Clone, Copy)]
-pub struct Port(pub u16);
+pub(crate) struct Port(pub u16);
 
 impl<S: Send + Sync> FromRequestParts<S> for Port {
     type Rejection = ApiError;

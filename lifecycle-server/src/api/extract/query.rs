@@ -8,7 +8,7 @@ use crate::api::error::ApiError;
 
 /// The query's parameters, decoded, in order. Unknown ones are ignored by never being asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
@@ -24,17 +24,22 @@ impl Query {
     }
 
     /// Every value of a parameter that may repeat.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter; the last one counts if it repeats.
-    pub fn one(&self, name: &str) -> Option<&str> {
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// A whole number within `range`.
-    pub fn number(&self, name: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, ApiError> {
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        range: RangeInclusive<u32>,
+        default: u32,
+    ) -> Result<u32, ApiError> {
         let Some(text) = self.one(name) else { return Ok(default) };
         text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let bounds = match *range.end() {
@@ -46,7 +51,7 @@ impl Query {
     }
 
     /// A boolean as the contract's clients write it.
-    pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
         match self.one(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(false),
             Some("true" | "1" | "yes" | "on" | "t" | "y") => Ok(true),

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        access::reachable_target,
+        access::announced_target,
         error::ApiError,
         extract::{Port, Query, SandboxId},
         state::ApiState,
@@ -61,7 +61,7 @@ async fn get_sandbox_endpoint(
     if query.one("expires").is_some() {
         return Err(ApiError::not_supported("expires", "signed routes are not available on this server"));
     }
-    let target = reachable_target(&state.service, &id, port)?;
+    let target = announced_target(&state.service, &id, port)?;
     if !through_server {
         return Ok(JsonBody(direct(&target, port)));
     }

@@ -3,6 +3,7 @@
 mod endpoints;
 mod events;
 mod expiration;
+mod images;
 mod metadata;
 mod proxy;
 mod sandboxes;
@@ -19,6 +20,7 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(metadata::router())
         .merge(expiration::router())
         .merge(endpoints::router())
+        .merge(images::router())
         .merge(events::router())
 }
 

@@ -17,7 +17,7 @@ pub struct Rules {
 }
 
 /// Checks every member; the first that is wrong is named in the error.
-pub fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<CreateSpec, ApiError> {
+pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<CreateSpec, ApiError> {
     refuse_what_is_not_there_yet(&request)?;
     let image = source::image(&request)?;
     let platform =

@@ -31,12 +31,12 @@ pub(super) fn check(extensions: BTreeMap<String, String>) -> Result<BTreeMap<Str
 }
 
 /// How far each use of a sandbox moves its expiry, if it was created so.
-pub fn renew_extension(extensions: &BTreeMap<String, String>) -> Option<Duration> {
+pub(crate) fn renew_extension(extensions: &BTreeMap<String, String>) -> Option<Duration> {
     extensions.get(RENEW).and_then(|seconds| parse_renew(seconds)).map(Duration::from_secs)
 }
 
 /// The part of the extensions that answers show.
-pub fn echoed(extensions: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+pub(crate) fn echoed(extensions: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     let echoed: BTreeMap<_, _> = extensions
         .iter()
         .filter(|(name, _)| name.starts_with(ECHOED_PREFIX))

@@ -19,7 +19,9 @@ pub(super) fn create(metadata: BTreeMap<String, String>) -> Result<BTreeMap<Stri
 }
 
 /// A metadata patch. Keys that are removed need only not be reserved: whatever is there may be removed.
-pub fn patch(patch: BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, Option<String>>, ApiError> {
+pub(crate) fn patch(
+    patch: BTreeMap<String, Option<String>>,
+) -> Result<BTreeMap<String, Option<String>>, ApiError> {
     for (key, value) in &patch {
         let checked = match value {
             Some(value) => check(key, value),

@@ -10,7 +10,8 @@ mod resources;
 mod source;
 mod timeout;
 
-pub use create::{Rules, create};
-pub use extensions::{echoed, renew_extension};
-pub use labels::patch as metadata_patch;
-pub use platform::host as host_platform;
+pub(super) use create::{Rules, create};
+pub(super) use extensions::{echoed, renew_extension};
+pub(super) use labels::patch as metadata_patch;
+pub(super) use platform::host as host_platform;
+pub(super) use source::pull;

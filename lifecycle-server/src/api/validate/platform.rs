@@ -8,7 +8,7 @@ const SYSTEMS: [&str; 2] = ["linux", "windows"];
 const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
 /// The platform this server runs on, in the contract's words.
-pub fn host() -> Platform {
+pub(crate) fn host() -> Platform {
     let arch = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -1,8 +1,8 @@
 //! What the sandbox starts from.
 
-use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth};
+use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth, PullImageRequest};
 
-use super::extensions::POOL_REF;
+use super::{Rules, extensions::POOL_REF, platform};
 use crate::{
     api::error::{ApiError, Code},
     sandbox::{Credentials, ImageRequest},
@@ -33,33 +33,47 @@ pub(super) fn image(request: &CreateSandboxRequest) -> Result<ImageRequest, ApiE
         }
         (None, None) => Err(ApiError::invalid("image", "is required")),
         (Some(image), None) => Ok(ImageRequest {
-            reference: reference(&image.uri)?,
-            credentials: image.auth.as_ref().map(credentials).transpose()?.flatten(),
+            reference: reference("image.uri", &image.uri)?,
+            credentials: image
+                .auth
+                .as_ref()
+                .map(|auth| credentials("image.auth", auth))
+                .transpose()?
+                .flatten(),
             platform: None,
         }),
     }
 }
 
-fn reference(uri: &str) -> Result<String, ApiError> {
+/// The image of a pull request.
+pub(in crate::api) fn pull(request: &PullImageRequest, rules: &Rules) -> Result<ImageRequest, ApiError> {
+    Ok(ImageRequest {
+        reference: reference("uri", &request.uri)?,
+        credentials: request.auth.as_ref().map(|auth| credentials("auth", auth)).transpose()?.flatten(),
+        platform: request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?,
+    })
+}
+
+fn reference(place: &str, uri: &str) -> Result<String, ApiError> {
     let uri = uri.trim();
     if uri.is_empty() {
-        return Err(ApiError::invalid("image.uri", "must not be empty"));
+        return Err(ApiError::invalid(place, "must not be empty"));
     }
     if uri.len() > MAX_REFERENCE {
         let problem = format!("must be at most {MAX_REFERENCE} bytes, has {}", uri.len());
-        return Err(ApiError::invalid("image.uri", problem));
+        return Err(ApiError::invalid(place, problem));
     }
     Ok(uri.to_owned())
 }
 
 /// Both or neither: half a login would only fail later, at the registry.
-pub(in crate::api) fn credentials(auth: &ImageAuth) -> Result<Option<Credentials>, ApiError> {
+fn credentials(place: &str, auth: &ImageAuth) -> Result<Option<Credentials>, ApiError> {
     match (auth.username.as_deref(), auth.password.as_deref()) {
         (Some(username), Some(password)) if !username.is_empty() => {
             Ok(Some(Credentials { username: username.to_owned(), password: password.to_owned() }))
         }
         (None, None) => Ok(None),
-        _ => Err(ApiError::invalid("image.auth", "needs both username and password")),
+        _ => Err(ApiError::invalid(place, "needs both username and password")),
     }
 }
 

@@ -1,0 +1,9 @@
+//! The parts put together into a running server.
+
+mod listen;
+mod parts;
+mod serve;
+
+pub use listen::{Listener, Options as ListenOptions};
+pub use parts::open_images;
+pub use serve::serve;

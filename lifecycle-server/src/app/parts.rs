@@ -1,0 +1,105 @@
+//! From configuration to parts.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::{
+    config::{Config, NativeTable, Quantity},
+    image::{ImageStore, StoreOptions},
+    runtime::{
+        Runtime,
+        native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, Watermark},
+    },
+};
+
+/// Directory of the image store under the state directory.
+const IMAGES: &str = "images";
+/// The static program every sandbox starts with.
+const EXECD: &str = "execd";
+
+/// The image store of this configuration; server and command line share it.
+///
+/// # Errors
+/// When its directory cannot be used.
+pub async fn open_images(config: &Config) -> Result<ImageStore> {
+    let images = &config.images;
+    let options = StoreOptions {
+        insecure_registries: images.insecure_registries.clone(),
+        connect_timeout: images.connect_timeout(),
+        stall_timeout: images.stall_timeout(),
+        pull_timeout: images.pull_timeout(),
+        parallel_layers: images.parallel_layers,
+        min_free_bytes: images.min_free_disk.bytes()?,
+        min_free_percent: images.min_free_disk_percent,
+        ..StoreOptions::default()
+    };
+    let dir = config.native.state_dir.join(IMAGES);
+    ImageStore::open(dir.clone(), options)
+        .await
+        .with_context(|| format!("cannot open the image store {}", dir.display()))
+}
+
+pub(super) fn runtime(config: &Config) -> Result<Arc<dyn Runtime>> {
+    let native = native_config(&config.native)?;
+    let runtime =
+        NativeRuntime::new(native).map_err(|error| anyhow!("this host cannot run sandboxes: {error}"))?;
+    Ok(runtime)
+}
+
+fn native_config(table: &NativeTable) -> Result<NativeConfig> {
+    let execd = match &table.execd {
+        Some(path) => path.clone(),
+        None => beside_own_program(EXECD)?,
+    };
+    Ok(NativeConfig {
+        subnet: cidr("native.subnet", &table.subnet)?,
+        oci_runtime: table.oci_runtime.clone(),
+        no_new_privileges: table.no_new_privileges,
+        default_limits: DefaultLimits {
+            cpu_millis: table.default_cpu.as_ref().map(Quantity::cpu_millis).transpose()?,
+            memory_bytes: table.default_memory.as_ref().map(Quantity::bytes).transpose()?,
+            pids: Some(table.default_pids),
+            disk_bytes: Some(table.default_disk.bytes()?),
+        },
+        watermark: Watermark {
+            free_bytes: table.min_free_disk.bytes()?,
+            free_percent: table.min_free_disk_percent,
+        },
+        dns_servers: table.dns.iter().copied().map(ipv4).collect::<Result<_>>()?,
+        deny_cidrs: table
+            .deny_cidrs
+            .iter()
+            .map(|text| cidr("native.deny_cidrs", text))
+            .collect::<Result<_>>()?,
+        uid_base: table.uid_base,
+        prepared_slots: table.prepared_slots,
+        ..NativeConfig::new(&table.state_dir, execd)
+    })
+}
+
+fn cidr(key: &str, text: &str) -> Result<Cidr> {
+    text.parse().map_err(|problem| anyhow!("{key}: {problem}"))
+}
+
+fn ipv4(address: IpAddr) -> Result<std::net::Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Ok(address),
+        IpAddr::V6(_) => Err(anyhow!("native.dns: sandboxes have no IPv6, so {address} cannot serve them")),
+    }
+}
+
+fn beside_own_program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find the server's own program")?;
+    let path = own.parent().unwrap_or(Path::new("/")).join(name);
+    anyhow::ensure!(
+        path.is_file(),
+        "there is no {} beside the server; build it or name it with native.execd",
+        path.display()
+    );
+    Ok(path)
+}

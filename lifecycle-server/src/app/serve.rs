@@ -1,0 +1,89 @@
+//! The server from start to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    listen::{Listener, Options},
+    parts,
+};
+use crate::{
+    api::{self, ApiState},
+    config::Config,
+    image::ImageStore,
+    library::Library,
+    sandbox::{Service, ServiceOptions},
+    store::Store,
+};
+
+/// A create whose image takes longer is answered with the sandbox still pending; clients wait half a minute.
+const CREATE_WAIT: Duration = Duration::from_secs(20);
+
+/// Serves until SIGTERM or SIGINT. Sandboxes go on running after that.
+///
+/// # Errors
+/// When a part cannot start; the text says which and why.
+pub async fn serve(config: Config) -> Result<()> {
+    raise_descriptor_limit();
+    for table in config.ignored_tables() {
+        tracing::warn!(table, "this table of the configuration has no effect here");
+    }
+    if config.server.api_key.is_none() {
+        tracing::warn!("serving without an API key: anybody who reaches this address can run programs");
+    }
+    let server = &config.server;
+    let options = Options {
+        backlog: server.backlog,
+        keep_alive: server.keep_alive(),
+        grace: server.graceful_shutdown(),
+    };
+    // The address first: a second server on it must not touch what the first one runs.
+    let listener = Listener::bind(&server.host, server.port, options)
+        .await
+        .with_context(|| format!("cannot listen on {}:{}", server.host, server.port))?;
+    let stop = stop_signal()?;
+
+    let images = parts::open_images(&config).await?;
+    let service = start_service(&config, images.clone()).await?;
+    let state = ApiState::new(service.clone(), images, &config)?;
+    tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
+    listener.run(api::router(state), stop).await;
+    tracing::info!("stopping; sandboxes go on");
+    service.shutdown().await;
+    Ok(())
+}
+
+async fn start_service(config: &Config, images: ImageStore) -> Result<Service> {
+    let runtime = parts::runtime(config)?;
+    let database = config.store.database(&config.native.state_dir);
+    let store = Store::open(&database)
+        .await
+        .with_context(|| format!("cannot open the store {}", database.display()))?;
+    let options = ServiceOptions { create_wait: CREATE_WAIT, env: Vec::new() };
+    Service::start(runtime, Arc::new(Library::new(images)), store, options)
+        .await
+        .context("cannot take over what is on this host")
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Each connection and each sandbox takes descriptors; what the system allows is used.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

@@ -1,0 +1,102 @@
+//! The local image store as the domain sees it.
+
+use async_trait::async_trait;
+
+use crate::{
+    image::{
+        Credentials as RegistryCredentials, Image, ImageError, ImageStore, Platform as ImagePlatform,
+        ProgressSink,
+    },
+    sandbox::{self, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
+};
+
+/// Images for sandboxes: from the store, or fetched into it first.
+#[derive(Clone)]
+pub struct Library(ImageStore);
+
+impl Library {
+    pub fn new(store: ImageStore) -> Self {
+        Self(store)
+    }
+
+    async fn find_or_pull(&self, request: &ImageRequest) -> Result<Image, ImageError> {
+        let wanted = request.platform.as_ref().map(image_platform);
+        if let Some(image) = self.0.find(&request.reference).await?
+            && wanted.as_ref().is_none_or(|wanted| runs_on(&image.platform, wanted))
+        {
+            return Ok(image);
+        }
+        let credentials = request.credentials.as_ref().map(registry_credentials);
+        self.0.pull(&request.reference, credentials, wanted, ProgressSink::none()).await
+    }
+}
+
+#[async_trait]
+impl Images for Library {
+    async fn acquire(&self, request: &ImageRequest, owner: &str) -> Result<PreparedImage, ImageProblem> {
+        let image = self.find_or_pull(request).await.map_err(problem)?;
+        match self.0.lease(&image.id, owner).await {
+            Ok(_) => Ok(prepared(image)),
+            // Removed between the look and the lease: what the name means now is what counts.
+            Err(ImageError::NotFound(_)) => {
+                let image = self.find_or_pull(request).await.map_err(problem)?;
+                self.0.lease(&image.id, owner).await.map_err(problem)?;
+                Ok(prepared(image))
+            }
+            Err(error) => Err(problem(error)),
+        }
+    }
+
+    async fn release(&self, owner: &str) -> Result<(), ImageProblem> {
+        self.0.release(owner).await.map_err(problem)
+    }
+
+    async fn owners(&self) -> Result<Vec<String>, ImageProblem> {
+        let leases = self.0.leases().await.map_err(problem)?;
+        Ok(leases.into_iter().map(|lease| lease.owner).collect())
+    }
+}
+
+/// The same login in the store's words.
+pub(crate) fn registry_credentials(credentials: &sandbox::Credentials) -> RegistryCredentials {
+    RegistryCredentials::Basic {
+        username: credentials.username.clone(),
+        password: credentials.password.clone(),
+    }
+}
+
+/// The same platform in the store's words.
+pub(crate) fn image_platform(platform: &sandbox::Platform) -> ImagePlatform {
+    ImagePlatform { os: platform.os.clone(), architecture: platform.arch.clone(), variant: None }
+}
+
+/// What the domain is told about a failure.
+pub(crate) fn problem(error: ImageError) -> ImageProblem {
+    let kind = match &error {
+        ImageError::InvalidReference { .. } => ProblemKind::InvalidReference,
+        ImageError::NotFound(_) => ProblemKind::NotFound,
+        ImageError::Unauthorized(_) => ProblemKind::Unauthorized,
+        ImageError::RegistryUnreachable(_) => ProblemKind::Unreachable,
+        ImageError::Stalled(_) => ProblemKind::TimedOut,
+        ImageError::DigestMismatch { .. }
+        | ImageError::Corrupt(_)
+        | ImageError::Unsupported(_)
+        | ImageError::UnsafePath { .. } => ProblemKind::Unusable,
+        ImageError::DiskFull(_) => ProblemKind::DiskFull,
+        ImageError::InUse(_) | ImageError::Cancelled | ImageError::Io { .. } => ProblemKind::Internal,
+    };
+    ImageProblem { kind, message: error.to_string() }
+}
+
+fn runs_on(offered: &ImagePlatform, wanted: &ImagePlatform) -> bool {
+    offered.os == wanted.os && offered.architecture == wanted.architecture
+}
+
+fn prepared(image: Image) -> PreparedImage {
+    PreparedImage {
+        layers: image.layers,
+        env: image.config.env,
+        working_dir: image.config.working_dir,
+        user: Some(image.config.user).filter(|user| !user.is_empty()),
+    }
+}
