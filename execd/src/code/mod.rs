@@ -1,3 +1,14 @@
-//! Code contexts.
+//! Code contexts: interpreters that keep what is run in them.
 
 pub mod api;
+pub mod compat;
+mod contexts;
+mod error;
+mod frame;
+mod interpreter;
+mod language;
+mod output;
+mod python;
+mod worker;
+
+pub use contexts::Contexts;

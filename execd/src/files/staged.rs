@@ -200,6 +200,19 @@ pub(crate) fn make_directories(path: &Path) -> Result<bool, FileError> {
     Ok(true)
 }
 
+/// Makes a directory and those above it, and gives one that did not exist to this user and group.
+///
+/// # Errors
+/// When something on the way is not a directory, or the file system refuses.
+pub(crate) fn make_directory_for(path: &Path, owner: Option<(u32, u32)>) -> Result<(), FileError> {
+    if make_directories(path)?
+        && let Some((uid, gid)) = owner
+    {
+        set_attributes(path, Attributes { uid: Some(uid), gid: Some(gid), mode: None })?;
+    }
+    Ok(())
+}
+
 /// Sets owner, group and mode of a path, following symbolic links as `chmod` does.
 ///
 /// # Errors

@@ -1,0 +1,79 @@
+//! Languages by name.
+
+use super::error::CodeError;
+
+/// What the contract knows but nothing here runs yet.
+const NOT_YET: [&str; 6] = ["bash", "java", "javascript", "typescript", "go", "sql"];
+
+/// Where a piece of code goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// A shell command, run like `POST /command`.
+    Command,
+    /// The same in the background.
+    BackgroundCommand,
+    /// An interpreter that keeps its state.
+    Python,
+}
+
+impl Language {
+    /// The language of this name; none means a shell command.
+    ///
+    /// # Errors
+    /// When it is not offered, or no language.
+    pub(crate) fn parse(name: Option<&str>) -> Result<Self, CodeError> {
+        match name.unwrap_or_default() {
+            "" | "command" => Ok(Self::Command),
+            "background-command" => Ok(Self::BackgroundCommand),
+            "python" => Ok(Self::Python),
+            other if NOT_YET.contains(&other) => Err(CodeError::NotSupported(format!(
+                "language {other:?} is not offered here yet; python, command and background-command are"
+            ))),
+            other => Err(CodeError::Invalid(format!(
+                "unknown language {other:?}; python, command and background-command are offered"
+            ))),
+        }
+    }
+
+    /// The language of a context: one whose code has state to keep.
+    ///
+    /// # Errors
+    /// When it is not offered, no language, or keeps no state.
+    pub(crate) fn of_context(name: Option<&str>) -> Result<Self, CodeError> {
+        match Self::parse(name)? {
+            Self::Python => Ok(Self::Python),
+            Self::Command | Self::BackgroundCommand => {
+                let name = name.unwrap_or_default();
+                Err(CodeError::Invalid(format!("language {name:?} has no contexts; python has")))
+            }
+        }
+    }
+
+    /// Its name on the wire.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::BackgroundCommand => "background-command",
+            Self::Python => "python",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for language in [Language::Command, Language::BackgroundCommand, Language::Python] {
+            assert_eq!(Language::parse(Some(language.name())), Ok(language));
+        }
+        assert_eq!(Language::parse(None), Ok(Language::Command));
+        assert!(
+            matches!(Language::parse(Some("java")), Err(CodeError::NotSupported(text)) if text.contains("java"))
+        );
+        assert!(matches!(Language::parse(Some("cobol")), Err(CodeError::Invalid(_))));
+        assert!(matches!(Language::of_context(None), Err(CodeError::Invalid(_))));
+        assert!(matches!(Language::of_context(Some("command")), Err(CodeError::Invalid(_))));
+    }
+}
