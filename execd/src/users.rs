@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_explicit_gid_keeps_the_users_other_groups() {
-        assert_eq!(database().identity(1000, Some(5)), identity(1000, 5, &[998]));
+        assert_eq!(database().identity(1000, Some(5)), identity(1000, 5, &[998, 1001]));
         assert_eq!(database().identity(31337, None), identity(31337, 0, &[]));
     }
 }

@@ -1,0 +1,168 @@
+//! execd as a sandbox's first process.
+
+mod support;
+
+use std::{
+    io::Read,
+    os::fd::AsRawFd,
+    process::{Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use support::{Execd, TOKEN, eventually, is_alive};
+
+/// Runs execd with an entrypoint to its end.
+fn run_init(prefix: &[&str], arguments: &[&str], entrypoint: &[&str]) -> (ExitStatus, String, String) {
+    let port = support::free_port().to_string();
+    let execd = env!("CARGO_BIN_EXE_execd");
+    let words: Vec<_> = prefix.iter().copied().chain([execd, "--init", "--log-level", "3", "--port", &port]).collect();
+    let result = Command::new(words[0])
+        .args(&words[1..])
+        .args(arguments)
+        .arg("--")
+        .args(entrypoint)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("EXECD_ACCESS_TOKEN", TOKEN)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (result.status, String::from_utf8(result.stdout).unwrap(), String::from_utf8(result.stderr).unwrap())
+}
+
+/// In a PID namespace of its own.
+const FIRST: [&str; 4] = ["unshare", "--pid", "--fork", "--mount-proc"];
+
+#[test]
+fn it_ends_with_its_entrypoint() {
+    for prefix in [&FIRST[..], &[]] {
+        let status = |entrypoint: &[&str]| run_init(prefix, &[], entrypoint).0.code();
+        assert_eq!(status(&["true"]), Some(0));
+        assert_eq!(status(&["sh", "-c", "exit 42"]), Some(42));
+        assert_eq!(status(&["sh", "-c", "kill -9 $$"]), Some(137));
+        assert_eq!(status(&["sh", "-c", "kill -TERM $$"]), Some(143));
+        let (status, _, stderr) = run_init(prefix, &[], &["no-such-entrypoint"]);
+        assert_eq!(status.code(), Some(127));
+        assert!(stderr.contains("no-such-entrypoint"), "{stderr}");
+        assert_eq!(run_init(prefix, &[], &["/etc/passwd"]).0.code(), Some(126));
+    }
+}
+
+#[test]
+fn user_directory_environment_and_output() {
+    let show = "id -u; id -g; pwd; echo $HOME; echo ${EXECD_INIT-unset}; echo to-err >&2; echo $EXECD_ACCESS_TOKEN";
+    let (status, stdout, stderr) = run_init(&FIRST, &["--user", "nobody", "--cwd", "/usr"], &["sh", "-c", show]);
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    let nobody = std::fs::read_to_string("/etc/passwd").unwrap();
+    let fields: Vec<_> = nobody.lines().find(|line| line.starts_with("nobody:")).unwrap().split(':').collect();
+    let expected = format!("{}\n{}\n/usr\n{}\nunset\n{TOKEN}\n", fields[2], fields[3], fields[5]);
+    assert_eq!((stdout, stderr), (expected, "to-err\n".to_owned()));
+    let (_, stdout, _) = run_init(&[], &["--user", "12345:678"], &["sh", "-c", "id -u; id -g; id -G"]);
+    assert_eq!(stdout, "12345\n678\n678\n");
+}
+
+#[test]
+fn a_big_output_comes_whole() {
+    let (_, stdout, _) = run_init(&FIRST, &[], &["seq", "200000"]);
+    assert_eq!(stdout.lines().count(), 200_000);
+}
+
+#[test]
+fn what_the_entrypoint_leaves_behind_is_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let asked = directory.path().join("asked");
+    let script = format!(
+        "(trap 'touch {}; exit' TERM; while :; do sleep 0.02; done) & (trap '' TERM; sleep 1000) & sleep 0.3; exit 5",
+        asked.display()
+    );
+    let start = Instant::now();
+    let (status, ..) = run_init(&FIRST, &["--graceful-shutdown-timeout", "500ms"], &["sh", "-c", &script]);
+    assert_eq!(status.code(), Some(5));
+    assert!(asked.exists(), "the rest was asked to end first");
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+}
+
+async fn init(entrypoint: &'static [&'static str]) -> Execd {
+    Execd::start_with(|command, _| {
+        command.arg("--init").arg("--").args(entrypoint);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn signals_reach_the_entrypoint() {
+    let mut execd = init(&["sh", "-c", "trap 'echo > ~/hup' HUP; trap 'exit 9' TERM; echo > ~/up; while :; do sleep 0.02; done"]).await;
+    let (up, hup) = (execd.home.path().join("up"), execd.home.path().join("hup"));
+    eventually("the entrypoint is up", || up.exists()).await;
+    let pid = rustix::process::Pid::from_raw(execd.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    eventually("HUP arrived", || hup.exists()).await;
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(execd.process.wait().unwrap().code(), Some(9));
+}
+
+#[tokio::test]
+async fn orphans_are_reaped_and_no_status_is_stolen() {
+    let execd = init(&["sleep", "1000"]).await;
+    let children = || {
+        let path = format!("/proc/{0}/task/{0}/children", execd.pid());
+        std::fs::read_to_string(path).unwrap().split_whitespace().count()
+    };
+    for round in 0..20 {
+        let runs = (0..10).map(|number| {
+            let (execd, code) = (&execd, (round * 10 + number) % 256);
+            async move {
+                let run = execd.run(json!({"command": format!("(sleep 0.0{number} &); (true &); exit {code}")})).await;
+                assert_eq!(run.exit_code(), code);
+            }
+        });
+        futures_util::future::join_all(runs).await;
+    }
+    eventually("only the entrypoint is left", || children() == 1).await;
+}
+
+#[tokio::test]
+async fn readiness_is_one_byte_and_an_end() {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let number = write.as_raw_fd();
+    let execd = Execd::start_with(|command, _| {
+        // The child inherits the descriptor under its number.
+        rustix::io::fcntl_setfd(&write, rustix::io::FdFlags::empty()).unwrap();
+        command.args(["--init", "--ready-fd", &number.to_string(), "--", "sleep", "1000"]);
+    })
+    .await;
+    drop(write);
+    let mut bytes = Vec::new();
+    std::fs::File::from(read).read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), 1, "neither execd nor its entrypoint keeps the descriptor open");
+    assert!(is_alive(execd.pid().cast_signed()));
+}
+
+#[tokio::test]
+async fn a_closed_or_full_output_stops_neither_execd_nor_the_entrypoint() {
+    let execd = Execd::start_with(|command, _| {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(["--init", "--", "sh", "-c", "seq 200000; seq 100000 >&2; echo > ~/through; sleep 1000"]);
+    })
+    .await;
+    let mut execd = execd;
+    let through = execd.home.path().join("through");
+    eventually("a reader that does not read is given up", || through.exists()).await;
+    drop((execd.process.stdout.take(), execd.process.stderr.take()));
+    for _ in 0..20 {
+        assert_eq!(execd.run(json!({"command": "echo still here"})).await.stdout(), "still here\n");
+    }
+}
+
+#[tokio::test]
+async fn without_an_entrypoint_it_runs_until_told_otherwise() {
+    let mut execd = Execd::start_with(|command, _| {
+        command.env("EXECD_INIT", "1");
+    })
+    .await;
+    assert_eq!(execd.run(json!({"command": "exit 3"})).await.exit_code(), 3);
+    let pid = rustix::process::Pid::from_raw(execd.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(execd.process.wait().unwrap().code(), Some(0));
+}
