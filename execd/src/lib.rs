@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod files;
 pub mod metrics;
 pub mod process;
+pub mod session;
 pub mod settings;
 pub mod state;
 pub mod stream;

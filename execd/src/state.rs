@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{command::Commands, metrics::Sampler, settings::Settings};
+use crate::{code::Contexts, command::Commands, metrics::Sampler, session::Sessions, settings::Settings};
 
 /// State of the daemon, cheap to clone.
 #[derive(Debug, Clone)]
@@ -10,6 +10,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     pub commands: Commands,
     pub metrics: Arc<Sampler>,
+    pub sessions: Sessions,
+    pub code: Contexts,
 }
 
 impl AppState {
@@ -17,6 +19,12 @@ impl AppState {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
-        Self { commands: Commands::new(Arc::clone(&settings)), metrics: Arc::default(), settings }
+        Self {
+            commands: Commands::new(Arc::clone(&settings)),
+            metrics: Arc::default(),
+            sessions: Sessions::new(Arc::clone(&settings)),
+            code: Contexts::new(Arc::clone(&settings)),
+            settings,
+        }
     }
 }

@@ -64,7 +64,8 @@ async fn run_command(State(state): State<AppState>, JsonBody(request): JsonBody<
     })
 }
 
-/// Ends a running command: SIGTERM to its process group, SIGKILL three seconds later to what is left of it.
+/// Ends a running command: SIGTERM to its process group, SIGKILL three seconds later to what is left of it. The id of
+/// a bash session deletes that session.
 #[utoipa::path(delete, path = "/command", operation_id = "interruptCommand", tag = "Command", params(InterruptQuery), responses(
     (status = 200, description = "It has ended"),
     (status = 400, description = "The id is missing", body = ErrorBody),
@@ -74,7 +75,10 @@ async fn run_command(State(state): State<AppState>, JsonBody(request): JsonBody<
     (status = 500, description = "The system refused", body = ErrorBody),
 ))]
 async fn interrupt_command(State(state): State<AppState>, Params(query): Params<InterruptQuery>) -> Result<(), ApiError> {
-    Ok(state.commands.interrupt(&query.id).await?)
+    match state.commands.interrupt(&query.id).await {
+        Err(CommandError::Unknown(id)) if state.sessions.delete(&id).await.is_ok() => Ok(()),
+        ended => Ok(ended?),
+    }
 }
 
 /// Says whether a command is running and how it ended. Known for at least 24 hours after its end.

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     InvalidFileMetadata,
     /// The thing is not in a state that allows this.
     Conflict,
+    /// Another client is attached to the terminal.
+    AlreadyConnected,
     /// The system's permissions forbid it.
     Forbidden,
     /// Something here cannot do that.
@@ -63,6 +65,7 @@ impl ErrorKind {
             Self::InvalidFileContent => (StatusCode::BAD_REQUEST, "INVALID_FILE_CONTENT"),
             Self::InvalidFileMetadata => (StatusCode::BAD_REQUEST, "INVALID_FILE_METADATA"),
             Self::Conflict => (StatusCode::CONFLICT, "RUNTIME_ERROR"),
+            Self::AlreadyConnected => (StatusCode::CONFLICT, "ALREADY_CONNECTED"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "RUNTIME_ERROR"),
             Self::NotSupported => (StatusCode::BAD_REQUEST, "NOT_SUPPORTED"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "RUNTIME_ERROR"),

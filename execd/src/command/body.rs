@@ -34,7 +34,7 @@ const PIPE_GRACE: Duration = Duration::from_millis(100);
 
 /// An unfinished line is sent when nothing more of it has come for this long. Clients take the seam between two
 /// texts for a line's end, hence it is not shorter.
-const FLUSH_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
 /// The reading end of a command's output.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ pub(super) fn reference(text: &[u8]) -> Option<(&[u8], usize)> {
 }
 
 /// Expands a working directory; an undefined variable is an error that names it.
-pub(super) fn directory(text: &str, env: &Environment, home: &Path) -> Result<PathBuf, String> {
+pub(crate) fn directory(text: &str, env: &Environment, home: &Path) -> Result<PathBuf, String> {
     let mut path = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     if rest == b"~" || rest.starts_with(b"~/") {

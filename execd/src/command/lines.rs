@@ -5,14 +5,14 @@ use memchr::{memchr2, memrchr2};
 use crate::stream::TextEncoder;
 
 /// Bytes asked of a pipe at once.
-pub(super) const READ_BYTES: usize = 64 * 1024;
+pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 /// A line longer than this goes out in pieces.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// Bytes of one output stream on their way into events, one event a line; `\n`, `\r\n` and `\r` end one.
 #[derive(Debug, Default)]
-pub(super) struct LineBuffer {
+pub(crate) struct LineBuffer {
     data: Vec<u8>,
     /// Where the next event's text begins.
     start: usize,
@@ -22,7 +22,7 @@ pub(super) struct LineBuffer {
 
 impl LineBuffer {
     /// The buffer to append to, with room for a read; `added` is to be called afterwards.
-    pub(super) fn room(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn room(&mut self) -> &mut Vec<u8> {
         if self.start == self.data.len() {
             self.data.clear();
         } else if self.start > 0 {
@@ -35,7 +35,7 @@ impl LineBuffer {
     }
 
     /// Takes note of the last `count` bytes: whole lines become sendable.
-    pub(super) fn added(&mut self, count: usize) {
+    pub(crate) fn added(&mut self, count: usize) {
         let new = self.data.len() - count;
         if let Some(end) = memrchr2(b'\n', b'\r', &self.data[new..]) {
             self.cut = new + end + 1;
@@ -45,27 +45,27 @@ impl LineBuffer {
     }
 
     /// Whether something waits to be sent.
-    pub(super) fn sendable(&self) -> bool {
+    pub(crate) fn sendable(&self) -> bool {
         self.start < self.cut
     }
 
     /// Whether an unfinished line is held back.
-    pub(super) fn holds_back(&self) -> bool {
+    pub(crate) fn holds_back(&self) -> bool {
         self.cut < self.data.len()
     }
 
     /// Makes an unfinished line sendable, except for an unfinished character at its end.
-    pub(super) fn release_whole_characters(&mut self) {
+    pub(crate) fn release_whole_characters(&mut self) {
         self.cut = self.data.len() - unfinished_character(&self.data[self.cut..]);
     }
 
     /// Makes everything sendable: nothing will follow.
-    pub(super) fn release_all(&mut self) {
+    pub(crate) fn release_all(&mut self) {
         self.cut = self.data.len();
     }
 
     /// Writes events until everything sendable is written or `out` is `limit` long.
-    pub(super) fn write_events(&mut self, encoder: &TextEncoder, out: &mut Vec<u8>, limit: usize) {
+    pub(crate) fn write_events(&mut self, encoder: &TextEncoder, out: &mut Vec<u8>, limit: usize) {
         let region = &self.data[self.start..self.cut];
         out.reserve((region.len() + region.len() / 2 + 2 * encoder.overhead()).min(limit.saturating_sub(out.len())));
         let mut at = 0;
@@ -100,7 +100,7 @@ fn line_length(text: &[u8]) -> usize {
 }
 
 /// Length of the incomplete UTF-8 sequence at the end of a text: 0 to 3.
-pub(super) fn unfinished_character(text: &[u8]) -> usize {
+pub(crate) fn unfinished_character(text: &[u8]) -> usize {
     for length in 1..=text.len().min(3) {
         let needed = match text[text.len() - length] {
             0x80..=0xBF => continue,

@@ -125,7 +125,7 @@ async fn watch(
 }
 
 /// The first events of every command's stream.
-fn head(id: &str) -> Vec<u8> {
+pub(crate) fn head(id: &str) -> Vec<u8> {
     let now = now_millis();
     let mut out = Vec::with_capacity(256);
     push_event(&mut out, &ServerStreamEvent::new(EventKind::Init, now).with_text(id));
@@ -134,7 +134,7 @@ fn head(id: &str) -> Vec<u8> {
 }
 
 /// The last event of a command's stream.
-pub(super) fn terminal_event(outcome: &Outcome) -> ServerStreamEvent {
+pub(crate) fn terminal_event(outcome: &Outcome) -> ServerStreamEvent {
     let now = now_millis();
     let Some(failure) = outcome.failure() else {
         let mut complete = ServerStreamEvent::new(EventKind::ExecutionComplete, now);

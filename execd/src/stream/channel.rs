@@ -51,6 +51,20 @@ impl EventSender {
         self.0.send(bytes).await.map_err(|_| Gone)
     }
 
+    /// Sends events already encoded, waiting while the client does not keep up. Takes them only when it sends them: it
+    /// may be cancelled without loss.
+    pub async fn send_encoded(&self, bytes: &mut Vec<u8>) -> Result<(), Gone> {
+        let place = self.0.reserve().await.map_err(|_| Gone)?;
+        place.send(std::mem::take(bytes));
+        Ok(())
+    }
+
+    /// Puts events already encoded at the beginning of a stream to which nothing was sent yet.
+    pub fn start_with(&self, bytes: Vec<u8>) {
+        // A fresh stream has room.
+        let _ = self.0.try_send(bytes);
+    }
+
     /// Waits until the client has gone.
     pub async fn closed(&self) {
         self.0.closed().await;

@@ -6,6 +6,8 @@ pub mod error;
 pub mod event;
 pub mod files;
 pub mod metrics;
+pub mod pty;
+pub mod session;
 
 /// Request header that carries the access token.
 pub const ACCESS_TOKEN_HEADER: &str = "x-execd-access-token";
