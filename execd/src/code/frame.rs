@@ -74,7 +74,7 @@ fn parse(content: &[u8]) -> Result<Report, Garbled> {
     match kind {
         b'S' => Ok(Report::Started),
         b'D' => Ok(Report::Done),
-        b'V' => Ok(Report::Value(fields.chunks_exact(3).map(|entry| member(entry)).collect())),
+        b'V' => Ok(Report::Value(fields.chunks_exact(3).map(member).collect())),
         b'E' => match fields.as_slice() {
             [ename, evalue, traceback @ ..] => Ok(Report::Failed(ExecutionError {
                 ename: text(ename),

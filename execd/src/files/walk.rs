@@ -139,14 +139,13 @@ impl Walk {
         let path = [level.prefix.as_slice(), &name[..name.len() - 1]].concat();
         let is_directory = found.kind == FileType::Directory;
         let below = if is_directory { open(dir, c_name).ok() } else { None };
-        if !is_directory || matches!(self.select, Select::Depth(_)) {
-            if let Ok(stat) = entry::stat(dir, c_name) {
-                if self.begun {
-                    out.push(b',');
-                }
-                self.begun = true;
-                entry::write_json(out, &path, &stat, &mut self.names);
+        let listed = !is_directory || matches!(self.select, Select::Depth(_));
+        if listed && let Ok(stat) = entry::stat(dir, c_name) {
+            if self.begun {
+                out.push(b',');
             }
+            self.begun = true;
+            entry::write_json(out, &path, &stat, &mut self.names);
         }
         if let Some(below) = below {
             // A directory that cannot be read is passed over like one that cannot be opened.

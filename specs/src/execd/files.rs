@@ -80,6 +80,11 @@ pub struct UploadForm {
     pub file: Option<String>,
 }
 
+/// The bytes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct FileContent(pub Vec<u8>);
+
 /// One move.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RenameFileItem {

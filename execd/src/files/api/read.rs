@@ -9,7 +9,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rustix::fs::CWD;
 use sandkeep_specs::execd::error::ErrorBody;
-use sandkeep_specs::execd::files::{DownloadQuery, FileInfo, ListQuery, PathsQuery, SearchQuery};
+use sandkeep_specs::execd::files::{
+    DownloadQuery, FileContent, FileInfo, ListQuery, PathsQuery, SearchQuery,
+};
 
 use super::responses::{BadRequest, Common, NotFound};
 use crate::api::error::ApiError;
@@ -23,6 +25,9 @@ use crate::files::upload::blocking;
 use crate::files::walk::{Select, Walk};
 use crate::files::{body, entry, query};
 use crate::state::AppState;
+
+/// Answer to a `Range` header that is none.
+const MALFORMED_RANGE: &str = "the Range header is not of the form bytes=FIRST-LAST";
 
 /// Levels listed when a request does not say.
 const DEFAULT_DEPTH: usize = 1;
@@ -105,7 +110,7 @@ async fn walk(root: PathBuf, select: Select) -> Result<Response, ApiError> {
         ("Range" = Option<String>, Header, description = "`bytes=first-last`; only the first range is served"),
     ), responses(
         (status = 200, description = "The file, or the lines asked for", content(
-            (Vec<u8> = "application/octet-stream"),
+            (FileContent = "application/octet-stream"),
             (String = "text/plain"),
         ), headers(
             ("Content-Disposition" = String, description = "Name to save the file under"),
@@ -113,13 +118,16 @@ async fn walk(root: PathBuf, select: Select) -> Result<Response, ApiError> {
             ("ETag" = String, description = "Changes whenever the file does"),
             ("Last-Modified" = String, description = "When the file last changed"),
         )),
-        (status = 206, description = "The range asked for", body = Vec<u8>, content_type = "application/octet-stream", headers(
+        (status = 206, description = "The range asked for", body = FileContent, content_type = "application/octet-stream", headers(
             ("Content-Range" = String, description = "Where the bytes lie"),
             ("Content-Length" = u64, description = "Bytes that follow"),
         )),
         (status = 304, description = "The client's copy is current"),
         (status = 412, description = "The file is not in the state the client expects"),
-        (status = 416, description = "The range lies outside the file, or is none", body = ErrorBody),
+        (status = 416, description = "The range lies outside the file, or (as plain text) is none", content(
+            (ErrorBody = "application/json"),
+            (String = "text/plain"),
+        )),
         BadRequest, NotFound, Common,
 ))]
 pub(super) async fn download(
@@ -164,6 +172,7 @@ async fn bytes(path: PathBuf, headers: &HeaderMap) -> Result<Response, ApiError>
             let range = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
             (headers_of(&range), ApiError::from(FileError::Range { size })).into_response()
         }
+        Answer::Malformed => (StatusCode::RANGE_NOT_SATISFIABLE, MALFORMED_RANGE).into_response(),
         Answer::Part { start, length } => {
             described.push((header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", start + length - 1)));
             (StatusCode::PARTIAL_CONTENT, headers_of(&described), download.part(start, length))
