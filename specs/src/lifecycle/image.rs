@@ -1,6 +1,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, schema::Type},
+};
 
 /// An image in a registry or in the local store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,10 +38,23 @@ impl std::fmt::Debug for ImageAuth {
 /// Operating system and processor architecture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlatformSpec {
-    #[schema(example = "linux", pattern = "^(linux|windows)$")]
+    #[schema(schema_with = operating_system)]
     pub os: String,
-    #[schema(example = "amd64", pattern = "^(amd64|arm64)$")]
+    #[schema(schema_with = architecture)]
     pub arch: String,
+}
+
+// Texts in the code, so that a wrong value gets an answer that says which are right.
+fn operating_system() -> Object {
+    one_of(["linux", "windows"])
+}
+
+fn architecture() -> Object {
+    one_of(["amd64", "arm64"])
+}
+
+fn one_of(values: [&'static str; 2]) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).build()
 }
 
 /// An image that is unpacked and ready on this server.

@@ -44,7 +44,9 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
             pattern = "^(0|[1-9][0-9]*)$", min_length = 1, max_length = 20),
     ),
     responses(
-        (status = 200, description = "Where the port is.", body = Endpoint),
+        (status = 200, description = "Where the port is.", body = Endpoint,
+            headers(("OPEN-SANDBOX-ORIGIN" = Option<String>,
+                description = "Where the sandbox came from, if not from an image."))),
         (status = 400, description = "The port or a parameter is wrong.", body = ErrorResponse),
         (status = 404, description = "There is no such sandbox, or it does not run.", body = ErrorResponse),
     ),
