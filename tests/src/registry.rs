@@ -100,7 +100,13 @@ impl Registry {
     }
 
     /// Puts an image under a tag and returns its descriptor, for [`Self::push_index`].
-    pub async fn push(&self, repository: &str, tag: &str, architecture: &str, layers: &[Layer]) -> Result<Value> {
+    pub async fn push(
+        &self,
+        repository: &str,
+        tag: &str,
+        architecture: &str,
+        layers: &[Layer],
+    ) -> Result<Value> {
         for layer in layers {
             self.push_blob(repository, &layer.blob).await?;
         }
@@ -133,7 +139,14 @@ impl Registry {
     }
 
     /// One request; returns the `Location` of the answer.
-    async fn send(&self, method: &str, path: &str, kind: &str, body: &[u8], wanted: StatusCode) -> Result<String> {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: &[u8],
+        wanted: StatusCode,
+    ) -> Result<String> {
         let uri = match path.starts_with('/') {
             true => format!("http://127.0.0.1:{}{path}", self.port),
             false => path.to_owned(),
@@ -146,7 +159,8 @@ impl Registry {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let response = client.request(request).await.with_context(|| format!("{method} {uri}"))?;
         let status = response.status();
-        let location = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok()).map(str::to_owned);
+        let location =
+            response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok()).map(str::to_owned);
         let text = response.into_body().collect().await?.to_bytes();
         ensure!(status == wanted, "{method} {uri} answered {status}: {}", String::from_utf8_lossy(&text));
         Ok(location.unwrap_or_default())

@@ -1,4 +1,5 @@
 //! The image store against a real registry. Needs root and Debian's `docker-registry` and `openssl`.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use std::{
     fs,
@@ -8,8 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lifecycle_server::image::{Credentials, ImageError, ImageStore, Phase, Platform, ProgressSink, StoreOptions};
-use sandkeep_tests::registry::{Auth, Layer, Limit, PASSWORD, Proxy, Registry, USER, docker_archive, files, noise, oci_archive, tar};
+use lifecycle_server::image::{
+    Credentials, ImageError, ImageStore, Phase, Platform, ProgressSink, StoreOptions,
+};
+use sandkeep_tests::registry::{
+    Auth, Layer, Limit, PASSWORD, Proxy, Registry, USER, docker_archive, files, noise, oci_archive, tar,
+};
 
 fn options() -> StoreOptions {
     let platform = Platform { os: "linux".into(), architecture: "amd64".into(), variant: None };
@@ -45,7 +50,12 @@ fn three_layers() -> Vec<Layer> {
         Ok(())
     });
     let middle = files(&[("big", &noise(300_000, 1))]);
-    let top = files(&[("etc/name", b"top"), ("etc/.wh.gone", b""), ("data/.wh..wh..opq", b""), ("data/new", b"new")]);
+    let top = files(&[
+        ("etc/name", b"top"),
+        ("etc/.wh.gone", b""),
+        ("data/.wh..wh..opq", b""),
+        ("data/new", b"new"),
+    ]);
     vec![
         Layer::gzip(&base.unwrap()).unwrap(),
         Layer::zstd(&middle.unwrap()).unwrap(),
@@ -67,7 +77,7 @@ async fn an_image_is_pulled_found_and_stacked() {
         move |progress| phases.lock().unwrap().push(progress)
     });
     let image = store.pull(&name, None, None, sink).await.unwrap();
-    let phases = phases.lock().unwrap();
+    let phases = std::mem::take(&mut *phases.lock().unwrap());
     assert_eq!(phases.iter().filter(|p| p.phase == Phase::Done).count(), 3);
     assert!(phases.iter().any(|p| p.phase == Phase::Downloading && Some(p.bytes) == p.total));
 
@@ -88,7 +98,9 @@ fn assert_merged_view(layers: &[std::path::PathBuf], dir: &Path) {
     let merged = dir.join("merged");
     fs::create_dir(&merged).unwrap();
     let lower: Vec<_> = layers.iter().map(|layer| layer.to_str().unwrap()).collect();
-    let mount = |args: &[&str]| assert!(Command::new(args[0]).args(&args[1..]).arg(&merged).status().unwrap().success());
+    let mount = |args: &[&str]| {
+        assert!(Command::new(args[0]).args(&args[1..]).arg(&merged).status().unwrap().success())
+    };
     mount(&["mount", "-t", "overlay", "overlay", "-o", &format!("ro,lowerdir={}", lower.join(":"))]);
     let listing = |sub: &str| {
         let mut names: Vec<_> = fs::read_dir(merged.join(sub))
@@ -139,7 +151,10 @@ async fn assert_guarded(auth: Auth) {
     for wrong in [None, with("hunter2")] {
         let error = store.pull(&name, wrong, None, ProgressSink::none()).await.unwrap_err();
         assert!(matches!(error, ImageError::Unauthorized(_)), "{error:?}");
-        assert!(error.to_string().contains("team/app:1") && !error.to_string().contains("hunter2"), "{error}");
+        assert!(
+            error.to_string().contains("team/app:1") && !error.to_string().contains("hunter2"),
+            "{error}"
+        );
     }
     let image = store.pull(&name, with(PASSWORD), None, ProgressSink::none()).await.unwrap();
     assert_eq!(image.layers.len(), 3);

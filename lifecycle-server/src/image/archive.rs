@@ -33,7 +33,10 @@ pub(super) struct Archive {
 }
 
 enum Member {
-    File { offset: u64, size: u64 },
+    File {
+        offset: u64,
+        size: u64,
+    },
     /// Another member, by its path.
     Link(Vec<u8>),
 }
@@ -106,7 +109,9 @@ impl Archive {
         let mut stream = TarStream::new(reader);
         while let Some(entry) = stream.next_entry()? {
             if members.len() == MAX_MEMBERS {
-                return Err(ImageError::Unsupported(format!("the archive has more than {MAX_MEMBERS} members")));
+                return Err(ImageError::Unsupported(format!(
+                    "the archive has more than {MAX_MEMBERS} members"
+                )));
             }
             let path = CleanPath::new(&entry.path)?.as_bytes().to_vec();
             let member = match entry.kind {
@@ -144,7 +149,10 @@ impl Archive {
     fn document(&self, path: &str) -> Result<Vec<u8>, ImageError> {
         let mut slice = self.find(path)?;
         if slice.size() > MAX_DOCUMENT {
-            return Err(ImageError::Unsupported(format!("\"{path}\" in the archive has {} bytes", slice.size())));
+            return Err(ImageError::Unsupported(format!(
+                "\"{path}\" in the archive has {} bytes",
+                slice.size()
+            )));
         }
         let mut bytes = Vec::new();
         slice.read_to_end(&mut bytes).context(|| format!("reading {path} from the archive"))?;
@@ -171,7 +179,8 @@ impl Archive {
         } else if self.has("index.json") {
             self.layout_images(platform)?
         } else {
-            let text = "the archive is neither a docker archive (manifest.json) nor an OCI layout (index.json)";
+            let text =
+                "the archive is neither a docker archive (manifest.json) nor an OCI layout (index.json)";
             return Err(ImageError::Unsupported(text.into()));
         };
         match images.is_empty() {
@@ -225,7 +234,10 @@ impl Archive {
                         config_bytes,
                         manifest: Some((descriptor.digest, bytes)),
                         names,
-                        layers: layers.iter().map(|l| self.find(&blob_path(&l.digest))).collect::<Result<_, _>>()?,
+                        layers: layers
+                            .iter()
+                            .map(|l| self.find(&blob_path(&l.digest)))
+                            .collect::<Result<_, _>>()?,
                     });
                 }
             }
@@ -289,7 +301,9 @@ mod tests {
 
     fn config(diff_ids: &[&[u8]]) -> Vec<u8> {
         let diff_ids: Vec<_> = diff_ids.iter().map(|layer| Digest::of(layer).to_string()).collect();
-        json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}}).to_string().into_bytes()
+        json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}})
+            .to_string()
+            .into_bytes()
     }
 
     fn amd64() -> Platform {
@@ -301,7 +315,8 @@ mod tests {
         let manifest = json!([{"Config": "c.json", "RepoTags": ["app:1", "x/y:2"], "Layers": ["a/layer.tar", "b/layer.tar"]}]);
         let archive = archive(|tar| {
             tar.file("a/layer.tar", b"one").symlink("b/layer.tar", "../a/layer.tar");
-            tar.file("c.json", &config(&[b"one", b"one"])).file("manifest.json", manifest.to_string().as_bytes());
+            tar.file("c.json", &config(&[b"one", b"one"]))
+                .file("manifest.json", manifest.to_string().as_bytes());
         })
         .unwrap();
         let [image] = &archive.images(&amd64()).unwrap()[..] else { panic!() };
@@ -313,12 +328,11 @@ mod tests {
     #[test]
     fn an_oci_layout_is_read_through_its_indexes_and_verified() {
         let config = config(&[b"layer"]);
-        let blob = |bytes: &[u8], kind: &str| {
-            json!({"mediaType": kind, "digest": Digest::of(bytes).to_string(), "size": bytes.len()})
-        };
-        let image = json!({"schemaVersion": 2, "config": blob(&config, "application/vnd.oci.image.config.v1+json"),
+        let blob = |bytes: &[u8], kind: &str| json!({"mediaType": kind, "digest": Digest::of(bytes).to_string(), "size": bytes.len()});
+        let image =
+            json!({"schemaVersion": 2, "config": blob(&config, "application/vnd.oci.image.config.v1+json"),
                            "layers": [blob(b"layer", "application/vnd.oci.image.layer.v1.tar")]})
-        .to_string();
+            .to_string();
         let mut entry = blob(image.as_bytes(), "application/vnd.oci.image.manifest.v1+json");
         entry["platform"] = json!({"os": "linux", "architecture": "amd64"});
         let inner = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
@@ -332,7 +346,8 @@ mod tests {
                 stored[0] ^= u8::from(tamper);
                 tar.file("oci-layout", b"{}").file("index.json", index.as_bytes());
                 tar.file(&path(&config), &stored).file(&path(b"layer"), b"layer");
-                tar.file(&path(image.as_bytes()), image.as_bytes()).file(&path(inner.as_bytes()), inner.as_bytes());
+                tar.file(&path(image.as_bytes()), image.as_bytes())
+                    .file(&path(inner.as_bytes()), inner.as_bytes());
             })
             .unwrap()
             .images(&amd64())

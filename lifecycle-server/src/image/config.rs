@@ -85,7 +85,13 @@ impl Configuration {
             labels: section.labels.unwrap_or_default(),
             stop_signal: section.stop_signal.unwrap_or_default(),
         };
-        Ok(Self { id: Digest::of(bytes), config, platform, created: file.created.unwrap_or_default(), diff_ids })
+        Ok(Self {
+            id: Digest::of(bytes),
+            config,
+            platform,
+            created: file.created.unwrap_or_default(),
+            diff_ids,
+        })
     }
 }
 
@@ -156,7 +162,9 @@ impl Manifest {
                     )));
                 }
                 if layers.len() > MAX_LAYERS {
-                    return Err(ImageError::Unsupported(format!("the image has more than {MAX_LAYERS} layers")));
+                    return Err(ImageError::Unsupported(format!(
+                        "the image has more than {MAX_LAYERS} layers"
+                    )));
                 }
                 Ok(Self::Image { config, layers })
             }
@@ -167,7 +175,10 @@ impl Manifest {
 }
 
 /// The entry made for a platform.
-pub(super) fn choose<'a>(entries: &'a [Descriptor], platform: &Platform) -> Result<&'a Descriptor, ImageError> {
+pub(super) fn choose<'a>(
+    entries: &'a [Descriptor],
+    platform: &Platform,
+) -> Result<&'a Descriptor, ImageError> {
     let offered = || entries.iter().filter_map(|entry| Some((entry, entry.offered()?)));
     // An entry without a platform is as good as its image's configuration says, which is looked at later.
     let untyped = || entries.iter().find(|entry| entry.platform.is_none());
@@ -203,13 +214,19 @@ mod tests {
             descriptor(2, json!({"os": "linux", "architecture": "arm", "variant": "v6"})),
             descriptor(3, json!({"os": "linux", "architecture": "arm", "variant": "v7"})),
         ]});
-        let Manifest::Index(entries) = Manifest::parse(index.to_string().as_bytes()).unwrap() else { panic!() };
+        let Manifest::Index(entries) = Manifest::parse(index.to_string().as_bytes()).unwrap() else {
+            panic!()
+        };
         let size = |p: &Platform| choose(&entries, p).map(|d| d.size);
         assert_eq!(size(&platform("amd64", None)).unwrap(), 1);
         assert_eq!(size(&platform("arm", Some("v7"))).unwrap(), 3);
         assert_eq!(size(&platform("arm", None)).unwrap(), 2);
         let missing = size(&platform("s390x", None)).unwrap_err().to_string();
-        assert!(missing.contains("linux/s390x") && missing.contains("linux/arm/v7") && !missing.contains("unknown"));
+        assert!(
+            missing.contains("linux/s390x")
+                && missing.contains("linux/arm/v7")
+                && !missing.contains("unknown")
+        );
     }
 
     #[test]
@@ -236,13 +253,15 @@ mod tests {
                    "config": {"mediaType": kind, "digest": Digest::of(b"").as_str(), "size": 0}})
         };
         assert!(Manifest::parse(config(CONFIG_TYPES[0]).to_string().as_bytes()).is_ok());
-        let chart = Manifest::parse(config("application/vnd.cncf.helm.config.v1+json").to_string().as_bytes());
+        let chart =
+            Manifest::parse(config("application/vnd.cncf.helm.config.v1+json").to_string().as_bytes());
         assert!(matches!(chart, Err(ImageError::Unsupported(_))));
         let old = Manifest::parse(br#"{"schemaVersion": 1, "fsLayers": []}"#);
         assert!(matches!(old, Err(ImageError::Unsupported(_))));
         let escape = br#"{"schemaVersion":2,"manifests":[{"digest":"sha256:../../x","size":1}]}"#;
         assert!(matches!(Manifest::parse(escape), Err(ImageError::Corrupt(_))));
-        let negative = json!({"schemaVersion": 2, "manifests": [{"digest": Digest::of(b"").as_str(), "size": -1}]});
+        let negative =
+            json!({"schemaVersion": 2, "manifests": [{"digest": Digest::of(b"").as_str(), "size": -1}]});
         assert!(matches!(Manifest::parse(negative.to_string().as_bytes()), Err(ImageError::Corrupt(_))));
     }
 }

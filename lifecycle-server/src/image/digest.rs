@@ -111,7 +111,9 @@ mod tests {
         let good = Digest::of(b"hello");
         assert_eq!(good.as_str(), "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
         assert_eq!(Digest::parse(good.as_str()), Some(good.clone()));
-        for bad in ["", "sha256:", "sha512:00", &good.as_str().to_uppercase(), "sha256:../../../../etc/passwd"] {
+        for bad in
+            ["", "sha256:", "sha512:00", &good.as_str().to_uppercase(), "sha256:../../../../etc/passwd"]
+        {
             assert_eq!(Digest::parse(bad), None, "{bad}");
         }
         assert!(serde_json::from_str::<Digest>("\"sha256:../x\"").is_err());

@@ -147,6 +147,7 @@ async fn open_partial(partial: &Path, size: u64) -> Result<(File, u64, Sha256), 
         let have = file.seek(SeekFrom::End(0))?;
         Ok((file, have, hasher))
     };
-    let result: std::io::Result<_> = tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+    let result: std::io::Result<_> =
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
     result.context(|| format!("opening {}", partial.display()))
 }

@@ -60,7 +60,9 @@ pub(super) async fn import_stream(
         let limit = state.options.stall_timeout;
         let n = tokio::time::timeout(limit, archive.read(&mut buffer))
             .await
-            .map_err(|_| ImageError::Stalled(format!("nothing of the archive came for {:.1} s", limit.as_secs_f64())))?
+            .map_err(|_| {
+                ImageError::Stalled(format!("nothing of the archive came for {:.1} s", limit.as_secs_f64()))
+            })?
             .map_err(|e| ImageError::Corrupt(format!("the archive was cut: {e}")))?;
         if n == 0 {
             break;
@@ -100,16 +102,23 @@ async fn import_one(state: &Arc<State>, contained: Contained) -> Result<Image, I
     }
     let what = format!("image {}", names[0]);
     if !state.options.platform.accepts(&configuration.platform) {
-        return Err(ImageError::NotFound(format!("no image for platform {}", state.options.platform)).within(&what));
+        return Err(
+            ImageError::NotFound(format!("no image for platform {}", state.options.platform)).within(&what)
+        );
     }
     if layers.len() != configuration.diff_ids.len() {
-        let text = format!("{} layers, the configuration lists {}", layers.len(), configuration.diff_ids.len());
+        let text =
+            format!("{} layers, the configuration lists {}", layers.len(), configuration.diff_ids.len());
         return Err(ImageError::Corrupt(text).within(&what));
     }
     let diff_ids = configuration.diff_ids.clone();
     let pin = blocking(state, move |state| state.pin(&diff_ids)).await?;
-    let imports: Vec<_> =
-        configuration.diff_ids.iter().zip(layers).map(|(diff_id, layer)| import_layer(state, diff_id, layer)).collect();
+    let imports: Vec<_> = configuration
+        .diff_ids
+        .iter()
+        .zip(layers)
+        .map(|(diff_id, layer)| import_layer(state, diff_id, layer))
+        .collect();
     stream::iter(imports)
         .buffer_unordered(state.options.parallel_layers.max(1))
         .try_collect::<()>()

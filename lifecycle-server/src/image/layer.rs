@@ -101,7 +101,8 @@ fn make(
         fs::create_dir(dir).context(|| format!("making {}", dir.display()))?;
     }
     let report = |bytes| progress.report(diff_id.as_str(), Phase::Unpacking, bytes, None);
-    let bounds = Bounds { max_bytes: state.options.max_layer_bytes, space: &state.space, cancel, progress: &report };
+    let bounds =
+        Bounds { max_bytes: state.options.max_layer_bytes, space: &state.space, cancel, progress: &report };
     let unpacked = unpack(archive, archive_size, &files, &discard, &bounds)?;
     if unpacked.diff_id != *diff_id {
         return Err(ImageError::DigestMismatch {

@@ -36,9 +36,15 @@ impl Layout {
         let context = || format!("making the image store {}", root.display());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root).context(context)?;
         fs::set_permissions(root, fs::Permissions::from_mode(0o700)).context(context)?;
-        for dir in
-            [layout.blobs(), layout.layers(), layout.work(), layout.partials(), layout.pins(), layout.leases(), layout.discarded()]
-        {
+        for dir in [
+            layout.blobs(),
+            layout.layers(),
+            layout.work(),
+            layout.partials(),
+            layout.pins(),
+            layout.leases(),
+            layout.discarded(),
+        ] {
             fs::create_dir_all(&dir).context(context)?;
         }
         Ok(layout)

@@ -36,6 +36,7 @@ pub use self::{
     error::ImageError,
     store::ImageStore,
     types::{
-        Credentials, Freed, Image, ImageConfig, Lease, Phase, Platform, Progress, ProgressSink, Removed, StoreOptions,
+        Credentials, Freed, Image, ImageConfig, Lease, Phase, Platform, Progress, ProgressSink, Removed,
+        StoreOptions,
     },
 };

@@ -74,10 +74,7 @@ async fn fetch(
     .await?;
     let fetches: Vec<_> =
         layers.iter().map(|(diff_id, blob)| fetch_layer(state, &registry, diff_id, blob, progress)).collect();
-    stream::iter(fetches)
-        .buffer_unordered(state.options.parallel_layers.max(1))
-        .try_collect::<()>()
-        .await?;
+    stream::iter(fetches).buffer_unordered(state.options.parallel_layers.max(1)).try_collect::<()>().await?;
     let new = NewImage {
         configuration,
         config_bytes,
@@ -91,7 +88,10 @@ async fn fetch(
 }
 
 /// Layers by the digest of their content; an image may use one several times.
-fn pair<'a>(diff_ids: &[Digest], blobs: &'a [Descriptor]) -> Result<HashMap<Digest, &'a Descriptor>, ImageError> {
+fn pair<'a>(
+    diff_ids: &[Digest],
+    blobs: &'a [Descriptor],
+) -> Result<HashMap<Digest, &'a Descriptor>, ImageError> {
     match diff_ids.len() == blobs.len() {
         true => Ok(diff_ids.iter().cloned().zip(blobs).collect()),
         false => Err(ImageError::Corrupt(format!(

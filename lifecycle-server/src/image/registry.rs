@@ -264,10 +264,18 @@ mod tests {
     #[test]
     fn only_loopback_and_listed_registries_are_spoken_to_in_the_clear() {
         let listed = ["registry.lan".to_owned(), "10.0.0.1:5000".to_owned()];
-        for host in ["localhost:5000", "127.0.0.1:5000", "127.8.9.1", "registry.lan:80", "registry.lan", "10.0.0.1:5000"] {
+        for host in [
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "127.8.9.1",
+            "registry.lan:80",
+            "registry.lan",
+            "10.0.0.1:5000",
+        ] {
             assert!(is_insecure(host, &listed), "{host}");
         }
-        for host in ["ghcr.io", "10.0.0.1:5001", "10.0.0.1", "localhost.evil.com", "127.0.0.1.evil.com:5000"] {
+        for host in ["ghcr.io", "10.0.0.1:5001", "10.0.0.1", "localhost.evil.com", "127.0.0.1.evil.com:5000"]
+        {
             assert!(!is_insecure(host, &listed), "{host}");
         }
     }

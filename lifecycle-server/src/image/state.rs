@@ -76,7 +76,9 @@ impl State {
         let mut freed = Freed::default();
         state.clean_leftovers(&mut freed)?;
         drop(lock);
-        state.empty_discarded();
+        // Deleting an image can take seconds, and nobody waits for its space yet.
+        let layout = state.layout.clone();
+        std::thread::spawn(move || empty_discarded(&layout));
         Ok(state)
     }
 
@@ -115,7 +117,9 @@ impl State {
         let lock = FileLock::try_acquire(&path, FlockOperation::NonBlockingLockExclusive)?
             .ok_or_else(|| ImageError::InUse(format!("{} is locked", path.display())))?;
         let lines: Vec<_> = layers.iter().map(Digest::as_str).collect();
-        lock.file().write_all(lines.join("\n").as_bytes()).context(|| format!("writing {}", path.display()))?;
+        lock.file()
+            .write_all(lines.join("\n").as_bytes())
+            .context(|| format!("writing {}", path.display()))?;
         Ok(Pin(Some(lock)))
     }
 
@@ -185,7 +189,10 @@ impl State {
         let owners: Vec<_> =
             self.leases()?.into_iter().filter(|l| l.image_id == id.as_str()).map(|l| l.owner).collect();
         if let Some(owner) = owners.first() {
-            return Err(ImageError::InUse(format!("image {asked} is used by {} sandbox(es), such as {owner}", owners.len())));
+            return Err(ImageError::InUse(format!(
+                "image {asked} is used by {} sandbox(es), such as {owner}",
+                owners.len()
+            )));
         }
         records.remove(at);
         removed.deleted = Some(id.to_string());
@@ -193,7 +200,7 @@ impl State {
         self.index.write(&lock, records)?;
         self.sweep(&mut removed.freed)?;
         drop(lock);
-        self.empty_discarded();
+        empty_discarded(&self.layout);
         Ok(removed)
     }
 
@@ -211,7 +218,9 @@ impl State {
     pub(super) fn release(&self, owner: &str) -> Result<(), ImageError> {
         let path = self.layout.leases().join(checked_owner(owner)?);
         match fs::remove_file(&path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(ImageError::io(format!("removing {}", path.display()), e)),
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(ImageError::io(format!("removing {}", path.display()), e))
+            }
             _ => Ok(()),
         }
     }
@@ -234,8 +243,11 @@ impl State {
         let lock = self.lock_exclusive()?;
         let leased: HashSet<String> = self.leases()?.into_iter().map(|lease| lease.image_id).collect();
         let records = &self.index.snapshot()?.records;
-        let kept: Vec<_> =
-            records.iter().filter(|r| !r.names.is_empty() || leased.contains(r.id.as_str())).cloned().collect();
+        let kept: Vec<_> = records
+            .iter()
+            .filter(|r| !r.names.is_empty() || leased.contains(r.id.as_str()))
+            .cloned()
+            .collect();
         freed.images = records.len() - kept.len();
         if freed.images > 0 {
             self.index.write(&lock, kept)?;
@@ -243,7 +255,7 @@ impl State {
         self.clean_leftovers(&mut freed)?;
         self.sweep(&mut freed)?;
         drop(lock);
-        self.empty_discarded();
+        empty_discarded(&self.layout);
         Ok(freed)
     }
 
@@ -283,7 +295,8 @@ impl State {
                 Some(dead) => dead.remove(),
                 None => {
                     let text = fs::read_to_string(&path).unwrap_or_default();
-                    pinned.extend(text.lines().filter_map(Digest::parse).map(|digest| digest.hex().to_owned()));
+                    pinned
+                        .extend(text.lines().filter_map(Digest::parse).map(|digest| digest.hex().to_owned()));
                 }
             }
         }
@@ -310,7 +323,8 @@ impl State {
         }
         for name in names(&self.layout.partials())? {
             let path = self.layout.partials().join(name);
-            let age = fs::metadata(&path).and_then(|m| m.modified()).map(|t| SystemTime::now().duration_since(t));
+            let age =
+                fs::metadata(&path).and_then(|m| m.modified()).map(|t| SystemTime::now().duration_since(t));
             if matches!(age, Ok(Ok(age)) if age > PARTIAL_LIFETIME) {
                 remove_counted(&path, freed);
             }
@@ -319,22 +333,24 @@ impl State {
     }
 
     /// Takes a directory out of the store at once; its content goes later.
-    pub(super) fn discard(&self, path: &Path) -> Result<(), ImageError> {
+    fn discard(&self, path: &Path) -> Result<(), ImageError> {
         let target = self.layout.discarded().join(uuid::Uuid::new_v4().to_string());
         fs::rename(path, target).context(|| format!("discarding {}", path.display()))
     }
+}
 
-    pub(super) fn empty_discarded(&self) {
-        for name in names(&self.layout.discarded()).unwrap_or_default() {
-            // Another process may be at it too; what stays is taken at the next start.
-            let _ = fs::remove_dir_all(self.layout.discarded().join(name));
-        }
+/// Deletes what was taken out of the store.
+fn empty_discarded(layout: &Layout) {
+    for name in names(&layout.discarded()).unwrap_or_default() {
+        // Another process may be at it too; what stays is taken at the next start.
+        let _ = fs::remove_dir_all(layout.discarded().join(name));
     }
 }
 
 fn checked_owner(owner: &str) -> Result<&str, ImageError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    match !owner.is_empty() && owner.len() <= MAX_OWNER && !owner.starts_with('.') && owner.bytes().all(plain) {
+    match !owner.is_empty() && owner.len() <= MAX_OWNER && !owner.starts_with('.') && owner.bytes().all(plain)
+    {
         true => Ok(owner),
         false => Err(ImageError::reference(owner, "not a usable name of a lease's owner")),
     }

@@ -18,7 +18,8 @@ impl ImageStore {
     /// Opens the store in `dir`, making it where there is none, and removes what killed processes left half done.
     pub async fn open(dir: PathBuf, options: StoreOptions) -> Result<Self, ImageError> {
         let task = tokio::task::spawn_blocking(move || State::open(&dir, options));
-        let opened = task.await.map_err(|e| ImageError::io("opening the image store", std::io::Error::other(e)))?;
+        let opened =
+            task.await.map_err(|e| ImageError::io("opening the image store", std::io::Error::other(e)))?;
         opened.map(|state| Self(Arc::new(state)))
     }
 

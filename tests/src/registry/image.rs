@@ -103,11 +103,8 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
 /// What `docker save` writes.
 pub fn docker_archive(name: &str, layers: &[Layer]) -> anyhow::Result<Vec<u8>> {
     let config = config("amd64", layers);
-    let mut members: Vec<(String, Vec<u8>)> = layers
-        .iter()
-        .enumerate()
-        .map(|(i, layer)| (format!("{i}/layer.tar"), layer.blob.clone()))
-        .collect();
+    let mut members: Vec<(String, Vec<u8>)> =
+        layers.iter().enumerate().map(|(i, layer)| (format!("{i}/layer.tar"), layer.blob.clone())).collect();
     let paths: Vec<_> = members.iter().map(|(path, _)| path.clone()).collect();
     let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": paths}]);
     members.push(("config.json".into(), config));

@@ -78,7 +78,8 @@ impl Shared {
 
     async fn serve(&self, client: TcpStream) -> Result<()> {
         let (mut client_read, mut client_write) = client.into_split();
-        let (mut server_read, mut server_write) = TcpStream::connect(("127.0.0.1", self.target)).await?.into_split();
+        let (mut server_read, mut server_write) =
+            TcpStream::connect(("127.0.0.1", self.target)).await?.into_split();
         let up = tokio::spawn(async move { copy(&mut client_read, &mut server_write).await });
         let mut buffer = vec![0; 16 << 10];
         loop {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fsetxattr, futimens, linkat, mkfifoat, openat, symlinkat},
+    fs::{
+        AtFlags, FileType, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fsetxattr, futimens, linkat,
+        mkfifoat, openat, symlinkat,
+    },
     io::Errno,
 };
 
@@ -86,16 +89,18 @@ impl Applier {
             Kind::File => return self.file(&entry, &place, &attributes, data, budget),
             Kind::Symlink => {
                 symlinkat(entry.link.as_slice(), &place.dir, place.name).map_err(|e| match e {
-                    Errno::NOENT | Errno::NAMETOOLONG | Errno::INVAL => {
-                        ImageError::Corrupt(format!("the symbolic link \"{}\" has a malformed target", shown(&entry.path)))
-                    }
+                    Errno::NOENT | Errno::NAMETOOLONG | Errno::INVAL => ImageError::Corrupt(format!(
+                        "the symbolic link \"{}\" has a malformed target",
+                        shown(&entry.path)
+                    )),
                     e => failed("linking", &place, e),
                 })?;
                 self.root.own(&place, &attributes)?;
                 self.root.touch(&place, attributes.mtime)?;
             }
             Kind::Fifo => {
-                mkfifoat(&place.dir, place.name, Mode::from_raw_mode(0o600)).map_err(|e| failed("making", &place, e))?;
+                mkfifoat(&place.dir, place.name, Mode::from_raw_mode(0o600))
+                    .map_err(|e| failed("making", &place, e))?;
                 self.root.apply(&place, &attributes)?;
             }
             Kind::Directory | Kind::HardLink | Kind::Device => {}
@@ -171,7 +176,8 @@ impl Applier {
             )));
         }
         self.root.clear(place)?;
-        linkat(&old.dir, old.name, &place.dir, place.name, AtFlags::empty()).map_err(|e| failed("linking", place, e))
+        linkat(&old.dir, old.name, &place.dir, place.name, AtFlags::empty())
+            .map_err(|e| failed("linking", place, e))
     }
 
     fn file<R: Read>(
@@ -184,7 +190,8 @@ impl Applier {
     ) -> Result<(), ImageError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(
-            openat(&place.dir, place.name, flags, Mode::from_raw_mode(0o600)).map_err(|e| failed("making", place, e))?,
+            openat(&place.dir, place.name, flags, Mode::from_raw_mode(0o600))
+                .map_err(|e| failed("making", place, e))?,
         );
         let doing = |doing: &str| format!("{doing} \"{}\" of a layer", shown(&entry.path));
         match &entry.sparse {
@@ -220,7 +227,8 @@ impl Applier {
                 return Err(truncated());
             }
             budget.write(n as u64)?;
-            file.write_all(&self.buffer[..n]).context(|| format!("writing \"{}\" of a layer", shown(&entry.path)))?;
+            file.write_all(&self.buffer[..n])
+                .context(|| format!("writing \"{}\" of a layer", shown(&entry.path)))?;
             length -= n as u64;
         }
         Ok(())

@@ -9,7 +9,9 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_WINDOW_LOG: u32 = 27;
 
 /// Decompresses gzip and zstd by their magic numbers, whatever the media type says; anything else passes as it is.
-pub(in crate::image) fn decompress(mut source: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+pub(in crate::image) fn decompress(
+    mut source: impl Read + Send + 'static,
+) -> io::Result<Box<dyn Read + Send>> {
     let mut magic = [0; ZSTD.len()];
     let mut filled = 0;
     while filled < magic.len() {

@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn lengths_must_fit() {
         assert_eq!(PaxFields::parse(b"9 path=a\n").unwrap().path.unwrap(), b"a");
-        for bad in [&b"8 path=a\n"[..], b"99 path=a\n", b"x path=a\n", b"9 path_a\n", b"18446744073709551615 a=b\n"] {
+        for bad in
+            [&b"8 path=a\n"[..], b"99 path=a\n", b"x path=a\n", b"9 path_a\n", b"18446744073709551615 a=b\n"]
+        {
             assert!(PaxFields::parse(bad).is_err(), "{:?}", String::from_utf8_lossy(bad));
         }
     }

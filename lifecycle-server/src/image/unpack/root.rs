@@ -7,8 +7,9 @@ use std::{os::fd::OwnedFd, path::Path, rc::Rc};
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-        fsetxattr, mkdirat, mknodat, openat, openat2, renameat, statat, unlinkat, utimensat,
+        AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
+        chmodat, chownat, fsetxattr, mkdirat, mknodat, openat, openat2, renameat, statat, unlinkat,
+        utimensat,
     },
     io::Errno,
 };
@@ -112,7 +113,8 @@ impl Root {
     }
 
     fn make_parents(&mut self, parent: &[u8]) -> Result<(), ImageError> {
-        let ends = parent.iter().enumerate().filter(|&(_, &b)| b == b'/').map(|(i, _)| i).chain([parent.len()]);
+        let ends =
+            parent.iter().enumerate().filter(|&(_, &b)| b == b'/').map(|(i, _)| i).chain([parent.len()]);
         for end in ends {
             let path = &parent[..end];
             match self.directory(path) {
@@ -125,7 +127,10 @@ impl Root {
             let dir = Rc::new(self.directory(above).map_err(|e| refused(path, e))?);
             let place = Place { dir, name };
             if self.present(&place)? == Present::Other {
-                return Err(ImageError::Corrupt(format!("\"{}\" is used as a directory and is none", shown(path))));
+                return Err(ImageError::Corrupt(format!(
+                    "\"{}\" is used as a directory and is none",
+                    shown(path)
+                )));
             }
             self.make_directory(&place)?;
             let attributes = Attributes { uid: 0, gid: 0, mode: IMPLICIT_DIRECTORY, mtime: (0, 0) };
@@ -180,7 +185,8 @@ impl Root {
             return Ok(());
         }
         self.clear(place)?;
-        mkdirat(&place.dir, place.name, Mode::from_raw_mode(0o700)).map_err(|e| failed("making", place, e))?;
+        mkdirat(&place.dir, place.name, Mode::from_raw_mode(0o700))
+            .map_err(|e| failed("making", place, e))?;
         match present {
             Present::Whiteout => self.make_opaque(place),
             _ => Ok(()),
@@ -236,10 +242,13 @@ pub(super) fn timestamps((seconds, nanos): (i64, u32)) -> Timestamps {
 
 fn refused(path: &[u8], error: Errno) -> ImageError {
     match error {
-        Errno::LOOP | Errno::XDEV | Errno::AGAIN => {
-            ImageError::UnsafePath { path: shown(path), reason: "it leads through a symbolic link out of the layer" }
+        Errno::LOOP | Errno::XDEV | Errno::AGAIN => ImageError::UnsafePath {
+            path: shown(path),
+            reason: "it leads through a symbolic link out of the layer",
+        },
+        Errno::NOTDIR => {
+            ImageError::Corrupt(format!("\"{}\" lies below something that is no directory", shown(path)))
         }
-        Errno::NOTDIR => ImageError::Corrupt(format!("\"{}\" lies below something that is no directory", shown(path))),
         Errno::NOENT => ImageError::Corrupt(format!("\"{}\" does not exist in its layer", shown(path))),
         error => ImageError::io(format!("opening \"{}\" in a layer", shown(path)), error),
     }

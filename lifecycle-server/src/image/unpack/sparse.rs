@@ -179,7 +179,9 @@ mod tests {
     #[test]
     fn both_header_dialects_give_the_same_map() {
         let mut old = PaxSparse::default();
-        for (key, value) in [("size", "9"), ("offset", "1"), ("numbytes", "2"), ("offset", "5"), ("numbytes", "3")] {
+        for (key, value) in
+            [("size", "9"), ("offset", "1"), ("numbytes", "2"), ("offset", "5"), ("numbytes", "3")]
+        {
             old.set(key.as_bytes(), value.as_bytes()).unwrap();
         }
         let mut new = PaxSparse::default();

@@ -106,8 +106,7 @@ impl<R: Read> TarStream<R> {
         long_path: Option<Vec<u8>>,
         long_link: Option<Vec<u8>>,
     ) -> Result<Entry, ImageError> {
-        let path =
-            pax.path.take().or(long_path).unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = pax.path.take().or(long_path).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = pax
             .link
             .take()
@@ -124,7 +123,10 @@ impl<R: Read> TarStream<R> {
             EntryType::Char | EntryType::Block => Kind::Device,
             other => {
                 let path = String::from_utf8_lossy(&path);
-                return Err(ImageError::Unsupported(format!("entry \"{path}\" has type {:?}", other.as_byte())));
+                return Err(ImageError::Unsupported(format!(
+                    "entry \"{path}\" has type {:?}",
+                    other.as_byte()
+                )));
             }
         };
         let size = pax.size.unwrap_or(header_size);
@@ -158,7 +160,9 @@ impl<R: Read> TarStream<R> {
         pax: &mut PaxFields,
     ) -> Result<Option<(SparseMap, Option<Vec<u8>>)>, ImageError> {
         if header.entry_type() == EntryType::GNUSparse {
-            let gnu = header.as_gnu().ok_or_else(|| ImageError::Corrupt("sparse entry without a GNU header".into()))?;
+            let gnu = header
+                .as_gnu()
+                .ok_or_else(|| ImageError::Corrupt("sparse entry without a GNU header".into()))?;
             let stored = self.payload;
             // Continuation blocks of the map stand before the payload and are not part of its size.
             let map = sparse::from_gnu_header(gnu, &mut self.reader)?;
@@ -205,7 +209,9 @@ impl<R: Read> TarStream<R> {
         }
         match header.cksum() {
             Ok(sum) if sum == unsigned || i64::from(sum) == i64::from(signed) => Ok(Some(header)),
-            _ => Err(ImageError::Corrupt("not a tar archive, or a damaged one: a header's checksum is wrong".into())),
+            _ => Err(ImageError::Corrupt(
+                "not a tar archive, or a damaged one: a header's checksum is wrong".into(),
+            )),
         }
     }
 

@@ -63,7 +63,12 @@ impl TarBuilder {
     }
 
     /// An entry without content.
-    pub(in crate::image) fn entry(&mut self, name: &str, kind: u8, change: impl FnOnce(&mut Header)) -> &mut Self {
+    pub(in crate::image) fn entry(
+        &mut self,
+        name: &str,
+        kind: u8,
+        change: impl FnOnce(&mut Header),
+    ) -> &mut Self {
         self.entry_with(name, kind, &[], change)
     }
 

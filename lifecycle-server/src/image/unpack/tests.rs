@@ -31,8 +31,7 @@ impl Sandbox {
 
     fn unpack_bounded(&self, tar: Vec<u8>, max_bytes: u64) -> Result<Unpacked, ImageError> {
         let space = Watermark { dir: self.root.clone(), min_bytes: 0, min_percent: 0 };
-        let bounds =
-            Bounds { max_bytes, space: &space, cancel: &AtomicBool::new(false), progress: &|_| {} };
+        let bounds = Bounds { max_bytes, space: &space, cancel: &AtomicBool::new(false), progress: &|_| {} };
         let size = tar.len() as u64;
         unpack(io::Cursor::new(tar), size, &self.root, &self.root.with_file_name("discard"), &bounds)
     }
@@ -101,7 +100,10 @@ fn attributes_are_kept() {
     assert_eq!(xattr::get(sandbox.path("d/suid"), "security.capability").unwrap().unwrap(), capability);
     assert_eq!(xattr::get(sandbox.path("d/suid"), "user.note").unwrap().unwrap(), b"hi");
     let link = fs::symlink_metadata(sandbox.path("d/link")).unwrap();
-    assert_eq!((fs::read_link(sandbox.path("d/link")).unwrap().to_str(), link.mtime()), (Some("/nowhere"), 1_000_000_000));
+    assert_eq!(
+        (fs::read_link(sandbox.path("d/link")).unwrap().to_str(), link.mtime()),
+        (Some("/nowhere"), 1_000_000_000)
+    );
     assert!(fs::metadata(sandbox.path("d/pipe")).unwrap().file_type().is_fifo());
     let implicit = fs::metadata(sandbox.path("e")).unwrap();
     assert_eq!((implicit.mode() & 0o7777, implicit.uid()), (0o755, 0));
@@ -192,7 +194,11 @@ fn every_dialect_of_sparse_files_is_read() {
             ("GNU.sparse.numbytes", b"512"),
         ]);
         tar.file("pax00", &[b'x'; 512]);
-        tar.pax(&[("GNU.sparse.name", b"pax01"), ("GNU.sparse.size", b"4096"), ("GNU.sparse.map", b"1024,512")]);
+        tar.pax(&[
+            ("GNU.sparse.name", b"pax01"),
+            ("GNU.sparse.size", b"4096"),
+            ("GNU.sparse.map", b"1024,512"),
+        ]);
         tar.file("GNUSparseFile.0/pax01", &[b'x'; 512]);
         tar.pax(&[
             ("GNU.sparse.major", b"1"),
@@ -306,7 +312,19 @@ fn a_caller_that_left_stops_the_work() {
 }
 
 fn hostile_name() -> impl Strategy<Value = String> {
-    let part = prop::sample::select(vec!["..", ".", "", "a", "b", "c", ".wh.a", ".wh..wh..opq", "outside", "victim", "root"]);
+    let part = prop::sample::select(vec![
+        "..",
+        ".",
+        "",
+        "a",
+        "b",
+        "c",
+        ".wh.a",
+        ".wh..wh..opq",
+        "outside",
+        "victim",
+        "root",
+    ]);
     prop::collection::vec(part, 1..5).prop_map(|parts| parts.join("/"))
 }
 
