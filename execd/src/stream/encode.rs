@@ -11,6 +11,7 @@ pub fn push_event(out: &mut Vec<u8>, event: &ServerStreamEvent) {
         out.truncate(start);
         out.extend_from_slice(b"{}");
     }
+    escape_separators(out, start);
     out.extend_from_slice(b"\n\n");
 }
 
@@ -68,23 +69,79 @@ fn push_lossy(out: &mut Vec<u8>, text: &[u8]) {
 /// Bytes looked at together; the compiler turns the test of one block into a few vector instructions.
 const BLOCK: usize = 16;
 
+/// First bytes of the characters beyond ASCII that end a line: U+0085, U+2028 and U+2029. JSON allows them as they are,
+/// but clients that split a stream by their language's idea of a line would cut an event there.
+const SEPARATOR_STARTS: [u8; 2] = [0xc2, 0xe2];
+
 /// Appends the inside of a JSON string.
 pub fn push_escaped(out: &mut Vec<u8>, text: &str) {
-    let mut rest = text.as_bytes();
-    out.reserve(rest.len());
-    while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
-        if block.iter().fold(false, |found, &byte| found | needs_escape(byte)) {
-            block.iter().for_each(|&byte| push_byte(out, byte));
-        } else {
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        if let Some(block) = rest.first_chunk::<BLOCK>()
+            && !block.iter().fold(false, |found, &byte| found | needs_escape(byte))
+        {
             out.extend_from_slice(block);
+            at += BLOCK;
+            continue;
         }
-        rest = after;
+        let end = bytes.len().min(at + BLOCK);
+        while at < end {
+            at += push_next(out, &bytes[at..]);
+        }
     }
-    rest.iter().for_each(|&byte| push_byte(out, byte));
 }
 
 const fn needs_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+    (byte < 0x20)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == SEPARATOR_STARTS[0])
+        | (byte == SEPARATOR_STARTS[1])
+}
+
+/// Appends the next byte, or the whole character if it ends a line; how many bytes that was.
+fn push_next(out: &mut Vec<u8>, rest: &[u8]) -> usize {
+    match separator(rest) {
+        Some((escape, length)) => {
+            out.extend_from_slice(escape);
+            length
+        }
+        None => {
+            push_byte(out, rest[0]);
+            1
+        }
+    }
+}
+
+/// The escape of a character beyond ASCII that ends a line, and its length.
+fn separator(bytes: &[u8]) -> Option<(&'static [u8], usize)> {
+    match bytes {
+        [0xc2, 0x85, ..] => Some((br"\u0085", 2)),
+        [0xe2, 0x80, 0xa8, ..] => Some((br"\u2028", 3)),
+        [0xe2, 0x80, 0xa9, ..] => Some((br"\u2029", 3)),
+        _ => None,
+    }
+}
+
+/// Escapes in finished JSON what the serializer leaves as it is; such characters occur there only inside strings.
+fn escape_separators(out: &mut Vec<u8>, start: usize) {
+    let [first, second] = SEPARATOR_STARTS;
+    let found = memchr::memchr2_iter(first, second, &out[start..]);
+    if !found.map(|at| start + at).any(|at| separator(&out[at..]).is_some()) {
+        return;
+    }
+    let json = out.split_off(start);
+    let mut rest = json.as_slice();
+    while let Some(at) = memchr::memchr2(first, second, rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let used = push_next(out, rest);
+        rest = &rest[used..];
+    }
+    out.extend_from_slice(rest);
 }
 
 fn push_byte(out: &mut Vec<u8>, byte: u8) {
@@ -149,6 +206,22 @@ mod tests {
         let mut out = Vec::new();
         TextEncoder::new(EventKind::Stdout, 1).push(&mut out, b"a\xff\xe2\x82b");
         assert_eq!(decoded(&out).text.unwrap(), "a\u{FFFD}\u{FFFD}\u{FFFD}b");
+    }
+
+    #[test]
+    fn no_event_has_a_line_end_inside() {
+        let text = "a\u{85}b\u{2028}c\u{2029}d\u{b}\u{c}\u{1c}\u{e9}\u{201c}".repeat(7);
+        for pad in 0..20 {
+            let text = format!("{}{text}", "x".repeat(pad));
+            let (mut encoded, mut whole) = (Vec::new(), Vec::new());
+            TextEncoder::new(EventKind::Stdout, 1).push_str(&mut encoded, &text);
+            push_event(&mut whole, &ServerStreamEvent::new(EventKind::Stdout, 1).with_text(&*text));
+            for bytes in [encoded, whole] {
+                assert_eq!(decoded(&bytes).text.as_deref(), Some(text.as_str()));
+                let json = std::str::from_utf8(&bytes).unwrap().trim_end();
+                assert!(!json.contains(['\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}', '\u{1c}']), "{json}");
+            }
+        }
     }
 
     #[test]
