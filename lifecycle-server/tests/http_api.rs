@@ -1,5 +1,7 @@
 //! What the API answers, over a real socket and a runtime in memory.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
 mod http_support;
 mod support;
 

@@ -1,5 +1,7 @@
 //! Requests forwarded into sandboxes, to real backends on the loopback address.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
+
 mod http_support;
 mod support;
 

@@ -1,6 +1,7 @@
 //! A whole server over a runtime in memory, on a real socket.
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 

@@ -45,7 +45,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     ),
     responses(
         (status = 200, description = "Where the port is.", body = Endpoint,
-            headers(("OPEN-SANDBOX-ORIGIN" = Option<String>,
+            headers(("OPEN-SANDBOX-ORIGIN" = String,
                 description = "Where the sandbox came from, if not from an image."))),
         (status = 400, description = "The port or a parameter is wrong.", body = ErrorResponse),
         (status = 404, description = "There is no such sandbox, or it does not run.", body = ErrorResponse),
