@@ -92,7 +92,9 @@ fn log_level(text: &str) -> Result<LevelFilter, String> {
         Ok(4) => Ok(LevelFilter::WARN),
         Ok(5 | 6) => Ok(LevelFilter::INFO),
         Ok(_) => Ok(LevelFilter::DEBUG),
-        Err(_) => text.parse().map_err(|_| "expected a number or one of off, error, warn, info, debug, trace".to_owned()),
+        Err(_) => text
+            .parse()
+            .map_err(|_| "expected a number or one of off, error, warn, info, debug, trace".to_owned()),
     }
 }
 
@@ -144,7 +146,20 @@ mod tests {
 
     #[test]
     fn init_with_an_entrypoint() {
-        let words = ["execd", "--init", "--ready-fd", "3", "--user", "ann:1", "--cwd", "/x", "--", "sh", "-c", "--port"];
+        let words = [
+            "execd",
+            "--init",
+            "--ready-fd",
+            "3",
+            "--user",
+            "ann:1",
+            "--cwd",
+            "/x",
+            "--",
+            "sh",
+            "-c",
+            "--port",
+        ];
         let cli = Cli::try_parse_from(words).unwrap();
         assert!(cli.init && cli.action.is_none());
         assert_eq!((cli.ready_fd, cli.user.as_deref()), (Some(3), Some("ann:1")));
@@ -172,7 +187,15 @@ mod tests {
 
     #[test]
     fn what_is_for_jupyter_is_accepted() {
-        let words = ["execd", "--jupyter-host", "nonsense", "--jupyter-token=t", "--jupyter-idle-poll-interval", "1ms", "--port=1"];
+        let words = [
+            "execd",
+            "--jupyter-host",
+            "nonsense",
+            "--jupyter-token=t",
+            "--jupyter-idle-poll-interval",
+            "1ms",
+            "--port=1",
+        ];
         assert_eq!(Cli::try_parse_from(words).unwrap().port, 1);
     }
 

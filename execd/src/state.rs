@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{code::Contexts, command::Commands, metrics::Sampler, session::Sessions, settings::Settings};
+use crate::{code::Contexts, command::Commands, metrics::Sampler, pty::Terminals, session::Sessions, settings::Settings};
 
 /// State of the daemon, cheap to clone.
 #[derive(Debug, Clone)]
@@ -11,6 +11,7 @@ pub struct AppState {
     pub commands: Commands,
     pub metrics: Arc<Sampler>,
     pub sessions: Sessions,
+    pub terminals: Terminals,
     pub code: Contexts,
 }
 
@@ -23,6 +24,7 @@ impl AppState {
             commands: Commands::new(Arc::clone(&settings)),
             metrics: Arc::default(),
             sessions: Sessions::new(Arc::clone(&settings)),
+            terminals: Terminals::new(Arc::clone(&settings)),
             code: Contexts::new(Arc::clone(&settings)),
             settings,
         }

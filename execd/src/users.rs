@@ -51,7 +51,9 @@ struct Entry<'a> {
 
 impl Database {
     fn read() -> Self {
-        let text = |path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text = |path| {
+            fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+        };
         Self { passwd: text(PASSWD), group: text(GROUP) }
     }
 
@@ -67,7 +69,8 @@ impl Database {
             None if user.is_empty() => 0,
             None => user.parse().map_err(|_| unknown("user", user, PASSWD))?,
         };
-        let gid = group.map(|name| self.gid(name).ok_or_else(|| unknown("group", name, GROUP))).transpose()?;
+        let gid =
+            group.map(|name| self.gid(name).ok_or_else(|| unknown("group", name, GROUP))).transpose()?;
         let mut identity = self.identity(uid, gid);
         if gid.is_some() {
             // An explicit group stands alone, as container engines have it.
@@ -119,7 +122,10 @@ impl Database {
     }
 
     fn groups_of(&self, user: &str) -> Vec<u32> {
-        self.groups().filter(|(.., members)| members.split(',').any(|m| m == user)).map(|(_, gid, _)| gid).collect()
+        self.groups()
+            .filter(|(.., members)| members.split(',').any(|m| m == user))
+            .map(|(_, gid, _)| gid)
+            .collect()
     }
 }
 

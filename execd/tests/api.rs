@@ -13,7 +13,15 @@ use support::{Execd, TOKEN};
 async fn every_route_wants_the_token() {
     let execd = Execd::start().await;
     let refusal = r#"{"error":"Unauthorized: invalid or missing header X-EXECD-ACCESS-TOKEN"}"#;
-    for path in ["/ping", "/command", "/command/status/x", "/metrics", "/metrics/watch", "/openapi.json", "/no/such/path"] {
+    for path in [
+        "/ping",
+        "/command",
+        "/command/status/x",
+        "/metrics",
+        "/metrics/watch",
+        "/openapi.json",
+        "/no/such/path",
+    ] {
         for token in [None, Some(""), Some("wrong"), Some("a-test-token "), Some("A-TEST-TOKEN")] {
             let mut request = execd.request(Method::GET, path, "");
             request.headers_mut().remove("x-execd-access-token");
@@ -56,7 +64,10 @@ async fn unknown_paths_methods_and_slashes() {
     assert_eq!(execd.call(Method::PUT, "/command", "{}").await, missing);
     assert_eq!(execd.get("/%00").await, missing);
     let moved = execd.send(execd.request(Method::GET, "/metrics/", "")).await;
-    assert_eq!((moved.status(), moved.headers()["location"].to_str().unwrap()), (StatusCode::MOVED_PERMANENTLY, "/metrics"));
+    assert_eq!(
+        (moved.status(), moved.headers()["location"].to_str().unwrap()),
+        (StatusCode::MOVED_PERMANENTLY, "/metrics")
+    );
     let moved = execd.send(execd.request(Method::POST, "/command/", "")).await;
     assert_eq!(moved.status(), StatusCode::TEMPORARY_REDIRECT);
 }
@@ -73,14 +84,49 @@ async fn bad_input_is_refused_with_a_reason() {
         (Method::POST, "/command", r#"{"command":"  "}"#, 400, "INVALID_REQUEST_BODY", "blank"),
         (Method::POST, "/command", r#"{"command":7}"#, 400, "INVALID_REQUEST_BODY", "invalid type"),
         (Method::POST, "/command", r#"{"argv":[]}"#, 400, "INVALID_REQUEST_BODY", "argv[0]"),
-        (Method::POST, "/command", r#"{"argv":["a"],"command":"a"}"#, 400, "INVALID_REQUEST_BODY", "not both"),
+        (
+            Method::POST,
+            "/command",
+            r#"{"argv":["a"],"command":"a"}"#,
+            400,
+            "INVALID_REQUEST_BODY",
+            "not both",
+        ),
         (Method::POST, "/command", r#"{"command":"a\u0000b"}"#, 400, "INVALID_REQUEST_BODY", "NUL"),
-        (Method::POST, "/command", r#"{"command":"a","cwd":"/x\u0000y"}"#, 400, "INVALID_REQUEST_BODY", "NUL"),
-        (Method::POST, "/command", r#"{"command":"a","cwd":"/no/such"}"#, 400, "INVALID_REQUEST_BODY", "/no/such"),
+        (
+            Method::POST,
+            "/command",
+            r#"{"command":"a","cwd":"/x\u0000y"}"#,
+            400,
+            "INVALID_REQUEST_BODY",
+            "NUL",
+        ),
+        (
+            Method::POST,
+            "/command",
+            r#"{"command":"a","cwd":"/no/such"}"#,
+            400,
+            "INVALID_REQUEST_BODY",
+            "/no/such",
+        ),
         (Method::POST, "/command", r#"{"command":"a","cwd":"$NOPE"}"#, 400, "INVALID_REQUEST_BODY", "NOPE"),
         (Method::POST, "/command", r#"{"command":"a","timeout":-1}"#, 400, "INVALID_REQUEST_BODY", "-1"),
-        (Method::POST, "/command", r#"{"command":"a","gid":1}"#, 400, "INVALID_REQUEST_BODY", "gid needs uid"),
-        (Method::POST, "/command", r#"{"command":"a","uid":4294967296}"#, 400, "INVALID_REQUEST_BODY", "4294967296"),
+        (
+            Method::POST,
+            "/command",
+            r#"{"command":"a","gid":1}"#,
+            400,
+            "INVALID_REQUEST_BODY",
+            "gid needs uid",
+        ),
+        (
+            Method::POST,
+            "/command",
+            r#"{"command":"a","uid":4294967296}"#,
+            400,
+            "INVALID_REQUEST_BODY",
+            "4294967296",
+        ),
         (Method::POST, "/command", r#"{"command":"a","envs":{"A=":"b"}}"#, 400, "INVALID_REQUEST_BODY", "A="),
         (Method::DELETE, "/command", "", 400, "MISSING_QUERY", "id"),
         (Method::DELETE, "/command?id=unknown", "", 404, "COMMAND_NOT_FOUND", "unknown"),
@@ -91,8 +137,13 @@ async fn bad_input_is_refused_with_a_reason() {
     ];
     for (method, path, body, status, code, hint) in table {
         let (found, text) = execd.call(method.clone(), path, body).await;
-        let error: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} {body}: {text}"));
-        assert_eq!((found.as_u16(), error["code"].as_str().unwrap()), (status, code), "{method} {path} {body}: {text}");
+        let error: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path} {body}: {text}"));
+        assert_eq!(
+            (found.as_u16(), error["code"].as_str().unwrap()),
+            (status, code),
+            "{method} {path} {body}: {text}"
+        );
         assert!(error["message"].as_str().unwrap().contains(hint), "{method} {path} {body}: {text}");
     }
     let run = execd.run(json!({"command": "true"})).await;
@@ -122,7 +173,8 @@ async fn metrics_in_all_forms() {
     for _ in 0..2 {
         let frame = watch.frame().await.unwrap().unwrap().into_data().unwrap();
         let text = String::from_utf8(frame.to_vec()).unwrap();
-        let sample: Value = serde_json::from_str(text.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap()).unwrap();
+        let sample: Value =
+            serde_json::from_str(text.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap()).unwrap();
         assert!(sample["timestamp"].is_i64());
     }
 }
@@ -133,7 +185,9 @@ async fn the_document_lists_what_is_served() {
     let (_, text) = execd.get("/openapi.json").await;
     let served: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(served["openapi"], "3.1.0");
-    for path in ["/ping", "/command", "/command/status/{id}", "/command/{id}/logs", "/metrics", "/metrics/watch"] {
+    for path in
+        ["/ping", "/command", "/command/status/{id}", "/command/{id}/logs", "/metrics", "/metrics/watch"]
+    {
         assert!(served["paths"][path].is_object(), "{path}");
     }
     let printed = support::command().arg("openapi").output().unwrap();
@@ -147,7 +201,8 @@ fn a_wrong_command_line_is_a_clear_error() {
         let result = support::command().args(arguments).envs(env.iter().copied()).output().unwrap();
         (result.status.code(), String::from_utf8(result.stderr).unwrap())
     };
-    let table: [(&[&str], &[(&str, &str)], &str); 9] = [
+    type Row = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+    let table: [Row; 9] = [
         (&["--port", "x"], &[], "--port"),
         (&["--port", "0"], &[], "--port"),
         (&["--nonsense"], &[], "--nonsense"),

@@ -1,5 +1,7 @@
 //! Background commands, over HTTP against the real binary.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -24,13 +26,18 @@ async fn logs(execd: &Execd, id: &str, cursor: &str) -> (String, String) {
 async fn the_stream_is_complete_at_once_and_the_output_is_kept() {
     let execd = Execd::start().await;
     let start = Instant::now();
-    let run = execd.run(json!({"command": "echo one; echo two >&2; sleep 0.6; echo three; exit 4", "background": true})).await;
+    let run = execd
+        .run(json!({"command": "echo one; echo two >&2; sleep 0.6; echo three; exit 4", "background": true}))
+        .await;
     assert!(start.elapsed() < Duration::from_millis(500));
     let kinds: Vec<_> = run.events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::Init, EventKind::Ping, EventKind::ExecutionComplete]);
     let id = run.id();
     let status = execd.status(&id).await;
-    assert_eq!((&status["running"], &status["exit_code"], &status["finished_at"]), (&json!(true), &json!(null), &json!(null)));
+    assert_eq!(
+        (&status["running"], &status["exit_code"], &status["finished_at"]),
+        (&json!(true), &json!(null), &json!(null))
+    );
     let (mut text, mut cursor) = (String::new(), String::new());
     while !text.ends_with("two\n") {
         (text, cursor) = logs(&execd, &id, "").await;

@@ -1,5 +1,7 @@
 //! Foreground commands, over HTTP against the real binary.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -13,8 +15,12 @@ use support::{Execd, PATIENCE, eventually, is_alive};
 async fn output_order_and_exit_codes() {
     let execd = Execd::start().await;
     let run = execd.run(json!({"command": "printf 'a\\nb\\r\\nc\\rd'; echo oops >&2; exit 3"})).await;
-    assert_eq!((run.stdout().as_str(), run.stderr().as_str(), run.exit_code()), ("a\nb\r\nc\rd", "oops\n", 3));
-    let texts: Vec<_> = run.events.iter().filter(|e| e.kind == EventKind::Stdout).map(|e| e.text.clone().unwrap()).collect();
+    assert_eq!(
+        (run.stdout().as_str(), run.stderr().as_str(), run.exit_code()),
+        ("a\nb\r\nc\rd", "oops\n", 3)
+    );
+    let texts: Vec<_> =
+        run.events.iter().filter(|e| e.kind == EventKind::Stdout).map(|e| e.text.clone().unwrap()).collect();
     assert_eq!(texts, ["a\n", "b\r\n", "c\r", "d"]);
     assert_eq!(run.events.last().unwrap().error.as_ref().unwrap().traceback, ["exit status 3"]);
     assert!(run.id().len() == 32 && run.id().chars().all(|c| c.is_ascii_hexdigit() && !c.is_uppercase()));
@@ -42,7 +48,9 @@ async fn arguments_are_not_expanded() {
     let home = execd.home.path().to_str().unwrap();
     let run = execd.run(json!({"argv": ["./tool"], "cwd": "~"})).await;
     assert_eq!(run.stdout(), format!("here {home} ./tool\n"));
-    let run = execd.run(json!({"argv": ["tool"], "envs": {"PATH": format!("relative:{home}:/usr/bin:/bin")}})).await;
+    let run = execd
+        .run(json!({"argv": ["tool"], "envs": {"PATH": format!("relative:{home}:/usr/bin:/bin")}}))
+        .await;
     assert_eq!(run.exit_code(), 0, "a bare name is found in the command's own PATH");
 }
 
@@ -70,21 +78,37 @@ async fn what_cannot_start_says_so_in_the_stream() {
 #[tokio::test]
 async fn surroundings_of_a_command() {
     let execd = Execd::start().await;
-    std::fs::write(execd.home.path().join("envs"), "FROM_FILE='quoted $X'\nBOTH=file\nOWN=file\nJOINED=$HOME/x\n").unwrap();
+    std::fs::write(
+        execd.home.path().join("envs"),
+        "FROM_FILE='quoted $X'\nBOTH=file\nOWN=file\nJOINED=$HOME/x\n",
+    )
+    .unwrap();
     let show = r#"printf '%s|' "$FROM_FILE" "$BOTH" "$JOINED" "$PWD" "$EXECD_ACCESS_TOKEN"; cat; ulimit -n; trap -p; cat /proc/self/stat | cut -d' ' -f5,6"#;
-    let run = execd.run(json!({"command": show, "envs": {"BOTH": "request", "W": "/usr"}, "cwd": "$W/bin"})).await;
+    let run =
+        execd.run(json!({"command": show, "envs": {"BOTH": "request", "W": "/usr"}, "cwd": "$W/bin"})).await;
     let home = execd.home.path().display();
     let stdout = run.stdout();
     let mut lines = stdout.lines();
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap();
-    assert_eq!(lines.next().unwrap(), format!("quoted $X|request|{home}/x|/usr/bin|{}|{limit}", support::TOKEN));
+    assert_eq!(
+        lines.next().unwrap(),
+        format!("quoted $X|request|{home}/x|/usr/bin|{}|{limit}", support::TOKEN)
+    );
     let ids: Vec<_> = lines.next().unwrap().split(' ').collect();
     assert_eq!(ids[0], ids[1], "a process group and session of its own");
 
     let run = execd.run(json!({"argv": ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]})).await;
-    let masks: Vec<_> = run.stdout().lines().map(|line| u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()).collect();
+    let masks: Vec<_> = run
+        .stdout()
+        .lines()
+        .map(|line| u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap())
+        .collect();
     // Signals above 31 are as whoever runs the tests left them.
-    assert_eq!(masks.iter().map(|mask| mask & 0x7fff_ffff).collect::<Vec<_>>(), [0, 0], "nothing blocked, nothing ignored");
+    assert_eq!(
+        masks.iter().map(|mask| mask & 0x7fff_ffff).collect::<Vec<_>>(),
+        [0, 0],
+        "nothing blocked, nothing ignored"
+    );
 }
 
 #[tokio::test]
@@ -118,7 +142,10 @@ async fn a_time_limit_ends_the_whole_group() {
     assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < Duration::from_secs(3));
     assert_eq!(run.exit_code(), -1);
     let last = run.events.last().unwrap();
-    assert_eq!((last.timed_out, last.error.as_ref().unwrap().traceback[0].as_str()), (Some(true), "signal: killed"));
+    assert_eq!(
+        (last.timed_out, last.error.as_ref().unwrap().traceback[0].as_str()),
+        (Some(true), "signal: killed")
+    );
     let grandchild = run.stdout().trim().parse().unwrap();
     eventually("the grandchild is gone", || !is_alive(grandchild)).await;
     assert_eq!(execd.status(&run.id()).await["timed_out"], true);
@@ -128,12 +155,20 @@ async fn a_time_limit_ends_the_whole_group() {
 #[tokio::test]
 async fn lines_and_progress_arrive_while_the_command_runs() {
     let execd = Execd::start().await;
-    let mut run = execd.begin(json!({"command": "echo one; sleep 0.3; printf '50%%\\r'; sleep 0.3; printf 'no end'; sleep 30"})).await;
+    let mut run = execd
+        .begin(
+            json!({"command": "echo one; sleep 0.3; printf '50%%\\r'; sleep 0.3; printf 'no end'; sleep 30"}),
+        )
+        .await;
     assert_eq!(run.next_of(EventKind::Stdout).await.text.unwrap(), "one\n");
     let start = Instant::now();
     assert_eq!(run.next_of(EventKind::Stdout).await.text.unwrap(), "50%\r");
     assert!(start.elapsed() < Duration::from_secs(1));
-    assert_eq!(run.next_of(EventKind::Stdout).await.text.unwrap(), "no end", "even an unfinished line does not wait for ever");
+    assert_eq!(
+        run.next_of(EventKind::Stdout).await.text.unwrap(),
+        "no end",
+        "even an unfinished line does not wait for ever"
+    );
     assert_eq!(execd.status(&run.id()).await["running"], true);
     assert_eq!(run.next_of(EventKind::Ping).await.text.unwrap(), "pong");
 }
@@ -142,13 +177,18 @@ async fn lines_and_progress_arrive_while_the_command_runs() {
 async fn a_stream_ends_although_grandchildren_hold_its_pipes() {
     let execd = Execd::start().await;
     let start = Instant::now();
-    let run = execd.run(json!({"command": "(sleep 1; echo late; touch ~/survived; sleep 30) & echo $!"})).await;
+    let run =
+        execd.run(json!({"command": "(sleep 1; echo late; touch ~/survived; sleep 30) & echo $!"})).await;
     assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
     assert_eq!(run.exit_code(), 0);
     let survived = execd.home.path().join("survived");
     eventually("the grandchild could go on writing", || survived.exists()).await;
     let group: i32 = run.stdout().trim().parse().unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(group).unwrap(), rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(group).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
 }
 
 #[tokio::test]
@@ -166,7 +206,9 @@ async fn a_command_outlives_its_client() {
 #[tokio::test]
 async fn interrupting() {
     let execd = Execd::start().await;
-    let mut run = execd.begin(json!({"command": "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done"})).await;
+    let mut run = execd
+        .begin(json!({"command": "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done"}))
+        .await;
     run.next_of(EventKind::Stdout).await;
     let path = format!("/command?id={}", run.id());
     assert_eq!(execd.call(Method::DELETE, &path, "").await, (StatusCode::OK, String::new()));
@@ -175,11 +217,16 @@ async fn interrupting() {
     let (status, body) = execd.call(Method::DELETE, &path, "").await;
     assert_eq!(status, StatusCode::CONFLICT, "{body}");
 
-    let mut run = execd.begin(json!({"command": "trap '' TERM; sleep 1000 & echo $!; wait; wait; sleep 1000"})).await;
+    let mut run =
+        execd.begin(json!({"command": "trap '' TERM; sleep 1000 & echo $!; wait; wait; sleep 1000"})).await;
     let stubborn = run.next_of(EventKind::Stdout).await.text.unwrap().trim().parse().unwrap();
     let start = Instant::now();
     assert_eq!(execd.call(Method::DELETE, &format!("/command?id={}", run.id()), "").await.0, StatusCode::OK);
-    assert!(start.elapsed() >= Duration::from_secs(3) && start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_secs(3) && start.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        start.elapsed()
+    );
     while run.next().await.is_some() {}
     assert_eq!(run.exit_code(), 137);
     eventually("the rest of the group is gone", || !is_alive(stubborn)).await;

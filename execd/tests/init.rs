@@ -1,5 +1,7 @@
 //! execd as a sandbox's first process.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod support;
 
 use std::{
@@ -16,7 +18,8 @@ use support::{Execd, TOKEN, eventually, is_alive};
 fn run_init(prefix: &[&str], arguments: &[&str], entrypoint: &[&str]) -> (ExitStatus, String, String) {
     let port = support::free_port().to_string();
     let execd = env!("CARGO_BIN_EXE_execd");
-    let words: Vec<_> = prefix.iter().copied().chain([execd, "--init", "--log-level", "3", "--port", &port]).collect();
+    let words: Vec<_> =
+        prefix.iter().copied().chain([execd, "--init", "--log-level", "3", "--port", &port]).collect();
     let result = Command::new(words[0])
         .args(&words[1..])
         .args(arguments)
@@ -51,11 +54,14 @@ fn it_ends_with_its_entrypoint() {
 
 #[test]
 fn user_directory_environment_and_output() {
-    let show = "id -u; id -g; pwd; echo $HOME; echo ${EXECD_INIT-unset}; echo to-err >&2; echo $EXECD_ACCESS_TOKEN";
-    let (status, stdout, stderr) = run_init(&FIRST, &["--user", "nobody", "--cwd", "/usr"], &["sh", "-c", show]);
+    let show =
+        "id -u; id -g; pwd; echo $HOME; echo ${EXECD_INIT-unset}; echo to-err >&2; echo $EXECD_ACCESS_TOKEN";
+    let (status, stdout, stderr) =
+        run_init(&FIRST, &["--user", "nobody", "--cwd", "/usr"], &["sh", "-c", show]);
     assert_eq!(status.code(), Some(0), "{stderr}");
     let nobody = std::fs::read_to_string("/etc/passwd").unwrap();
-    let fields: Vec<_> = nobody.lines().find(|line| line.starts_with("nobody:")).unwrap().split(':').collect();
+    let fields: Vec<_> =
+        nobody.lines().find(|line| line.starts_with("nobody:")).unwrap().split(':').collect();
     let expected = format!("{}\n{}\n/usr\n{}\nunset\n{TOKEN}\n", fields[2], fields[3], fields[5]);
     assert_eq!((stdout, stderr), (expected, "to-err\n".to_owned()));
     let (_, stdout, _) = run_init(&[], &["--user", "12345:678"], &["sh", "-c", "id -u; id -g; id -G"]);
@@ -92,7 +98,12 @@ async fn init(entrypoint: &'static [&'static str]) -> Execd {
 
 #[tokio::test]
 async fn signals_reach_the_entrypoint() {
-    let mut execd = init(&["sh", "-c", "trap 'echo > ~/hup' HUP; trap 'exit 9' TERM; echo > ~/up; while :; do sleep 0.02; done"]).await;
+    let mut execd = init(&[
+        "sh",
+        "-c",
+        "trap 'echo > ~/hup' HUP; trap 'exit 9' TERM; echo > ~/up; while :; do sleep 0.02; done",
+    ])
+    .await;
     let (up, hup) = (execd.home.path().join("up"), execd.home.path().join("hup"));
     eventually("the entrypoint is up", || up.exists()).await;
     let pid = rustix::process::Pid::from_raw(execd.pid().cast_signed()).unwrap();
@@ -113,7 +124,9 @@ async fn orphans_are_reaped_and_no_status_is_stolen() {
         let runs = (0..10).map(|number| {
             let (execd, code) = (&execd, (round * 10 + number) % 256);
             async move {
-                let run = execd.run(json!({"command": format!("(sleep 0.0{number} &); (true &); exit {code}")})).await;
+                let run = execd
+                    .run(json!({"command": format!("(sleep 0.0{number} &); (true &); exit {code}")}))
+                    .await;
                 assert_eq!(run.exit_code(), code);
             }
         });
@@ -143,7 +156,13 @@ async fn readiness_is_one_byte_and_an_end() {
 async fn a_closed_or_full_output_stops_neither_execd_nor_the_entrypoint() {
     let execd = Execd::start_with(|command, _| {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.args(["--init", "--", "sh", "-c", "seq 200000; seq 100000 >&2; echo > ~/through; sleep 1000"]);
+        command.args([
+            "--init",
+            "--",
+            "sh",
+            "-c",
+            "seq 200000; seq 100000 >&2; echo > ~/through; sleep 1000",
+        ]);
     })
     .await;
     let mut execd = execd;

@@ -1,5 +1,7 @@
 //! Clients that misbehave, over TCP against the real binary.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -92,7 +94,9 @@ async fn thousands_of_idle_connections_cost_little() {
 #[tokio::test]
 async fn bodies_that_are_too_large() {
     let execd = Execd::start().await;
-    for (method, path, expected) in [("POST", "/command", "413"), ("GET", "/ping", "413"), ("DELETE", "/command?id=x", "413")] {
+    for (method, path, expected) in
+        [("POST", "/command", "413"), ("GET", "/ping", "413"), ("DELETE", "/command?id=x", "413")]
+    {
         let mut stream = TcpStream::connect(execd.address).await.unwrap();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nx-execd-access-token: {TOKEN}\r\ncontent-length: 2147483648\r\n\r\n"
@@ -112,7 +116,9 @@ async fn bodies_that_are_too_large() {
     }
     let endless = TcpStream::connect(execd.address).await.unwrap();
     let (mut read, mut write) = endless.into_split();
-    let head = format!("POST /command HTTP/1.1\r\nhost: x\r\nx-execd-access-token: {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n");
+    let head = format!(
+        "POST /command HTTP/1.1\r\nhost: x\r\nx-execd-access-token: {TOKEN}\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
     write.write_all(head.as_bytes()).await.unwrap();
     tokio::spawn(async move {
         let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
@@ -128,8 +134,14 @@ async fn bodies_that_are_too_large() {
 #[tokio::test]
 async fn rubbish_and_hang_ups() {
     let execd = Execd::start().await;
-    let pieces: [&[u8]; 6] =
-        [b"\0\0\0\0", b"GET", b"POST /command HTTP/1.1\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01\x02\x00", b""];
+    let pieces: [&[u8]; 6] = [
+        b"\0\0\0\0",
+        b"GET",
+        b"POST /command HTTP/1.1\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"",
+    ];
     for bytes in pieces {
         for _ in 0..20 {
             let mut stream = TcpStream::connect(execd.address).await.unwrap();

@@ -57,7 +57,10 @@ impl From<CommandError> for ApiError {
     (status = 429, description = "Too many commands are running", body = ErrorBody),
     (status = 500, description = "The system refused", body = ErrorBody),
 ))]
-async fn run_command(State(state): State<AppState>, JsonBody(request): JsonBody<RunCommandRequest>) -> Result<Response, ApiError> {
+async fn run_command(
+    State(state): State<AppState>,
+    JsonBody(request): JsonBody<RunCommandRequest>,
+) -> Result<Response, ApiError> {
     Ok(match state.commands.run(request)? {
         Started::Whole(events) => stream::response(http_body_util::Full::new(events.into())),
         Started::Live(body) => stream::response(body),
@@ -74,7 +77,10 @@ async fn run_command(State(state): State<AppState>, JsonBody(request): JsonBody<
     (status = 409, description = "It had ended before", body = ErrorBody),
     (status = 500, description = "The system refused", body = ErrorBody),
 ))]
-async fn interrupt_command(State(state): State<AppState>, Params(query): Params<InterruptQuery>) -> Result<(), ApiError> {
+async fn interrupt_command(
+    State(state): State<AppState>,
+    Params(query): Params<InterruptQuery>,
+) -> Result<(), ApiError> {
     match state.commands.interrupt(&query.id).await {
         Err(CommandError::Unknown(id)) if state.sessions.delete(&id).await.is_ok() => Ok(()),
         ended => Ok(ended?),
@@ -90,7 +96,10 @@ async fn interrupt_command(State(state): State<AppState>, Params(query): Params<
     (status = 404, description = "No such command", body = ErrorBody),
     (status = 500, description = "The system refused", body = ErrorBody),
 ))]
-async fn command_status(State(state): State<AppState>, Path(id): Path<String>) -> Result<axum::Json<CommandStatus>, ApiError> {
+async fn command_status(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<CommandStatus>, ApiError> {
     Ok(axum::Json(state.commands.status(&id)?))
 }
 
@@ -127,8 +136,9 @@ struct RawLogsQuery {
 impl RawLogsQuery {
     fn cursor(&self) -> Result<u64, ApiError> {
         match self.cursor.as_deref().map(str::parse::<i64>) {
-            Some(Ok(cursor)) => u64::try_from(cursor)
-                .map_err(|_| ApiError::new(ErrorKind::InvalidQuery, format!("query: cursor {cursor} is negative"))),
+            Some(Ok(cursor)) => u64::try_from(cursor).map_err(|_| {
+                ApiError::new(ErrorKind::InvalidQuery, format!("query: cursor {cursor} is negative"))
+            }),
             _ => Ok(0),
         }
     }

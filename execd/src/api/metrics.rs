@@ -17,7 +17,10 @@ use crate::{metrics, state::AppState, stream};
 
 /// Routes of metrics.
 pub(super) fn router() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(get_metrics)).routes(routes!(watch_metrics)).routes(routes!(prometheus_metrics))
+    OpenApiRouter::new()
+        .routes(routes!(get_metrics))
+        .routes(routes!(watch_metrics))
+        .routes(routes!(prometheus_metrics))
 }
 
 /// Measures the use of resources now. CPU use is that since the previous measurement.

@@ -5,6 +5,7 @@ mod command;
 pub mod error;
 pub mod extract;
 mod fallback;
+mod limit;
 mod metrics;
 mod system;
 
@@ -48,6 +49,8 @@ pub fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .merge(metrics::router())
         .merge(crate::code::api::router())
         .merge(crate::files::api::router())
+        .merge(crate::session::api::router())
+        .merge(crate::pty::api::router())
         .split_for_parts()
 }
 
@@ -59,5 +62,6 @@ pub fn service(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state.clone())
         .merge(fallback::unknown(&document))
+        .layer(middleware::from_fn(limit::refuse_large_bodies))
         .layer(middleware::from_fn_with_state(state, auth::require_token))
 }

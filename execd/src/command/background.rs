@@ -44,7 +44,7 @@ impl Drop for OutputDirectory {
 }
 
 fn make() -> io::Result<PathBuf> {
-    let name = format!("execd-{}", uuid::Uuid::new_v4().simple());
+    let name = format!("execd-{}", crate::id::random().simple());
     let chosen = std::env::temp_dir();
     let mut result = Err(io::ErrorKind::NotFound.into());
     for place in [chosen.as_path()].into_iter().chain(PLACES.iter().map(Path::new)) {

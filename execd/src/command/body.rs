@@ -122,10 +122,8 @@ impl Output {
 
     /// No more will be read. Writers that are left can go on writing.
     fn end(&mut self) {
-        if let Some(Pipe(pipe)) = self.pipe.take() {
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(drain::discard(pipe));
-            }
+        if let (Some(Pipe(pipe)), Ok(runtime)) = (self.pipe.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(drain::discard(pipe));
         }
         self.lines.release_all();
     }
@@ -173,11 +171,12 @@ impl CommandBody {
             output.poll(cx, &mut out, limit);
         }
         self.poll_report(cx);
-        if self.outcome.is_some() && self.poll_end_of_output(cx, out.is_empty()) {
-            if let Some(outcome) = self.outcome.take() {
-                push_event(&mut out, &terminal_event(&outcome));
-                self.over = true;
-            }
+        if self.outcome.is_some()
+            && self.poll_end_of_output(cx, out.is_empty())
+            && let Some(outcome) = self.outcome.take()
+        {
+            push_event(&mut out, &terminal_event(&outcome));
+            self.over = true;
         }
         out
     }
@@ -199,7 +198,8 @@ impl CommandBody {
         }
         let grace = self.grace.get_or_insert_with(|| Box::pin(sleep(PIPE_GRACE)));
         // What is in the pipes by then is still sent, however slowly the client reads.
-        if grace.as_mut().poll(cx).is_ready() && self.outputs.iter().all(|output| output.remaining.is_none()) {
+        if grace.as_mut().poll(cx).is_ready() && self.outputs.iter().all(|output| output.remaining.is_none())
+        {
             self.outputs.iter_mut().for_each(Output::stop_at_what_is_there);
             if idle {
                 cx.waker().wake_by_ref();
@@ -241,7 +241,10 @@ impl Body for CommandBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         let frame = |out: Vec<u8>| Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))));
         if let Some(head) = this.head.take() {

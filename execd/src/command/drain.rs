@@ -17,7 +17,8 @@ pub(super) async fn discard(pipe: AsyncFd<OwnedFd>) {
         for _ in 0..BURST {
             let mut scratch = [MaybeUninit::<u8>::uninit(); READ_BYTES];
             let read = ready.try_io(|pipe| {
-                let (bytes, _) = rustix::io::read(pipe.get_ref(), &mut scratch[..]).map_err(io::Error::from)?;
+                let (bytes, _) =
+                    rustix::io::read(pipe.get_ref(), &mut scratch[..]).map_err(io::Error::from)?;
                 Ok(bytes.len())
             });
             match read {

@@ -72,7 +72,8 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
 fn split_entry(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = memchr::memchr(b'=', line)?;
     let key = line[..equals].trim_ascii();
-    let sound = !key.is_empty() && !key.iter().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'#' | 0));
+    let sound =
+        !key.is_empty() && !key.iter().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b'#' | 0));
     sound.then(|| (key, line[equals + 1..].trim_ascii_start()))
 }
 
@@ -132,7 +133,9 @@ fn expand(text: &[u8], env: &Environment) -> Vec<u8> {
 /// no reference.
 fn variable(text: &[u8], env: &Environment) -> (Vec<u8>, usize) {
     match super::expand::reference(text) {
-        Some((name, used)) => (env.get(OsStr::from_bytes(name)).map(|v| v.as_bytes().to_vec()).unwrap_or_default(), used),
+        Some((name, used)) => {
+            (env.get(OsStr::from_bytes(name)).map(|v| v.as_bytes().to_vec()).unwrap_or_default(), used)
+        }
         None => (b"$".to_vec(), 1),
     }
 }

@@ -67,7 +67,9 @@ impl LineBuffer {
     /// Writes events until everything sendable is written or `out` is `limit` long.
     pub(crate) fn write_events(&mut self, encoder: &TextEncoder, out: &mut Vec<u8>, limit: usize) {
         let region = &self.data[self.start..self.cut];
-        out.reserve((region.len() + region.len() / 2 + 2 * encoder.overhead()).min(limit.saturating_sub(out.len())));
+        out.reserve(
+            (region.len() + region.len() / 2 + 2 * encoder.overhead()).min(limit.saturating_sub(out.len())),
+        );
         let mut at = 0;
         match std::str::from_utf8(region) {
             Ok(text) => {
@@ -123,7 +125,9 @@ mod tests {
 
     fn texts(out: &[u8]) -> Vec<String> {
         let out = std::str::from_utf8(out).unwrap();
-        let event = |part: &str| serde_json::from_str::<ServerStreamEvent>(part.strip_prefix("data: ").unwrap()).unwrap();
+        let event = |part: &str| {
+            serde_json::from_str::<ServerStreamEvent>(part.strip_prefix("data: ").unwrap()).unwrap()
+        };
         out.split("\n\n").filter(|part| !part.is_empty()).map(|part| event(part).text.unwrap()).collect()
     }
 

@@ -49,7 +49,10 @@ impl Body for Logs {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         let length = (this.end - this.at).min(CHUNK_BYTES);
         let mut chunk = vec![0; usize::try_from(length).unwrap_or(0)];

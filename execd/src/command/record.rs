@@ -93,9 +93,22 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(id: String, content: String, group: Option<Group>, output: Option<PathBuf>) -> Arc<Self> {
+    pub(super) fn new(
+        id: String,
+        content: String,
+        group: Option<Group>,
+        output: Option<PathBuf>,
+    ) -> Arc<Self> {
         let (outcome, _) = watch::channel(None);
-        Arc::new(Self { id, content, started_at: Utc::now(), started: Instant::now(), group, output, outcome })
+        Arc::new(Self {
+            id,
+            content,
+            started_at: Utc::now(),
+            started: Instant::now(),
+            group,
+            output,
+            outcome,
+        })
     }
 
     /// Records how it ended.

@@ -136,7 +136,8 @@ impl Commands {
 
     /// Ends all running commands, the stubborn ones after `grace`.
     pub async fn shutdown(&self, grace: Duration) {
-        let running: Vec<_> = self.table().records.values().filter(|record| record.outcome().is_none()).cloned().collect();
+        let running: Vec<_> =
+            self.table().records.values().filter(|record| record.outcome().is_none()).cloned().collect();
         let ends = running.iter().map(|record| end(record, grace));
         futures_util::future::join_all(ends).await;
     }
@@ -192,7 +193,13 @@ mod tests {
     use crate::process::ExitStatus;
 
     fn commands() -> Commands {
-        let settings = Settings { access_token: None, env_file: None, identity: None, cwd: "/".into(), env: Default::default() };
+        let settings = Settings {
+            access_token: None,
+            env_file: None,
+            identity: None,
+            cwd: "/".into(),
+            env: Default::default(),
+        };
         Commands::new(Arc::new(settings))
     }
 

@@ -57,7 +57,9 @@ pub(super) fn check(request: RunCommandRequest, settings: &Settings) -> Result<C
         (Some(_), Some(_)) => return invalid("give either command or argv, not both"),
         (None, None) => return invalid("one of command and argv is required"),
         (Some(text), None) if text.trim().is_empty() => return invalid("command is blank"),
-        (None, Some(argv)) if argv.first().is_none_or(String::is_empty) => return invalid("argv[0] is empty"),
+        (None, Some(argv)) if argv.first().is_none_or(String::is_empty) => {
+            return invalid("argv[0] is empty");
+        }
         (None, Some(argv)) => {
             let content = argv.join(" ");
             (argv.into_iter().map(Into::into).collect(), content)
@@ -101,7 +103,11 @@ fn refuse_nul(request: &RunCommandRequest) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn working_directory(asked: Option<&str>, env: &Environment, settings: &Settings) -> Result<PathBuf, CommandError> {
+fn working_directory(
+    asked: Option<&str>,
+    env: &Environment,
+    settings: &Settings,
+) -> Result<PathBuf, CommandError> {
     let Some(asked) = asked.filter(|cwd| !cwd.is_empty()) else {
         return Ok(settings.cwd.clone());
     };
@@ -115,7 +121,11 @@ fn working_directory(asked: Option<&str>, env: &Environment, settings: &Settings
     }
 }
 
-fn identity(uid: Option<u32>, gid: Option<u32>, settings: &Settings) -> Result<Option<Identity>, CommandError> {
+fn identity(
+    uid: Option<u32>,
+    gid: Option<u32>,
+    settings: &Settings,
+) -> Result<Option<Identity>, CommandError> {
     // The kernel reads this number as "leave unchanged".
     const NOBODY: Option<u32> = Some(u32::MAX);
     match (uid, gid) {
@@ -151,13 +161,18 @@ mod tests {
     }
 
     fn argv(words: &[&str]) -> RunCommandRequest {
-        RunCommandRequest { argv: Some(words.iter().map(|&word| word.to_owned()).collect()), ..RunCommandRequest::default() }
+        RunCommandRequest {
+            argv: Some(words.iter().map(|&word| word.to_owned()).collect()),
+            ..RunCommandRequest::default()
+        }
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         assert!(refusal(RunCommandRequest::default()).contains("required"));
-        assert!(refusal(RunCommandRequest { argv: Some(vec!["a".into()]), ..command("a") }).contains("not both"));
+        assert!(
+            refusal(RunCommandRequest { argv: Some(vec!["a".into()]), ..command("a") }).contains("not both")
+        );
         assert!(refusal(command(" \n")).contains("blank"));
         assert!(refusal(argv(&[])).contains("argv[0]"));
         assert!(refusal(argv(&["", "x"])).contains("argv[0]"));

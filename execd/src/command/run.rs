@@ -15,6 +15,7 @@ use super::{
     request::{self, Checked, CommandError},
 };
 use crate::{
+    id,
     process::{Child, null_input},
     stream::{now_millis, push_event},
 };
@@ -28,7 +29,7 @@ pub enum Started {
     /// All events are known: a background command, or one that could not be started.
     Whole(Vec<u8>),
     /// Output follows until the command ends.
-    Live(CommandBody),
+    Live(Box<CommandBody>),
 }
 
 impl Commands {
@@ -36,8 +37,12 @@ impl Commands {
     pub fn run(&self, request: RunCommandRequest) -> Result<Started, CommandError> {
         let checked = request::check(request, self.settings())?;
         self.refuse_when_full()?;
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        if checked.background { self.run_in_background(id, checked) } else { self.run_in_foreground(id, checked) }
+        let id = id::random().simple().to_string();
+        if checked.background {
+            self.run_in_background(id, checked)
+        } else {
+            self.run_in_foreground(id, checked)
+        }
     }
 
     fn run_in_foreground(&self, id: String, checked: Checked) -> Result<Started, CommandError> {
@@ -52,7 +57,7 @@ impl Commands {
             Ok(child) => {
                 let (report, outcome) = oneshot::channel();
                 tokio::spawn(watch(self.clone(), record, child, checked.timeout, Some(report)));
-                Ok(Started::Live(CommandBody::new(head, stdout, stderr, outcome)))
+                Ok(Started::Live(Box::new(CommandBody::new(head, stdout, stderr, outcome))))
             }
             Err(error) => {
                 let outcome = self.finish(&record, End::NotStarted(error.to_string()));
@@ -86,7 +91,8 @@ fn system(error: io::Error) -> CommandError {
 }
 
 fn pipe() -> Result<(Pipe, std::os::fd::OwnedFd), CommandError> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(system)?;
+    let (read, write) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(system)?;
     let read = Pipe::new(read).map_err(system)?;
     Ok((read, write))
 }

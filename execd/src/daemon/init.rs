@@ -1,10 +1,6 @@
 //! The duties of a sandbox's first process: run the entrypoint, pass signals on, reap, and end everything.
 
-use std::{
-    io,
-    os::fd::AsFd,
-    time::Duration,
-};
+use std::{io, os::fd::AsFd, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
@@ -49,8 +45,11 @@ impl Signals {
 
     /// The next one.
     pub(super) async fn next(&mut self) -> i32 {
-        let mut waiting: FuturesUnordered<_> =
-            self.0.iter_mut().map(|(number, signal)| async move { signal.recv().await.map(|()| *number) }).collect();
+        let mut waiting: FuturesUnordered<_> = self
+            .0
+            .iter_mut()
+            .map(|(number, signal)| async move { signal.recv().await.map(|()| *number) })
+            .collect();
         loop {
             if let Some(Some(number)) = waiting.next().await {
                 return number;
@@ -84,13 +83,19 @@ pub(super) struct Entrypoint {
 impl Entrypoint {
     /// Starts it; an error carries the exit status that stands for it.
     pub(super) fn start(program: &Program) -> Result<Self, (i32, String)> {
-        let system = |error: io::Error| (NOT_EXECUTABLE, format!("cannot connect the entrypoint's output: {error}"));
-        let outputs = [Output::to(io::stdout().as_fd()).map_err(system)?, Output::to(io::stderr().as_fd()).map_err(system)?];
+        let system =
+            |error: io::Error| (NOT_EXECUTABLE, format!("cannot connect the entrypoint's output: {error}"));
+        let outputs = [
+            Output::to(io::stdout().as_fd()).map_err(system)?,
+            Output::to(io::stderr().as_fd()).map_err(system)?,
+        ];
         let input = process::null_input().map_err(system)?;
-        let child = program.start([input, outputs[0].end(), outputs[1].end()], None).map_err(|error: StartError| {
-            let found = error.cause.kind() != io::ErrorKind::NotFound;
-            (if found { NOT_EXECUTABLE } else { NOT_FOUND }, format!("entrypoint: {error}"))
-        })?;
+        let child = program.start([input, outputs[0].end(), outputs[1].end()], None).map_err(
+            |error: StartError| {
+                let found = error.cause.kind() != io::ErrorKind::NotFound;
+                (if found { NOT_EXECUTABLE } else { NOT_FOUND }, format!("entrypoint: {error}"))
+            },
+        )?;
         Ok(Self { child, outputs })
     }
 

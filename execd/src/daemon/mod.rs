@@ -3,6 +3,7 @@
 mod forward;
 mod init;
 mod log;
+mod memory;
 mod server;
 mod setup;
 mod sink;

@@ -3,17 +3,14 @@
 use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 
@@ -21,24 +18,28 @@ use tokio::{
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Connections open at the same time, as far as the limit on open files allows.
-const MAX_CONNECTIONS: usize = 32 * 1024;
+const MAX_CONNECTIONS: u32 = 32 * 1024;
 
 /// Descriptors kept free for commands and files.
-const RESERVED_DESCRIPTORS: usize = 512;
+const RESERVED_DESCRIPTORS: u32 = 512;
+
+/// Connections served however low the limit on open files is.
+const MIN_CONNECTIONS: u32 = 64;
 
 /// Pause after the system refused a connection for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop` is done, then gives the open ones `grace` to finish.
+/// Serves connections until `stop` is done, then gives the open ones the time it returns to finish.
 pub(super) async fn serve(listener: TcpListener, service: Router, stop: impl Future<Output = Duration>) {
-    let graceful = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(connection_limit()));
+    let limit = connection_limit();
+    let slots = Arc::new(Semaphore::new(limit as usize));
+    let (stopping, stopped) = watch::channel(false);
     let mut stop = pin!(stop);
     let grace = loop {
         tokio::select! {
             grace = &mut stop => break grace,
             accepted = accept(&listener, &slots) => match accepted {
-                Ok((stream, slot)) => drop(tokio::spawn(connection(stream, service.clone(), graceful.watcher(), slot))),
+                Ok((stream, slot)) => drop(tokio::spawn(connection(stream, service.clone(), stopped.clone(), slot))),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -47,32 +48,55 @@ pub(super) async fn serve(listener: TcpListener, service: Router, stop: impl Fut
         }
     };
     drop(listener);
-    let _ = timeout(grace, graceful.shutdown()).await;
+    stopping.send_replace(true);
+    // All slots are free when all connections have ended.
+    let _ = timeout(grace, slots.acquire_many(limit)).await;
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     Ok((stream, slot))
 }
 
-async fn connection(stream: TcpStream, service: Router, watcher: Watcher, _slot: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    service: Router,
+    mut stopped: watch::Receiver<bool>,
+    _slot: OwnedSemaphorePermit,
+) {
     // Without this small events would wait for earlier ones to be acknowledged.
     let _ = stream.set_nodelay(true);
     // Buffers are made only for connections that say something.
-    if !matches!(timeout(IDLE_TIMEOUT, stream.readable()).await, Ok(Ok(()))) {
-        return;
+    tokio::select! {
+        readable = timeout(IDLE_TIMEOUT, stream.readable()) => if !matches!(readable, Ok(Ok(()))) {
+            return;
+        },
+        _ = stopped.changed() => return,
     }
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = watcher.watch(connection).await {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = Box::pin(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "connection ended early");
     }
 }
 
-fn connection_limit() -> usize {
+fn connection_limit() -> u32 {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let descriptors = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    descriptors.saturating_sub(RESERVED_DESCRIPTORS).clamp(descriptors.min(64), MAX_CONNECTIONS)
+    let descriptors = limit.map_or(u32::MAX, |limit| u32::try_from(limit).unwrap_or(u32::MAX));
+    descriptors.saturating_sub(RESERVED_DESCRIPTORS).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }

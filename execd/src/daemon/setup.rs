@@ -16,7 +16,7 @@ use rustix::{
 };
 use tokio::sync::oneshot;
 
-use super::{init, log, server};
+use super::{init, log, memory, server};
 use crate::{
     api,
     cli::Cli,
@@ -67,8 +67,9 @@ impl fmt::Display for StartFailure {
 
 /// Runs the daemon to its end; the result is its exit status.
 pub fn start(cli: Cli) -> Result<u8, StartFailure> {
-    log::start(cli.log_level, cli.log_file.as_deref())
-        .map_err(|error| StartFailure::usage(format!("log file {}: {error}", shown(cli.log_file.as_ref()))))?;
+    log::start(cli.log_level, cli.log_file.as_deref()).map_err(|error| {
+        StartFailure::usage(format!("log file {}: {error}", shown(cli.log_file.as_ref())))
+    })?;
     let ready = cli.ready_fd.map(|number| take_descriptor(RawFd::from(number))).transpose()?;
     close_inherited_on_exec();
     raise_descriptor_limit();
@@ -93,13 +94,20 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
         // Connections queue from here on. A runtime that does not wait for the byte is no reason to stop.
         let _ = rustix::io::write(&ready, b"1");
     }
-    let entrypoint = Program { argv: cli.entrypoint, env: settings.env.clone(), cwd: settings.cwd.clone(), identity: settings.identity.clone() };
+    let entrypoint = Program {
+        argv: cli.entrypoint,
+        env: settings.env.clone(),
+        cwd: settings.cwd.clone(),
+        identity: settings.identity.clone(),
+    };
     let state = AppState::new(settings);
     tokio::spawn(state.commands.clone().sweep_forever());
+    crate::code::compat::listen().await;
     let (stop, stopped) = oneshot::channel();
     let grace = cli.graceful_shutdown_timeout;
     let stopped = async move { stopped.await.unwrap_or_default() };
     let server = tokio::spawn(server::serve(listener, api::service(state.clone()), stopped));
+    memory::release_startup();
     tracing::info!(port = cli.port, init = cli.init, "execd listens");
     let status = if entrypoint.argv.is_empty() {
         let number = signals.next().await;
@@ -114,7 +122,11 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
             }
         }
     };
-    if init::is_first_process() { init::end_all(grace).await } else { state.commands.shutdown(grace).await }
+    if init::is_first_process() {
+        init::end_all(grace).await
+    } else {
+        state.commands.shutdown(grace).await
+    }
     // The server only listens as long as the receiver exists; both are ours.
     let _ = stop.send(grace);
     let _ = server.await;
@@ -136,7 +148,10 @@ fn settings(cli: &Cli) -> Result<Settings, StartFailure> {
     // A command that runs execd must not make it a first process.
     env.remove(OsStr::new("EXECD_INIT"));
     if cli.init {
-        let home = account.as_ref().and_then(|account| account.entry.as_ref()).map_or("/".into(), |(_, home)| home.into());
+        let home = account
+            .as_ref()
+            .and_then(|account| account.entry.as_ref())
+            .map_or("/".into(), |(_, home)| home.into());
         env.entry("HOME".into()).or_insert(home);
         env.entry("PATH".into()).or_insert(DEFAULT_PATH.into());
     }

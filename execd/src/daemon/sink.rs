@@ -31,8 +31,9 @@ impl Sink {
 
     /// A sink for this file.
     pub(super) fn new(descriptor: OwnedFd) -> Self {
-        let may_fill = fstat(&descriptor)
-            .is_ok_and(|found| matches!(FileType::from_raw_mode(found.st_mode), FileType::Fifo | FileType::Socket));
+        let may_fill = fstat(&descriptor).is_ok_and(|found| {
+            matches!(FileType::from_raw_mode(found.st_mode), FileType::Fifo | FileType::Socket)
+        });
         Self { descriptor, may_fill }
     }
 
@@ -48,8 +49,15 @@ impl Sink {
         }
         // The descriptor must not be set non-blocking: others that share it would suffer. The flag is per call.
         let at_current = u64::MAX;
-        match rustix::io::pwritev2(&self.descriptor, &[IoSlice::new(bytes)], at_current, ReadWriteFlags::NOWAIT) {
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::SPIPE | rustix::io::Errno::NOSYS) => self.write_polled(bytes),
+        match rustix::io::pwritev2(
+            &self.descriptor,
+            &[IoSlice::new(bytes)],
+            at_current,
+            ReadWriteFlags::NOWAIT,
+        ) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::SPIPE | rustix::io::Errno::NOSYS) => {
+                self.write_polled(bytes)
+            }
             written => Ok(written?),
         }
     }

@@ -37,7 +37,11 @@ impl Cgroup {
             let root = mount.join(name);
             root.is_dir().then(|| existing(&root, line.splitn(3, ':').nth(2).unwrap_or("/")))
         };
-        Some(Self::V1 { cpu: controller("cpu")?, usage: controller("cpuacct")?, memory: controller("memory")? })
+        Some(Self::V1 {
+            cpu: controller("cpu")?,
+            usage: controller("cpuacct")?,
+            memory: controller("memory")?,
+        })
     }
 
     /// CPUs the group may use.
@@ -48,9 +52,10 @@ impl Cgroup {
                 let (quota, period) = text.trim().split_once(' ')?;
                 (quota.parse::<f64>().ok()?, period.parse::<f64>().ok()?)
             }
-            Self::V1 { cpu, .. } => {
-                (number(&cpu.join("cpu.cfs_quota_us"))? as f64, number(&cpu.join("cpu.cfs_period_us"))? as f64)
-            }
+            Self::V1 { cpu, .. } => (
+                number(&cpu.join("cpu.cfs_quota_us"))? as f64,
+                number(&cpu.join("cpu.cfs_period_us"))? as f64,
+            ),
         };
         (quota > 0.0 && period > 0.0).then(|| quota / period)
     }
@@ -65,13 +70,19 @@ impl Cgroup {
 
     /// Memory limit and use of the group; caches that can be dropped at once do not count as used.
     pub(super) fn memory(&self) -> Option<Memory> {
-        let (total, (used, idle)) = (self.memory_limit()?, match self {
-            Self::V2(group) => (number(&group.join("memory.current"))?, field(&group.join("memory.stat"), "inactive_file")),
-            Self::V1 { memory, .. } => {
-                let idle = field(&memory.join("memory.stat"), "total_inactive_file");
-                (number(&memory.join("memory.usage_in_bytes"))?, idle)
-            }
-        });
+        let (total, (used, idle)) = (
+            self.memory_limit()?,
+            match self {
+                Self::V2(group) => (
+                    number(&group.join("memory.current"))?,
+                    field(&group.join("memory.stat"), "inactive_file"),
+                ),
+                Self::V1 { memory, .. } => {
+                    let idle = field(&memory.join("memory.stat"), "total_inactive_file");
+                    (number(&memory.join("memory.usage_in_bytes"))?, idle)
+                }
+            },
+        );
         Some(Memory { total, used: used.saturating_sub(idle.unwrap_or(0)) })
     }
 
@@ -80,7 +91,9 @@ impl Cgroup {
         const NO_LIMIT: u64 = 1 << 60;
         match self {
             Self::V2(group) => number(&group.join("memory.max")),
-            Self::V1 { memory, .. } => number(&memory.join("memory.limit_in_bytes")).filter(|limit| *limit < NO_LIMIT),
+            Self::V1 { memory, .. } => {
+                number(&memory.join("memory.limit_in_bytes")).filter(|limit| *limit < NO_LIMIT)
+            }
         }
     }
 }
@@ -115,14 +128,17 @@ mod tests {
     #[test]
     fn version_2() {
         let root = tempfile::tempdir().unwrap();
-        write(root.path(), &[
-            ("cgroup.controllers", "cpu memory"),
-            ("box/cpu.max", "150000 100000\n"),
-            ("box/cpu.stat", "usage_usec 2500000\nuser_usec 1\n"),
-            ("box/memory.max", "1048576\n"),
-            ("box/memory.current", "600000\n"),
-            ("box/memory.stat", "anon 1\ninactive_file 100000\n"),
-        ]);
+        write(
+            root.path(),
+            &[
+                ("cgroup.controllers", "cpu memory"),
+                ("box/cpu.max", "150000 100000\n"),
+                ("box/cpu.stat", "usage_usec 2500000\nuser_usec 1\n"),
+                ("box/memory.max", "1048576\n"),
+                ("box/memory.current", "600000\n"),
+                ("box/memory.stat", "anon 1\ninactive_file 100000\n"),
+            ],
+        );
         let group = Cgroup::locate(root.path(), "1:name=systemd:/x\n0::/box\n").unwrap();
         assert_eq!(group.cpu_limit(), Some(1.5));
         assert_eq!(group.cpu_time(), Some(Duration::from_millis(2500)));
@@ -134,19 +150,25 @@ mod tests {
     #[test]
     fn version_1_with_the_group_at_the_mount() {
         let root = tempfile::tempdir().unwrap();
-        write(root.path(), &[
-            ("cpu/cpu.cfs_quota_us", "50000"),
-            ("cpu/cpu.cfs_period_us", "100000"),
-            ("cpuacct/cpuacct.usage", "1000000000"),
-            ("memory/memory.limit_in_bytes", "1000"),
-            ("memory/memory.usage_in_bytes", "900"),
-            ("memory/memory.stat", "total_inactive_file 100\n"),
-        ]);
+        write(
+            root.path(),
+            &[
+                ("cpu/cpu.cfs_quota_us", "50000"),
+                ("cpu/cpu.cfs_period_us", "100000"),
+                ("cpuacct/cpuacct.usage", "1000000000"),
+                ("memory/memory.limit_in_bytes", "1000"),
+                ("memory/memory.usage_in_bytes", "900"),
+                ("memory/memory.stat", "total_inactive_file 100\n"),
+            ],
+        );
         let group = Cgroup::locate(root.path(), "3:cpu,cpuacct:/gone\n2:memory:/gone\n").unwrap();
         assert_eq!(group.cpu_limit(), Some(0.5));
         assert_eq!(group.cpu_time(), Some(Duration::from_secs(1)));
         assert_eq!(group.memory(), Some(Memory { total: 1000, used: 800 }));
-        write(root.path(), &[("cpu/cpu.cfs_quota_us", "-1"), ("memory/memory.limit_in_bytes", "9223372036854771712")]);
+        write(
+            root.path(),
+            &[("cpu/cpu.cfs_quota_us", "-1"), ("memory/memory.limit_in_bytes", "9223372036854771712")],
+        );
         assert_eq!((group.cpu_limit(), group.memory()), (None, None));
     }
 }

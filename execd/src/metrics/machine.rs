@@ -18,12 +18,14 @@ pub(super) fn cpu_time() -> io::Result<Duration> {
 /// Memory of the machine; what can be reclaimed does not count as used.
 pub(super) fn memory() -> io::Result<Memory> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    parse_meminfo(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/meminfo is not readable"))
+    parse_meminfo(&text)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/meminfo is not readable"))
 }
 
 /// Sums the busy columns of the first line: user, nice, system, irq, softirq and steal, in hundredths of a second.
 fn parse_stat(text: &str) -> Option<Duration> {
-    let columns: Vec<u64> = text.strip_prefix("cpu ")?.lines().next()?.split_whitespace().map_while(|c| c.parse().ok()).collect();
+    let columns: Vec<u64> =
+        text.strip_prefix("cpu ")?.lines().next()?.split_whitespace().map_while(|c| c.parse().ok()).collect();
     let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|&column| columns.get(column)).sum();
     (columns.len() >= 4).then(|| Duration::from_millis(busy * 10))
 }

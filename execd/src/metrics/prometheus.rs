@@ -10,8 +10,18 @@ pub fn prometheus(measured: &Metrics, (running, started): (usize, u64), uptime: 
     const MIB: f64 = 1024.0 * 1024.0;
     let rows = [
         ("execd_cpu_count", "gauge", "CPUs that may be used", f64::from(measured.cpu_count)),
-        ("execd_cpu_used_ratio", "gauge", "Share of those CPUs in use, 0 to 1", f64::from(measured.cpu_used_pct) / 100.0),
-        ("execd_memory_total_bytes", "gauge", "Memory that may be used", f64::from(measured.mem_total_mib) * MIB),
+        (
+            "execd_cpu_used_ratio",
+            "gauge",
+            "Share of those CPUs in use, 0 to 1",
+            f64::from(measured.cpu_used_pct) / 100.0,
+        ),
+        (
+            "execd_memory_total_bytes",
+            "gauge",
+            "Memory that may be used",
+            f64::from(measured.mem_total_mib) * MIB,
+        ),
         ("execd_memory_used_bytes", "gauge", "Memory in use", f64::from(measured.mem_used_mib) * MIB),
         ("execd_commands_running", "gauge", "Commands running now", running as f64),
         ("execd_commands_started_total", "counter", "Commands started", started as f64),
@@ -31,9 +41,20 @@ mod tests {
 
     #[test]
     fn each_figure_has_help_type_and_value() {
-        let measured = Metrics { cpu_count: 1.5, cpu_used_pct: 50.0, mem_total_mib: 2.0, mem_used_mib: 1.0, timestamp: 0 };
+        let measured = Metrics {
+            cpu_count: 1.5,
+            cpu_used_pct: 50.0,
+            mem_total_mib: 2.0,
+            mem_used_mib: 1.0,
+            timestamp: 0,
+        };
         let text = prometheus(&measured, (3, 9), Duration::from_millis(1500));
-        for line in ["execd_cpu_used_ratio 0.5", "execd_memory_used_bytes 1048576", "execd_commands_running 3", "execd_uptime_seconds 1.5"] {
+        for line in [
+            "execd_cpu_used_ratio 0.5",
+            "execd_memory_used_bytes 1048576",
+            "execd_commands_running 3",
+            "execd_uptime_seconds 1.5",
+        ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
         assert_eq!(text.lines().filter(|line| line.starts_with("# TYPE")).count(), 7);

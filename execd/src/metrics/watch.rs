@@ -38,7 +38,10 @@ impl Body for Watch {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = self.get_mut();
         ready!(this.ticks.poll_tick(cx));
         let json = match this.sampler.measure().map(|measured| serde_json::to_string(&measured)) {

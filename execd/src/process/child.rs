@@ -84,10 +84,10 @@ impl Child {
 
     /// The status if the process has ended.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        if self.status.is_none() {
-            if let Some(pidfd) = &self.pidfd {
-                self.status = table::collect(self.pid, pidfd.get_ref())?;
-            }
+        if self.status.is_none()
+            && let Some(pidfd) = &self.pidfd
+        {
+            self.status = table::collect(self.pid, pidfd.get_ref())?;
         }
         Ok(self.status)
     }
@@ -95,11 +95,12 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if matches!(self.try_wait(), Ok(None)) {
-            if let (Some(pidfd), Ok(runtime)) = (self.pidfd.take(), tokio::runtime::Handle::try_current()) {
-                let mut orphan = Self { pid: self.pid, pidfd: Some(pidfd), status: None };
-                runtime.spawn(async move { orphan.wait().await });
-            }
+        let runs = matches!(self.try_wait(), Ok(None));
+        if let (true, Some(pidfd), Ok(runtime)) =
+            (runs, self.pidfd.take(), tokio::runtime::Handle::try_current())
+        {
+            let mut orphan = Self { pid: self.pid, pidfd: Some(pidfd), status: None };
+            runtime.spawn(async move { orphan.wait().await });
         }
     }
 }

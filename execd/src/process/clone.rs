@@ -208,6 +208,8 @@ unsafe fn become_program(shared: &Shared<'_>) -> (Step, c_int) {
         if !move_descriptors(shared.plan) {
             return (Step::Descriptors, errno());
         }
+        // A terminal as standard input becomes the new session's own; with anything else this fails and does nothing.
+        libc::ioctl(0, libc::TIOCSCTTY, 0);
         if let Some(limit) = &shared.nofile {
             libc::setrlimit(libc::RLIMIT_NOFILE, limit);
         }

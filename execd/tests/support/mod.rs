@@ -1,5 +1,10 @@
 //! Starts the real binary and talks to it.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part of this"
+)]
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -101,7 +106,10 @@ impl Execd {
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
         let mut sender = self.connect().await;
-        tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("an answer in time").unwrap()
+        tokio::time::timeout(PATIENCE, sender.send_request(request))
+            .await
+            .expect("an answer in time")
+            .unwrap()
     }
 
     pub async fn call(&self, method: Method, path: &str, body: impl Into<Bytes>) -> (StatusCode, String) {
@@ -205,7 +213,11 @@ impl Run {
     }
 
     pub fn text_of(&self, kind: EventKind) -> String {
-        self.events.iter().filter(|event| event.kind == kind).filter_map(|event| event.text.as_deref()).collect()
+        self.events
+            .iter()
+            .filter(|event| event.kind == kind)
+            .filter_map(|event| event.text.as_deref())
+            .collect()
     }
 
     pub fn stdout(&self) -> String {
