@@ -6,6 +6,7 @@ use super::{
     console,
     host::Context,
     net,
+    preflight::PREFLIGHT_PREFIX,
     runtime::Inner,
     state::Record,
     watch::{self, Live, Process},
@@ -37,6 +38,12 @@ pub(crate) fn survey(inner: &Inner) -> Result<Vec<Survivor>, RuntimeError> {
     }
     for entry in fs::read_dir(host.paths.slots()).context("read the slots' directory")?.flatten() {
         host.reaper.dispose(None, Some(&entry.path()));
+    }
+    // A preflight check that was cut short.
+    for entry in fs::read_dir(&host.paths.root).context("read the state directory")?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFLIGHT_PREFIX) {
+            host.reaper.dispose(None, Some(&entry.path()));
+        }
     }
     if let Some(oci) = &inner.oci {
         oci.delete_all_but(|id| survivors.iter().any(|survivor| survivor.id == id));

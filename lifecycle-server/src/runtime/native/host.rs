@@ -12,6 +12,7 @@ use std::{
 use super::{
     NativeConfig,
     cgroup::{Cgroups, Layout},
+    console,
     disk::{self, Disks},
     firewall,
     launcher::Launcher,
@@ -128,8 +129,9 @@ impl Host {
         fs::create_dir(directory).context("create the slot's directory")?;
         let store = self.disks.open(directory, disk_bytes).context("make the sandbox's disk")?;
         rootfs::populate(&store).context("make the private layer")?;
-        self.cgroups.create(slot.number).context("create cgroups")?;
         let base = self.names.uid_base(slot.number);
+        let console = console::create(directory, base).context("create the console")?;
+        self.cgroups.create(slot.number).context("create cgroups")?;
         let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
         let netns = match net::create(&self.names, slot) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
@@ -145,6 +147,7 @@ impl Host {
             netns,
             maps: IdMaps { processes, files },
             store,
+            console,
             disk_bytes,
         })
     }
@@ -160,6 +163,8 @@ impl Host {
         prepared.store =
             self.disks.open(&prepared.directory, disk_bytes).context("make the sandbox's disk")?;
         prepared.disk_bytes = disk_bytes;
+        let base = self.names.uid_base(prepared.slot.number);
+        prepared.console = console::create(&prepared.directory, base).context("create the console")?;
         rootfs::populate(&prepared.store).context("make the private layer")
     }
 

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Write},
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,11 +21,12 @@ use super::{
     launcher::plan::Plan,
     rootfs,
     runtime::{Inner, blocking},
+    slots::Prepared,
     spec::{self, Join},
     state::{Identity, Record, exit_code},
     watch::{self, Live, Process},
 };
-use crate::runtime::{LaunchReport, LaunchSpec, RuntimeError};
+use crate::runtime::{LaunchReport, LaunchSpec, RuntimeError, oci::ROOT_POINT};
 
 /// How long execd may take until it listens.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -156,7 +157,7 @@ impl Launch {
     async fn await_ready(
         &mut self,
         mut begun: Begun,
-        directory: &std::path::Path,
+        directory: &Path,
         given_up: &CancellationToken,
     ) -> Result<LaunchReport, RuntimeError> {
         let (tail, mut drain) = console::drain(directory).context("open the console")?;
@@ -210,7 +211,7 @@ fn abandoned() -> RuntimeError {
     RuntimeError::StartFailed("the start was given up".into())
 }
 
-fn save(document: &Spec, path: &std::path::Path) -> Result<(), RuntimeError> {
+fn save(document: &Spec, path: &Path) -> Result<(), RuntimeError> {
     let bytes =
         serde_json::to_vec(document).map_err(io::Error::from).context("write the sandbox document")?;
     fs::write(path, bytes).context("write the sandbox document")
@@ -248,8 +249,6 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         prepared.directory = directory;
         rootfs::write_names(&prepared.store, &spec::hostname(&spec.id), spec.slot.address, &host.resolvers)
             .context("write names and resolvers")?;
-        let console = console::create(&prepared.directory, host.names.uid_base(spec.slot.number))
-            .context("create the console")?;
         phases.mark("files");
         host.cgroups.limit(spec.slot.number, &limits).context("set limits")?;
         let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
@@ -257,9 +256,9 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         let root = rootfs::mount(&spec.layers, &prepared.store, &prepared.maps, &host.execd)
             .context("mount the root file system")?;
         phases.mark("rootfs");
-        Ok((console, entrance, root))
+        Ok((entrance, root))
     };
-    let (console, entrance, root) = match fit() {
+    let (entrance, root) = match fit() {
         Ok(parts) => parts,
         Err(error) => {
             host.discard(prepared);
@@ -277,26 +276,27 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         }
     };
     phases.mark("document");
-    let (directory, netns, userns) = (prepared.directory, prepared.netns, prepared.maps.processes);
+    let Prepared { directory, netns, console, maps, .. } = prepared;
+    let userns = maps.processes;
     Ok((Staged { directory, document, plan, root, netns, userns, entrance, console, go, ready }, phases))
 }
 
 fn describe(
     host: &Host,
     spec: &LaunchSpec,
-    prepared: &super::slots::Prepared,
+    prepared: &Prepared,
     limits: crate::runtime::Limits,
 ) -> Result<(Spec, Plan), RuntimeError> {
     let base = host.names.uid_base(spec.slot.number);
     let join = (!host.config.oci_runtime.is_empty()).then(|| {
-        let path = |fd: &OwnedFd| format!("/proc/{}/fd/{}", std::process::id(), fd.as_raw_fd());
-        Join { netns: path(&prepared.netns), userns: path(&prepared.maps.processes), uid_base: base }
+        let netns = format!("/proc/{}/fd/{}", std::process::id(), prepared.netns.as_raw_fd());
+        Join { netns, uid_base: base }
     });
     let described = spec::Host {
         no_new_privileges: host.config.no_new_privileges,
         limits,
         cgroup: &host.cgroups.relative_path(spec.slot.number),
-        root: &prepared.directory.join("rootfs"),
+        root: Path::new(ROOT_POINT),
         join,
     };
     let document = spec::build(spec, &described)?;

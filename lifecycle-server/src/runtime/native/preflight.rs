@@ -17,6 +17,9 @@ use super::{
 };
 use crate::runtime::oci::OciRuntime;
 
+/// Start of the name of the directory in which things are tried.
+pub(crate) const PREFLIGHT_PREFIX: &str = "preflight-";
+
 /// Something missing, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -127,7 +130,7 @@ fn oci_binary(config: &NativeConfig) -> Option<Problem> {
 
 /// Tries the whole file-system recipe in the state directory.
 fn overlay(config: &NativeConfig) -> Option<Problem> {
-    let directory = config.state_dir.join(format!("preflight-{}", std::process::id()));
+    let directory = config.state_dir.join(format!("{PREFLIGHT_PREFIX}{}", std::process::id()));
     let attempt = || -> io::Result<()> {
         let (store, layer) = (directory.join("store"), directory.join("layer"));
         fs::create_dir_all(&store)?;

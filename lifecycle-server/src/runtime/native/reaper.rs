@@ -32,6 +32,8 @@ pub(crate) struct Leftovers {
     pub slot: Option<u16>,
     /// A directory in the trash.
     pub directory: Option<PathBuf>,
+    /// Told when everything up to here is done.
+    pub done: Option<Sender<()>>,
 }
 
 /// The sending side; the thread ends when the last one is gone and everything is done.
@@ -65,15 +67,22 @@ impl Reaper {
             self.slots.drain(number);
         }
         let directory = directory.and_then(|directory| self.to_trash(directory));
-        let _ = self.jobs.send(Leftovers { slot, directory });
+        let _ = self.jobs.send(Leftovers { slot, directory, done: None });
     }
 
     /// Takes up what an earlier server left in the trash.
     pub(crate) fn resume(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.trash)?.flatten() {
-            let _ = self.jobs.send(Leftovers { slot: None, directory: Some(entry.path()) });
+            let _ = self.jobs.send(Leftovers { directory: Some(entry.path()), ..Leftovers::default() });
         }
         Ok(())
+    }
+
+    /// Waits until all that was disposed of is gone, but no longer than `patience`.
+    pub(crate) fn flush(&self, patience: Duration) {
+        let (done, waiting) = channel();
+        let _ = self.jobs.send(Leftovers { done: Some(done), ..Leftovers::default() });
+        let _ = waiting.recv_timeout(patience);
     }
 
     fn to_trash(&self, directory: &Path) -> Option<PathBuf> {
@@ -106,6 +115,9 @@ fn run(queue: &Receiver<Leftovers>, names: &Names, cgroups: &Cgroups, slots: &Sl
             }
         }
         clean(&batch, names, cgroups, slots);
+        for done in batch.iter().filter_map(|job| job.done.as_ref()) {
+            let _ = done.send(());
+        }
     }
 }
 

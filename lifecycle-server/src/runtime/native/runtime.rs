@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,6 +21,9 @@ use super::{
 use crate::runtime::{
     Exit, Found, LaunchReport, LaunchSpec, Runtime, RuntimeError, Slot, Usage, oci::OciRuntime,
 };
+
+/// How long the end of the server waits for cleaning; what is not done by then, the next start does.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Hosts sandboxes on this machine with its own kernel and nothing else.
 pub struct NativeRuntime {
@@ -152,6 +156,7 @@ impl Runtime for NativeRuntime {
         let inner = self.inner.clone();
         let _ = blocking("shutdown", move || {
             inner.host.slots.drain_prepared().into_iter().for_each(|prepared| inner.host.discard(prepared));
+            inner.host.reaper.flush(SHUTDOWN_PATIENCE);
             Ok(())
         })
         .await;

@@ -4,6 +4,7 @@
 //! filter takes away kernel surface that no program in a sandbox needs and that has a history of holes.
 
 use libc::{EAFNOSUPPORT, ENOSYS, EPERM, sock_filter};
+use oci_spec::runtime::LinuxSeccomp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -180,7 +181,7 @@ pub(crate) fn program(profile: Profile) -> Vec<sock_filter> {
 }
 
 /// The filter as the `linux.seccomp` member of an OCI document.
-pub(crate) fn oci(profile: Profile) -> Value {
+pub(crate) fn oci(profile: Profile) -> LinuxSeccomp {
     let mut syscalls = Vec::new();
     for rule in rules(profile) {
         let mut add = |args: Value| {
@@ -201,7 +202,9 @@ pub(crate) fn oci(profile: Profile) -> Value {
             }
         }
     }
-    json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls })
+    let document = json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": syscalls });
+    // Names and values above are constants of this file; the tests render both profiles.
+    serde_json::from_value(document).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -283,7 +286,8 @@ mod tests {
 
     #[test]
     fn the_oci_rendering_is_a_valid_document() {
-        let parsed: oci_spec::runtime::LinuxSeccomp = serde_json::from_value(oci(Profile::Default)).unwrap();
+        assert!(oci(Profile::Nested).syscalls().is_some());
+        let parsed = oci(Profile::Default);
         let rules = parsed.syscalls().as_ref().unwrap();
         assert!(rules.iter().any(|rule| rule.names() == &["bpf"]));
         assert_eq!(rules.iter().filter(|rule| rule.names() == &["socket"]).count(), FAMILIES.len());

@@ -20,6 +20,8 @@ pub(crate) struct Prepared {
     pub maps: IdMaps,
     /// Place of the private layer.
     pub store: OwnedFd,
+    /// The sandbox's end of its console.
+    pub console: OwnedFd,
     /// Its limit in bytes.
     pub disk_bytes: Option<u64>,
 }

@@ -1,8 +1,8 @@
 //! The OCI document of a sandbox. The direct launcher and OCI runtime binaries both start from it.
 
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxSeccomp, Spec};
 use serde_json::{Value, json};
 
 use super::{
@@ -57,15 +57,16 @@ pub(crate) struct Host<'a> {
     pub cgroup: &'a str,
     /// Directory the root is mounted at.
     pub root: &'a Path,
-    /// Set for an OCI runtime binary: the namespaces to join, as paths.
+    /// Set for an OCI runtime binary, which makes what the direct launcher is handed.
     pub join: Option<Join>,
 }
 
-/// Namespaces made beforehand that an OCI runtime joins.
+/// What an OCI runtime needs to know beyond the document of a direct launch.
 pub(crate) struct Join {
+    /// Path of the network namespace made beforehand. (A user namespace made beforehand would be entered first, and
+    /// from inside it the host's network namespace is out of reach.)
     pub netns: String,
-    pub userns: String,
-    /// First host id of the user namespace: older runtimes want the map although they join the namespace.
+    /// First host id of the sandbox's range.
     pub uid_base: u32,
 }
 
@@ -136,12 +137,18 @@ pub(crate) fn build(spec: &LaunchSpec, host: &Host<'_>) -> Result<Spec, RuntimeE
     ];
     if let Some(join) = &host.join {
         namespaces.push(json!({ "type": "network", "path": join.netns }));
-        namespaces.push(json!({ "type": "user", "path": join.userns }));
+        namespaces.push(json!({ "type": "user" }));
     }
     let map =
         host.join.as_ref().map(|join| json!([{ "containerID": 0, "hostID": join.uid_base, "size": 65536 }]));
     let limits = &host.limits;
+    // Only binaries with a device controller read these; inside a user namespace no node can be made anyway.
+    let mut devices = vec![json!({ "allow": false, "access": "rwm" })];
+    devices.extend(DEVICES.map(|(_, major, minor)| {
+        json!({ "allow": true, "type": "c", "major": major, "minor": minor, "access": "rw" })
+    }));
     let resources = json!({
+        "devices": devices,
         "cpu": limits.cpu_millis.map(|millis| json!({ "quota": (millis * 100).max(1000), "period": 100_000 })).unwrap_or(json!({})),
         "memory": limits.memory_bytes.map(|bytes| json!({ "limit": bytes, "swap": bytes })).unwrap_or(json!({})),
         "pids": limits.pids.map(|pids| json!({ "limit": pids })).unwrap_or(json!({ "limit": 0 })),
@@ -175,11 +182,21 @@ pub(crate) fn build(spec: &LaunchSpec, host: &Host<'_>) -> Result<Spec, RuntimeE
             })),
             "maskedPaths": masked,
             "resources": resources,
-            "seccomp": seccomp::oci(profile),
         },
     });
-    serde_json::from_value(document)
-        .map_err(|error| RuntimeError::Invalid(format!("sandbox document: {error}")))
+    let invalid = |error| RuntimeError::Invalid(format!("sandbox document: {error}"));
+    let mut document: Spec = serde_json::from_value(document).map_err(invalid)?;
+    if let Some(linux) = document.linux_mut() {
+        linux.set_seccomp(Some(filter(profile)));
+    }
+    Ok(document)
+}
+
+/// The system call filter in OCI form, rendered once per profile.
+fn filter(profile: Profile) -> LinuxSeccomp {
+    static RENDERED: [LazyLock<LinuxSeccomp>; 2] =
+        [LazyLock::new(|| seccomp::oci(Profile::Default)), LazyLock::new(|| seccomp::oci(Profile::Nested))];
+    RENDERED[usize::from(profile == Profile::Nested)].clone()
 }
 
 /// As many open files as this host lets us grant.

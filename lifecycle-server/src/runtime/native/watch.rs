@@ -47,8 +47,10 @@ pub(crate) struct Live {
 
 /// Waits until the process is gone.
 async fn gone(process: &Process) -> io::Result<()> {
-    // SAFETY: the shared descriptor stays open, and the same, for as long as the registration holds its reference.
-    let pidfd = unsafe { AsyncFd::register_with_interest(process.pidfd.clone(), Interest::READABLE) }?;
+    // A copy, because one descriptor can be registered only once and watching and killing may overlap.
+    let pidfd = process.pidfd.try_clone()?;
+    // SAFETY: the descriptor is owned by the registration, so it stays open and the same.
+    let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
     pidfd.readable().await?.retain_ready();
     Ok(())
 }

@@ -29,6 +29,9 @@ use super::{
 const READY_FD: i32 = 3;
 /// Copies of descriptors are made from here on, clear of those a child gets by number.
 const FIRST_COPY: i32 = 10;
+/// Where a sandbox's root is mounted while its container is created: in a mount namespace of that moment, at a path
+/// that the sandbox's user namespace may walk (the state directory is closed to it).
+pub(crate) const ROOT_POINT: &str = "/mnt";
 const PID_FILE: &str = "pid";
 const LOG: &str = "oci.log";
 
@@ -69,7 +72,6 @@ impl OciRuntime {
         console: OwnedFd,
         ready: BorrowedFd<'_>,
     ) -> Result<Process, RuntimeError> {
-        let rootfs = bundle.join("rootfs");
         let pid_file = bundle.join(PID_FILE);
         let ready = fcntl_dupfd_cloexec(ready, FIRST_COPY).map_err(io_error("copy a descriptor"))?;
         let log = bundle.join(LOG);
@@ -89,10 +91,9 @@ impl OciRuntime {
         }
         blocking("create a container", move || {
             let create = || -> io::Result<Process> {
-                fs::create_dir(&rootfs)?;
                 command.stdout(Stdio::from(console.try_clone()?)).stderr(Stdio::from(console));
                 let status = in_private_mounts(move || {
-                    let path = std::ffi::CString::new(rootfs.as_os_str().as_encoded_bytes())?;
+                    let path = std::ffi::CString::new(ROOT_POINT)?;
                     sys::attach(&root, rustix::fs::CWD, &path)?;
                     command.status()
                 })?;
