@@ -1,5 +1,5 @@
 //! Every chore of the repository behind one command: `cargo xtask COMMAND`.
-#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod bench;
 mod dist;
@@ -11,6 +11,8 @@ mod progress;
 mod quickstart;
 mod shell;
 mod test;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -40,8 +42,18 @@ enum Chore {
     Bench(bench::Options),
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<()> {
+    match chore {
         Chore::Quickstart(options) => quickstart::run(&options),
         Chore::Build => dist::build(),
         Chore::Setup(options) => packages::run(&options),

@@ -26,10 +26,10 @@ const BASE: &[&str] = &[
 const TESTS: &[&str] = &[
     "apache2-utils",
     "chromium",
+    "chromium-driver",
     "curl",
     "docker-registry",
     "git",
-    "nodejs",
     "procps",
     "python3",
     "python3-venv",

@@ -1,10 +1,11 @@
 //! A first walk through a sandbox: create it, run a command and Python with live output, move files.
 //!
 //! `SANDKEEP_URL` and `OPEN_SANDBOX_API_KEY` say which server; `cargo xtask quickstart` sets them.
-#![expect(clippy::print_stdout, reason = "the example shows what happens")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the example shows what happens")]
 
 mod story;
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -23,8 +24,17 @@ struct Options {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let options = Options::parse();
+async fn main() -> ExitCode {
+    match run(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
     let client = Client::from_env()?;
 
     let start = Instant::now();

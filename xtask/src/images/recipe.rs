@@ -80,7 +80,7 @@ pub(crate) const FILES: &[(&str, &str, &str)] =
 const CODE_INTERPRETER_ENTRYPOINT: &str = "#!/bin/sh\nexec sleep infinity\n";
 
 /// Raised when the way an image is made changes, so that cached archives are made anew.
-const METHOD: u32 = 1;
+const METHOD: u32 = 2;
 
 /// The image that tests and the quick start use.
 pub(crate) fn base() -> &'static Recipe {

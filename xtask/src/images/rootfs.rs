@@ -35,6 +35,8 @@ pub(crate) fn build(recipe: &Recipe, work: &Path) -> Result<PathBuf> {
     command.args(["--mode=root", "--variant=minbase", "--format=tar", "--skip=output/dev,output/mknod"]);
     command.arg("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr");
     command.arg(format!("--include={}", recipe.packages.join(",")));
+    // Java's packages link their manual pages, which are left out, and fail without the directory.
+    command.arg("--essential-hook=mkdir -p \"$1/usr/share/man/man1\"");
     command.args(apt_options()?.iter().map(|line| format!("--aptopt={line}")));
     command.args(EXCLUDED.iter().map(|path| format!("--dpkgopt=path-exclude={path}")));
     command.args(KEPT.iter().map(|path| format!("--dpkgopt=path-include={path}")));

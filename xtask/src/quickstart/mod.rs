@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Stop the server and remove what was made once the demonstration has run
     #[arg(long)]
     once: bool,
+    /// Use the binaries in target/dist as they are
+    #[arg(long)]
+    no_build: bool,
     /// Port of the server on 127.0.0.1
     #[arg(long, default_value_t = DEFAULT_PORT)]
     port: u16,
@@ -38,7 +41,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     preflight::before_packages()?;
     packages::install()?;
     preflight::after_packages()?;
-    dist::build()?;
+    if !options.no_build {
+        dist::build()?;
+    }
     play(options)?;
     println!("\nAll of it took {}.", seconds(start.elapsed()));
     if !options.once {
@@ -50,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// The whole quick start on a free port, as a test of it; needs the binaries and leaves nothing behind.
 pub(crate) fn smoke() -> Result<()> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    play(&Options { image: None, once: true, port })
+    play(&Options { image: None, once: true, no_build: true, port })
 }
 
 /// Image, server, demonstration; with `once`, removes what it made even if the demonstration fails.
