@@ -1,7 +1,7 @@
 //! Measures what users feel: one server per revision, every row in turns, results as a table and as JSON.
 //!
 //! `cargo xtask bench` builds everything and calls this.
-#![expect(clippy::print_stdout, reason = "a command line tool talks to its user")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod http;
 mod measure;
@@ -12,6 +12,7 @@ mod stats;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -37,8 +38,17 @@ struct Options {
     serve: bool,
 }
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
     if options.serve {
         return side::serve();
     }
