@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lifecycle_server::{cli::Cli, runtime::native};
+use lifecycle_server::{app, cli::Cli, runtime::native};
 
 fn main() -> ExitCode {
     // First of all: the native runtime starts this program again as its small helper.
     native::launcher::run_if_asked();
+    app::limit_arenas();
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -25,7 +25,7 @@ pub fn router(state: ApiState) -> Router {
         .route_layer(key.clone())
         .merge(proxied.method_not_allowed_fallback(method_not_allowed))
         .merge(public.method_not_allowed_fallback(method_not_allowed))
-        .merge(docs::router(document).method_not_allowed_fallback(method_not_allowed))
+        .merge(docs::router(&document).method_not_allowed_fallback(method_not_allowed))
         // Without the key nobody learns which paths exist.
         .fallback(not_found.layer(key))
         .layer(from_fn(layers::cors))

@@ -1,9 +1,11 @@
 //! The parts put together into a running server.
 
 mod listen;
+mod memory;
 mod parts;
 mod serve;
 
 pub use listen::{Listener, Options as ListenOptions};
+pub use memory::limit_arenas;
 pub use parts::open_images;
 pub use serve::serve;

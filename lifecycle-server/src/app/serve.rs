@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     listen::{Listener, Options},
-    parts,
+    memory, parts,
 };
 use crate::{
     api::{self, ApiState},
@@ -49,7 +49,9 @@ pub async fn serve(config: Config) -> Result<()> {
     let service = start_service(&config, images.clone()).await?;
     let state = ApiState::new(service.clone(), images, &config)?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
-    listener.run(api::router(state), stop).await;
+    let router = api::router(state);
+    memory::give_back();
+    listener.run(router, stop).await;
     tracing::info!("stopping; sandboxes go on");
     service.shutdown().await;
     Ok(())
