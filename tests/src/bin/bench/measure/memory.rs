@@ -1,19 +1,15 @@
 //! What it all weighs.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use sandkeep_tests::paths;
 
 use crate::sandbox::Bench;
 
 /// Idle means: nothing was asked for this long.
 const SETTLE: Duration = Duration::from_secs(2);
-
-/// How deep below the mount of a controller a sandbox's own group may lie.
-const GROUP_DEPTH: usize = 4;
 
 /// The server with its helper processes, doing nothing.
 pub(crate) async fn server(bench: &Bench, _: usize) -> Result<Vec<f64>> {
@@ -80,45 +76,56 @@ fn status(pid: u32, field: &str) -> Result<f64> {
 
 /// Megabytes a sandbox's control group is charged for.
 fn charged(id: &str) -> Result<f64> {
-    let names = ["memory.current", "memory.usage_in_bytes"];
-    let file = groups(id)
-        .into_iter()
-        .flat_map(|group| names.map(|name| group.join(name)))
-        .find(|file| file.exists());
-    let text = fs::read_to_string(file.context("the sandbox has no memory group")?)?;
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", sandbox_init(id)?))?;
+    let file = memory_file(&groups).context("the sandbox has no memory group")?;
+    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
     Ok(text.trim().parse::<f64>()? / 1e6)
 }
 
-/// The host's number for PID 1 of a sandbox: the one process of its groups whose parent is outside.
+/// Where a process's memory is counted, by its `/proc/PID/cgroup`.
+fn memory_file(groups: &str) -> Option<String> {
+    let lines = || groups.lines().filter_map(|line| line.splitn(3, ':').collect::<Vec<_>>().try_into().ok());
+    let own =
+        lines().find(|[_, controllers, _]: &[&str; 3]| controllers.split(',').any(|name| name == "memory"));
+    if let Some([_, _, path]) = own {
+        return Some(format!("/sys/fs/cgroup/memory{path}/memory.usage_in_bytes"));
+    }
+    let [_, _, path] = lines().find(|[_, controllers, _]| controllers.is_empty())?;
+    Some(format!("/sys/fs/cgroup{path}/memory.current"))
+}
+
+/// The host's number for PID 1 of a sandbox: of the processes that bear its id, the one whose parent does not.
 pub(super) fn sandbox_init(id: &str) -> Result<u32> {
-    let groups = groups(id);
-    let members = groups.iter().filter_map(|group| fs::read_to_string(group.join("cgroup.procs")).ok());
-    let pids: Vec<u32> = members
-        .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
-        .collect();
+    let mark = format!("OPENSANDBOX_ID={id}");
+    let bears = |pid: u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    };
     let parent = |pid: u32| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok())
     };
-    let init = pids.iter().copied().find(|pid| parent(*pid).is_some_and(|parent| !pids.contains(&parent)));
-    ensure!(!pids.is_empty(), "the sandbox {id} has no process");
-    init.context("every process of the sandbox has its parent inside")
+    let processes = fs::read_dir("/proc")?.flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let init = pids.find(|pid| bears(*pid) && parent(*pid).is_some_and(|parent| !bears(parent)));
+    init.with_context(|| format!("the sandbox {id} has no process"))
 }
 
-/// The control groups named after a sandbox, of every controller.
-fn groups(id: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    collect(Path::new("/sys/fs/cgroup"), id, GROUP_DEPTH, &mut found);
-    found
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn collect(dir: &Path, id: &str, depth: usize, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        if entry.file_name().to_string_lossy().contains(id) {
-            found.push(entry.path());
-        } else if depth > 0 {
-            collect(&entry.path(), id, depth - 1, found);
-        }
+    #[test]
+    fn both_versions_of_control_groups_are_found() {
+        let hybrid = "5:memory:/sandkeep-abcd/7\n2:cpu,cpuacct:/sandkeep-abcd/7\n0::/sandkeep-abcd/7\n";
+        assert_eq!(
+            memory_file(hybrid).unwrap(),
+            "/sys/fs/cgroup/memory/sandkeep-abcd/7/memory.usage_in_bytes"
+        );
+        assert_eq!(
+            memory_file("0::/sandkeep-abcd/7\n").unwrap(),
+            "/sys/fs/cgroup/sandkeep-abcd/7/memory.current"
+        );
+        assert_eq!(memory_file("2:pids:/x\n"), None);
     }
 }
