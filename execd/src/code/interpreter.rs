@@ -12,7 +12,7 @@ use crate::process::{Child, ExitStatus, Group};
 
 /// Most reads from a pipe for one report: what was written before the report fits, and a background writer cannot hold
 /// the report up.
-const DRAINED: usize = 4;
+const DRAINED: usize = 8;
 
 /// What an interpreter did.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use sandkeep_specs::execd::event::EventKind;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::Instant;
 
-/// Bytes read at once, and the most that one event carries.
-const READ: usize = 64 * 1024;
+/// Bytes read at once, and about the most that one event carries: a slow client has a queue of events.
+const READ: usize = 16 * 1024;
 
 /// How long an unfinished line waits for its end: `print` writes text and line end separately.
 const LINE_WAIT: Duration = Duration::from_millis(5);

@@ -11,7 +11,11 @@ use rustix::io::Errno;
 
 use super::accounts::Attributes;
 use super::error::FileError;
+use super::remove::remove_tree;
 use super::staged::{Staged, make_directories, set_attributes};
+
+/// Levels of directories moved to another file system: whoever made the tree could choose its depth.
+const MAX_COPY_DEPTH: usize = 200;
 
 /// Bytes read at once while replacing text.
 const BLOCK: usize = 256 * 1024;
@@ -45,7 +49,7 @@ pub(crate) fn remove_directory(path: &Path) -> Result<(), FileError> {
     if std::fs::canonicalize(path).is_ok_and(|real| real.parent().is_none()) {
         return Err(FileError::invalid(path, "the root directory is not deleted"));
     }
-    gone(path, std::fs::remove_dir_all(path))
+    gone(path, remove_tree(path))
 }
 
 /// Takes "it does not exist" for success.
@@ -95,12 +99,12 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
 fn carry(from: &Path, to: &Path) -> Result<(), FileError> {
     let remove = |path: &Path| {
         if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-            std::fs::remove_dir_all(path)
+            remove_tree(path)
         } else {
             std::fs::remove_file(path)
         }
     };
-    if let Err(error) = copy(from, to) {
+    if let Err(error) = copy(from, to, MAX_COPY_DEPTH) {
         // The first failure is the one to report.
         let _ = remove(to);
         return Err(FileError::io(from, error));
@@ -108,18 +112,19 @@ fn carry(from: &Path, to: &Path) -> Result<(), FileError> {
     remove(from).map_err(|error| FileError::io(from, error))
 }
 
-/// Copies a tree with owners, modes and times.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a tree of at most this depth with owners, modes and times.
+fn copy(from: &Path, to: &Path, depth: usize) -> io::Result<()> {
     let found = std::fs::symlink_metadata(from)?;
     let kind = found.file_type();
     let mode = Mode::from_raw_mode(found.mode() & 0o7777);
     if kind.is_symlink() {
         std::os::unix::fs::symlink(std::fs::read_link(from)?, to)?;
     } else if kind.is_dir() {
+        let below = depth.checked_sub(1).ok_or_else(|| io::Error::other("nested too deeply to be copied"))?;
         std::fs::create_dir(to)?;
         for entry in std::fs::read_dir(from)? {
             let entry = entry?;
-            copy(&entry.path(), &to.join(entry.file_name()))?;
+            copy(&entry.path(), &to.join(entry.file_name()), below)?;
         }
     } else if kind.is_file() {
         std::fs::copy(from, to)?;
@@ -172,7 +177,7 @@ pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<u64, FileEr
     let mut staged = Staged::create(path, Attributes::default())?;
     let source = File::open(path).map_err(failed)?;
     let count = transform(source, &mut staged.file, old, new, BLOCK).map_err(failed)?;
-    staged.commit()?;
+    staged.content.commit()?;
     Ok(count)
 }
 

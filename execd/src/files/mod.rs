@@ -13,6 +13,7 @@ mod lines;
 mod multipart;
 pub(crate) mod path;
 mod query;
+mod remove;
 pub(crate) mod staged;
 mod upload;
 mod walk;

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -24,9 +24,14 @@ const DIRECTORY_MODE: u32 = 0o755;
 /// Symbolic links followed to find a target.
 const MAX_LINKS: usize = 40;
 
-/// New content for a file, not in place yet. Dropped without [`commit`](Self::commit), it leaves no trace.
+/// A file being written.
 pub(crate) struct Staged {
     pub(crate) file: File,
+    pub(crate) content: Content,
+}
+
+/// New content for a file, not in place yet. Dropped without [`commit`](Self::commit), it leaves no trace.
+pub(crate) struct Content {
     target: PathBuf,
     /// The temporary file; `None` when the target itself is written because nothing can be made beside it.
     temporary: Option<PathBuf>,
@@ -62,13 +67,12 @@ impl Staged {
         // With a mode to set, nobody else may read the content before it is set.
         let opened = OpenOptions::new()
             .write(true)
-            .read(true)
             .create_new(true)
             .mode(if wanted.mode.is_some() { 0o600 } else { DEFAULT_MODE })
             .open(&temporary);
         match opened {
             Ok(file) => {
-                let staged = Self { file, target, temporary: Some(temporary) };
+                let staged = Self { file, content: Content { target, temporary: Some(temporary) } };
                 staged.set(wanted)?;
                 Ok(staged)
             }
@@ -81,15 +85,16 @@ impl Staged {
     fn in_place(target: PathBuf, attributes: Attributes) -> Result<Self, FileError> {
         let opened = OpenOptions::new().write(true).truncate(true).open(&target);
         let file = opened.map_err(|error| FileError::io(&target, error))?;
-        let staged = Self { file, target, temporary: None };
+        let staged = Self { file, content: Content { target, temporary: None } };
         staged.set(attributes)?;
         Ok(staged)
     }
 
     fn set(&self, wanted: Attributes) -> Result<(), FileError> {
-        let failed = |error: Errno| FileError::io(&self.target, error);
+        let failed = |error: Errno| FileError::io(self.content.target(), error);
         if wanted.uid.is_some() || wanted.gid.is_some() {
-            let current = self.file.metadata().map_err(|error| FileError::io(&self.target, error))?;
+            let current =
+                self.file.metadata().map_err(|error| FileError::io(self.content.target(), error))?;
             // Only a real change needs the power to make it.
             let uid = wanted.uid.filter(|uid| *uid != current.uid()).map(Uid::from_raw);
             let gid = wanted.gid.filter(|gid| *gid != current.gid()).map(Gid::from_raw);
@@ -101,7 +106,9 @@ impl Staged {
         }
         Ok(())
     }
+}
 
+impl Content {
     /// The file that is being written.
     pub(crate) fn target(&self) -> &Path {
         &self.target
@@ -119,22 +126,21 @@ impl Staged {
                 Ok(())
             }
             // A file that is mounted on its own cannot be replaced, only rewritten.
-            Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => self.rewrite(),
+            Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {
+                rewrite(temporary, &self.target).map_err(|error| FileError::io(&self.target, error))
+            }
             Err(error) => Err(FileError::io(&self.target, error)),
         }
     }
-
-    fn rewrite(&mut self) -> Result<(), FileError> {
-        let copied =
-            OpenOptions::new().write(true).truncate(true).open(&self.target).and_then(|mut target| {
-                self.file.rewind()?;
-                io::copy(&mut self.file, &mut target)
-            });
-        copied.map(drop).map_err(|error| FileError::io(&self.target, error))
-    }
 }
 
-impl Drop for Staged {
+fn rewrite(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut to = OpenOptions::new().write(true).truncate(true).open(to)?;
+    io::copy(&mut from, &mut to).map(drop)
+}
+
+impl Drop for Content {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
             // Best effort: there is nobody to tell.
@@ -237,7 +243,7 @@ mod tests {
     fn write(target: &Path, content: &[u8], mode: Option<u32>) -> Result<(), FileError> {
         let mut staged = Staged::create(target, Attributes { mode, ..Attributes::default() })?;
         staged.file.write_all(content).unwrap();
-        staged.commit()
+        staged.content.commit()
     }
 
     fn mode(path: &Path) -> u32 {
@@ -276,6 +282,31 @@ mod tests {
         let knot = dir.path().join("loop");
         std::os::unix::fs::symlink("loop", &knot).unwrap();
         assert!(matches!(write(&knot, b"x", None), Err(FileError::Invalid(_))));
+    }
+
+    /// Takes a mount away again, however the test ends.
+    struct Mounted<'a>(&'a Path);
+
+    impl Drop for Mounted<'_> {
+        fn drop(&mut self) {
+            let _ = rustix::mount::unmount(self.0, rustix::mount::UnmountFlags::DETACH);
+        }
+    }
+
+    #[test]
+    fn rewrites_what_is_mounted_on_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+        std::fs::write(&source, b"a longer old text").unwrap();
+        std::fs::write(&target, b"").unwrap();
+        if rustix::mount::mount_bind(&source, &target).is_err() {
+            return;
+        }
+        let mounted = Mounted(&target);
+        write(&target, b"new", None).unwrap();
+        assert_eq!(std::fs::read(&source).unwrap(), b"new");
+        drop(mounted);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::accounts::Attributes;
 use super::error::FileError;
 use super::multipart::{Event, Multipart, MultipartError};
 use super::path::resolve;
-use super::staged::Staged;
+use super::staged::{Content, Staged};
 use crate::settings::Settings;
 
 /// Content collected before it is handed to a thread that writes it, in bytes.
@@ -60,7 +60,7 @@ struct Upload {
     settings: Arc<Settings>,
     part: Part,
     targets: VecDeque<Target>,
-    received: Vec<Staged>,
+    received: Vec<Content>,
 }
 
 /// Receives the files of a request with this content type and puts them in place.
@@ -193,7 +193,7 @@ impl Upload {
             return Err(FileError::BadMetadata("the upload has no metadata part".to_owned()));
         }
         let received = self.received;
-        blocking(move || received.into_iter().try_for_each(Staged::commit)).await?
+        blocking(move || received.into_iter().try_for_each(Content::commit)).await?
     }
 }
 
@@ -247,11 +247,14 @@ impl Writer {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Staged, FileError> {
+    /// Closes the file: a request may bring thousands.
+    async fn finish(mut self) -> Result<Content, FileError> {
         self.flush().await?;
         match self.writing {
             Some(writing) => {
-                writing.await.map_err(|error| FileError::Io(format!("file work failed: {error}")))?
+                let written =
+                    writing.await.map_err(|error| FileError::Io(format!("file work failed: {error}")))?;
+                Ok(written?.content)
             }
             None => Err(FileError::Io("the file was not written".to_owned())),
         }
@@ -266,7 +269,7 @@ impl Place {
             Self::Open(staged) => staged,
         };
         for data in batch {
-            staged.file.write_all(data).map_err(|error| FileError::io(staged.target(), error))?;
+            staged.file.write_all(data).map_err(|error| FileError::io(staged.content.target(), error))?;
         }
         Ok(staged)
     }

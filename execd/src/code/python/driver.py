@@ -27,7 +27,8 @@ TOP_LEVEL_AWAIT = 0x2000 if MODERN else 0
 # What "from __future__ import" sets; it holds for the cells that follow, too.
 FUTURES = 0x1FE0000 if MODERN else 0
 
-MAX_TEXT = 8 << 20
+MAX_TEXT = 4 << 20
+MAX_MESSAGE = 1 << 20
 MAX_BUNDLE = 32 << 20
 MAX_SOURCES = 500
 
@@ -300,10 +301,11 @@ def report(error):
 
         share_sources()
         clean(error)
-        lines = "".join(traceback.format_exception(kind, error, error.__traceback__)).splitlines()
+        text = "".join(traceback.format_exception(kind, error, error.__traceback__))
+        lines = text[:MAX_TEXT].rstrip("\n").split("\n")
     except BaseException:
-        lines = [kind.__name__ + ": " + message]
-    send(b"E", kind.__name__, message[:MAX_TEXT], *lines)
+        lines = [kind.__name__ + ": " + message[:MAX_MESSAGE]]
+    send(b"E", kind.__name__, message[:MAX_MESSAGE], *lines)
 
 
 def clean(error):
