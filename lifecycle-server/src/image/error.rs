@@ -29,7 +29,7 @@ pub enum ImageError {
     Unsupported(String),
     /// A layer names a path that leads out of it.
     #[error("layer entry \"{path}\" is refused: {reason}")]
-    UnsafePath { path: String, reason: &'static str },
+    UnsafePath { path: String, reason: String },
     /// No room left, or less than the configured reserve.
     #[error("{0}")]
     DiskFull(String),
@@ -77,6 +77,9 @@ impl ImageError {
                 Self::DigestMismatch { what: add(inner), expected, actual }
             }
             Self::Io { context, source } => Self::Io { context: add(context), source },
+            Self::UnsafePath { path, reason } => {
+                Self::UnsafePath { path, reason: format!("{reason} ({what})") }
+            }
             other => other,
         }
     }

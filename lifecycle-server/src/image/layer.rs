@@ -25,12 +25,20 @@ pub(super) struct LayerClaim {
 }
 
 impl LayerClaim {
-    /// Waits until the layer exists (`None`) or is ours to make. The caller bounds the wait.
+    /// Waits until the layer exists (`None`) or is ours to make.
     pub(super) async fn acquire(state: &State, diff_id: &Digest) -> Result<Option<Self>, ImageError> {
         if state.has_layer(diff_id) {
             return Ok(None);
         }
-        let lock = FileLock::acquire_long(&state.layout.layer_lock(diff_id)).await?;
+        let path = state.layout.layer_lock(diff_id);
+        let limit = state.options.pull_timeout;
+        let lock = tokio::time::timeout(limit, FileLock::acquire_long(&path)).await.map_err(|_| {
+            ImageError::Stalled(format!(
+                "layer {} is being made by another task, and was not finished in {} s",
+                diff_id.short(),
+                limit.as_secs()
+            ))
+        })??;
         if state.has_layer(diff_id) {
             lock.remove();
             return Ok(None);
@@ -47,6 +55,7 @@ impl LayerClaim {
         archive_size: u64,
         progress: &ProgressSink,
     ) -> Result<(), ImageError> {
+        let _processor = state.unpacking.acquire().await;
         let (state, progress) = (Arc::clone(state), progress.clone());
         let cancel = Arc::new(AtomicBool::new(false));
         let guard = CancelOnDrop(Arc::clone(&cancel));

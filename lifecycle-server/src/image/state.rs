@@ -10,6 +10,7 @@ use std::{
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::{
     config::Configuration,
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) layout: Layout,
     pub(super) options: StoreOptions,
     pub(super) space: Watermark,
+    /// Unpacking keeps a processor busy: no more at once than there are.
+    pub(super) unpacking: Semaphore,
     index: Index,
 }
 
@@ -69,7 +72,8 @@ impl State {
             min_percent: options.min_free_percent,
         };
         let index = Index::open(&layout)?;
-        let state = Self { layout, options, space, index };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let state = Self { layout, options, space, unpacking: Semaphore::new(processors), index };
         // Compiling the pattern takes milliseconds; no request should pay for that.
         let _ = Query::parse("warm/up:now");
         let lock = state.lock_exclusive()?;
@@ -154,8 +158,11 @@ impl State {
                 created,
             },
         };
-        record.names.extend(new.names);
-        record.names.dedup();
+        for name in new.names {
+            if !record.names.contains(&name) {
+                record.names.push(name);
+            }
+        }
         record.manifest = manifest.or(record.manifest);
         if let Some(digest) = new.digest
             && !record.digests.contains(&digest)

@@ -154,7 +154,7 @@ impl Applier {
         if matches!(hidden, b"" | b"." | b"..") {
             return Err(ImageError::UnsafePath {
                 path: shown(path.as_bytes()),
-                reason: "a whiteout must name something in its directory",
+                reason: "a whiteout must name something in its directory".into(),
             });
         }
         let place = Place { dir: place.dir, name: hidden };

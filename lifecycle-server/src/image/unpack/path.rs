@@ -12,7 +12,7 @@ pub(in crate::image) struct CleanPath(Vec<u8>);
 impl CleanPath {
     /// An absolute path is meant relative to the layer, as every engine takes it; `..` is never accepted.
     pub(in crate::image) fn new(raw: &[u8]) -> Result<Self, ImageError> {
-        let refuse = |reason| Err(ImageError::UnsafePath { path: shown(raw), reason });
+        let refuse = |reason: &str| Err(ImageError::UnsafePath { path: shown(raw), reason: reason.into() });
         if raw.len() > MAX_PATH {
             return refuse("the path is too long");
         }

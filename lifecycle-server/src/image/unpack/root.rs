@@ -244,7 +244,7 @@ fn refused(path: &[u8], error: Errno) -> ImageError {
     match error {
         Errno::LOOP | Errno::XDEV | Errno::AGAIN => ImageError::UnsafePath {
             path: shown(path),
-            reason: "it leads through a symbolic link out of the layer",
+            reason: "it leads through a symbolic link out of the layer".into(),
         },
         Errno::NOTDIR => {
             ImageError::Corrupt(format!("\"{}\" lies below something that is no directory", shown(path)))
