@@ -25,8 +25,10 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// Idle HTTP/2 connections are probed this often.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest head of a request.
-const MAX_HEAD: usize = 64 * 1024;
+/// Largest head of an HTTP/1.1 request, and most bytes of a body read at once.
+const HTTP1_BUFFER: usize = 256 * 1024;
+/// Largest head of an HTTP/2 request.
+const HTTP2_HEAD: u32 = 64 * 1024;
 
 /// How a listener treats its connections.
 #[derive(Debug, Clone, Copy)]
@@ -110,13 +112,13 @@ impl Listener {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.options.keep_alive)
-            .max_buf_size(MAX_HEAD.max(400 * 1024));
+            .max_buf_size(HTTP1_BUFFER);
         server
             .http2()
             .timer(TokioTimer::new())
             .keep_alive_interval(HTTP2_PING_INTERVAL)
             .keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .max_header_list_size(MAX_HEAD as u32)
+            .max_header_list_size(HTTP2_HEAD)
             .adaptive_window(true);
         server
     }
@@ -142,9 +144,9 @@ async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// As many connections as there are descriptors for, each possibly with one into a sandbox.
+/// As many connections as there are descriptors for; every third of them may have another one into a sandbox.
 fn most_connections() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = limit.saturating_sub(RESERVED_DESCRIPTORS) / 2;
+    let most = limit.saturating_sub(RESERVED_DESCRIPTORS) / 4 * 3;
     usize::try_from(most.max(64)).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }

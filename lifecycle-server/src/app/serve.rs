@@ -21,6 +21,10 @@ use crate::{
 /// A create whose image takes longer is answered with the sandbox still pending; clients wait half a minute.
 const CREATE_WAIT: Duration = Duration::from_secs(20);
 
+/// Open files that are enough for any number of sandboxes and connections one machine can serve.
+const DESCRIPTORS: u64 = 1 << 20;
+const KERNEL_CEILING: &str = "/proc/sys/fs/nr_open";
+
 /// Serves until SIGTERM or SIGINT. Sandboxes go on running after that.
 ///
 /// # Errors
@@ -80,12 +84,23 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Each connection and each sandbox takes descriptors; what the system allows is used.
+/// Each connection and each sandbox takes descriptors: as many as are useful, or else what the system allows.
 fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let allowed = getrlimit(Resource::Nofile).maximum;
+    if allowed.is_none_or(|allowed| allowed >= DESCRIPTORS) {
+        let limit = Rlimit { current: Some(DESCRIPTORS), maximum: allowed };
+        return setrlimit(Resource::Nofile, limit).unwrap_or_else(warn_of_limit);
     }
+    // Root may raise its own ceiling, up to the kernel's.
+    let ceiling = std::fs::read_to_string(KERNEL_CEILING).ok().and_then(|text| text.trim().parse().ok());
+    let wanted = ceiling.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    let raised = Rlimit { current: Some(wanted), maximum: Some(wanted) };
+    setrlimit(Resource::Nofile, raised)
+        .or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: allowed, maximum: allowed }))
+        .unwrap_or_else(warn_of_limit);
+}
+
+fn warn_of_limit(error: rustix::io::Errno) {
+    tracing::warn!(%error, "the limit of open files could not be raised");
 }

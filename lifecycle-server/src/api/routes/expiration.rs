@@ -24,7 +24,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     path = "/v1/sandboxes/{sandboxId}/renew-expiration",
     tag = "Sandboxes",
     params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
-    request_body = RenewSandboxExpirationRequest,
+    request_body(content = RenewSandboxExpirationRequest, example = json!({"expiresAt": "2099-12-31T23:59:59Z"})),
     responses(
         (status = 200, description = "The new expiry.", body = RenewSandboxExpirationResponse),
         (status = 400, description = "The moment is malformed or not in the future.", body = ErrorResponse),

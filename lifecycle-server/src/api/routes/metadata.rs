@@ -24,7 +24,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     path = "/v1/sandboxes/{sandboxId}/metadata",
     tag = "Sandboxes",
     params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
-    request_body = PatchSandboxMetadataRequest,
+    request_body(content = PatchSandboxMetadataRequest, example = json!({"stage": "test", "project": null})),
     responses(
         (status = 200, description = "The sandbox with its new metadata.", body = Sandbox),
         (status = 400, description = "A key or value is wrong; the message names it.", body = ErrorResponse),

@@ -41,7 +41,13 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     post,
     path = "/v1/sandboxes",
     tag = "Sandboxes",
-    request_body = CreateSandboxRequest,
+    request_body(content = CreateSandboxRequest, example = json!({
+        "image": {"uri": "sandkeep/base:latest"},
+        "entrypoint": ["sleep", "infinity"],
+        "resourceLimits": {"cpu": "1", "memory": "512Mi"},
+        "timeout": 600,
+        "metadata": {"project": "demo"},
+    })),
     responses(
         (status = 202, description = "The sandbox was accepted.", body = CreateSandboxResponse,
             headers(("Location" = String, description = "Path of the sandbox."))),
