@@ -27,6 +27,7 @@ pub use self::{
 use crate::paths;
 
 const START_LIMIT: Duration = Duration::from_secs(15);
+const START_ATTEMPTS: u32 = 3;
 const POLL: Duration = Duration::from_millis(20);
 
 /// What a registry asks of those who pull.
@@ -61,9 +62,16 @@ fn stop(process: &mut Child) {
 impl Registry {
     pub async fn start() -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let port = free_port()?;
-        let process = run(&dir, port, "").await?;
-        Ok(Self { process, dir, port, tokens: None })
+        let mut attempt = 1;
+        loop {
+            let port = free_port()?;
+            match run(&dir, port, "").await {
+                Ok(process) => return Ok(Self { process, dir, port, tokens: None }),
+                // Somebody else may have taken the port in between.
+                Err(_) if attempt < START_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Starts again with the same content, this time guarded.

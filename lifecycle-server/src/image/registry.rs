@@ -75,7 +75,9 @@ impl Registry {
             ..ClientConfig::default()
         };
         // A client keeps the first credentials it sees for a registry, hence one for each pull.
-        let client = Client::try_from(config).map_err(|e| translate(e, host))?;
+        let client = Client::try_from(config).map_err(|e| {
+            translate(e, host).within("cannot set up TLS (Debian's package ca-certificates may be missing)")
+        })?;
         let registry = Self { client, reference, stall: options.stall_timeout };
         let auth = match credentials {
             None => RegistryAuth::Anonymous,

@@ -63,6 +63,9 @@ impl Applier {
     ) -> Result<(), ImageError> {
         let path = CleanPath::new(&entry.path)?;
         let Some((_, name)) = path.split() else { return self.root_entry(&entry) };
+        if is_aufs_metadata(&path) {
+            return Ok(());
+        }
         if name.starts_with(WHITEOUT) {
             return self.whiteout(&path);
         }
@@ -146,9 +149,6 @@ impl Applier {
         if place.name == OPAQUE_MARK {
             let here = Place { dir: place.dir, name: b"." };
             return self.root.make_opaque(&here);
-        }
-        if place.name.starts_with(AUFS_METADATA) {
-            return Ok(());
         }
         let hidden = &place.name[WHITEOUT.len()..];
         if matches!(hidden, b"" | b"." | b"..") {
@@ -246,6 +246,12 @@ impl Applier {
         }
         Attributes { uid: id(entry.uid), gid: id(entry.gid), mode, mtime: entry.mtime }
     }
+}
+
+/// What AUFS, long gone, kept for itself beside the files.
+fn is_aufs_metadata(path: &CleanPath) -> bool {
+    let mut components = path.as_bytes().split(|&b| b == b'/');
+    components.any(|name| name.starts_with(AUFS_METADATA) && name != OPAQUE_MARK)
 }
 
 /// Everything else is dropped: above all `trusted.overlay.*`, which would redirect the overlay out of its layers.

@@ -130,7 +130,9 @@ fn whiteouts_become_what_overlayfs_understands() {
     }
     assert_eq!(sandbox.read("b/kept"), "new");
     assert_eq!(sandbox.read("f"), "mine");
-    assert!(!sandbox.path(".wh..wh.aufs").exists());
+    for aufs in [".wh..wh.aufs", ".wh..wh.plnk"] {
+        assert!(!sandbox.path(aufs).exists());
+    }
 }
 
 #[test]
