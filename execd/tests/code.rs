@@ -1,5 +1,7 @@
 //! Code contexts, in the real binary with the machine's own Python.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod support;
 
 use std::time::{Duration, Instant};
@@ -84,7 +86,7 @@ async fn rich_values() {
     let code = "class R:\n  def _repr_html_(s): return '<b>x</b>'\n  def _repr_png_(s): return b'\\x89PNG'\n  def _repr_json_(s): return {'a': [1]}\n  def __repr__(s): return 'plain'\n";
     run(&execd, None, code).await;
     let expected = json!({"text": "plain", "text/html": "<b>x</b>", "image/png": "iVBORw==", "application/json": {"a": [1]}});
-    assert_eq!(results(&run(&execd, None, "R()").await), [expected.clone()]);
+    assert_eq!(results(&run(&execd, None, "R()").await), std::slice::from_ref(&expected));
     assert_eq!(results(&run(&execd, None, "display(R(), 7)\nNone").await), [expected, json!({"text": "7"})]);
     let code = "class M:\n  def _repr_mimebundle_(s, include=None, exclude=None): return {'text/plain': 'm', 'text/latex': '$x$'}\nM()";
     assert_eq!(results(&run(&execd, None, code).await), [json!({"text": "m", "text/latex": "$x$"})]);
@@ -404,6 +406,20 @@ async fn a_sandbox_without_python_says_so() {
         execd.call(Method::POST, "/code", r#"{"context": {"language": "python"}, "code": "1"}"#).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body.contains("python3") && body.contains("NOT_SUPPORTED"), "{body}");
+}
+
+#[tokio::test]
+async fn interpreters_end_with_execd() {
+    let mut execd = Execd::start().await;
+    let id = python(&execd).await;
+    let mut busy = begin(&execd, Some(&id), "import os\nprint(os.getpid())\nwhile True: pass").await;
+    let pid = busy.next_of(EventKind::Stdout).await.text.unwrap().trim().parse().unwrap();
+    let idle = interpreter_of(&run(&execd, None, "import os\nos.getpid()").await);
+    // SAFETY: signals the daemon that this test started.
+    unsafe { libc::kill(execd.pid() as i32, libc::SIGTERM) };
+    let ended = execd.process.wait().unwrap();
+    assert!(ended.success(), "{ended}");
+    eventually("interpreters live on", || !is_alive(pid) && !is_alive(idle)).await;
 }
 
 #[tokio::test]

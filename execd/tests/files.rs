@@ -1,5 +1,7 @@
 //! Files and directories, through the real binary.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 mod support;
 
 use std::os::unix::ffi::OsStrExt;
@@ -88,7 +90,7 @@ async fn uploads_arrive_whole() {
     let home = execd.home.path();
     let big: Vec<u8> = (0..3_000_000u32).flat_map(|n| n.to_le_bytes()).collect();
     let near = format!("\r\n--{}\r\n--{BOUNDARY}", &BOUNDARY[..8]);
-    let near = near[..near.len() - 1].as_bytes();
+    let near = &near.as_bytes()[..near.len() - 1];
     let (status, body) = upload(
         &execd,
         &[
@@ -119,7 +121,7 @@ async fn refused_uploads_change_nothing() {
     std::fs::write(home.join("old"), b"old").unwrap();
     let target = home.join("old");
     let good = (json!({"path": target}), &b"new"[..]);
-    let whole = form(&[good.clone()]);
+    let whole = form(std::slice::from_ref(&good));
     let text = String::from_utf8(whole.clone()).unwrap();
     let only_file =
         &text[text.rfind("--opensandbox_0123\r\nContent-Disposition: form-data; name=\"file\"").unwrap()..];

@@ -38,13 +38,15 @@ pub struct Child {
     /// `None` only while dropping.
     pidfd: Option<AsyncFd<OwnedFd>>,
     status: Option<ExitStatus>,
+    /// Nobody waits for it any more but the task that reaps it.
+    orphaned: bool,
 }
 
 impl Child {
     pub(super) fn new(pid: i32, pidfd: OwnedFd) -> io::Result<Self> {
         // SAFETY: the descriptor is owned by the `AsyncFd` from here on and never replaced.
         let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
-        Ok(Self { pid, pidfd: Some(pidfd), status: None })
+        Ok(Self { pid, pidfd: Some(pidfd), status: None, orphaned: false })
     }
 
     /// Its process id.
@@ -95,11 +97,12 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let runs = matches!(self.try_wait(), Ok(None));
+        // The task of an orphan that is dropped means that the runtime ends: it would drop another one at once.
+        let runs = !self.orphaned && matches!(self.try_wait(), Ok(None));
         if let (true, Some(pidfd), Ok(runtime)) =
             (runs, self.pidfd.take(), tokio::runtime::Handle::try_current())
         {
-            let mut orphan = Self { pid: self.pid, pidfd: Some(pidfd), status: None };
+            let mut orphan = Self { pid: self.pid, pidfd: Some(pidfd), status: None, orphaned: true };
             runtime.spawn(async move { orphan.wait().await });
         }
     }
