@@ -11,5 +11,7 @@ mod script;
 mod shell;
 mod worker;
 
+pub(crate) use directory::start_directory;
 pub use error::SessionError;
+pub(crate) use family::{Family, MARKER};
 pub use registry::Sessions;
