@@ -242,6 +242,19 @@ async fn a_slow_image_is_answered_pending_and_has_an_endpoint_already() {
 }
 
 #[tokio::test]
+async fn any_unknown_id_is_simply_not_found() {
+    let server = Server::start().await;
+    for id in ["not-an-id", "a%00b", "..%2F..", &"x".repeat(5000), "0b5c1c1e-8f53-4ad2-8a52-5f2c1a0f6c11"] {
+        for (method, rest) in [(Method::GET, ""), (Method::DELETE, ""), (Method::GET, "/endpoints/80")] {
+            let response = server.request(method, &format!("/v1/sandboxes/{id}{rest}")).send().await.unwrap();
+            let (status, code, message) = error_of(response).await;
+            assert_eq!((status, code.as_str()), (404, "SANDBOX::NOT_FOUND"), "{id}");
+            assert!(message.len() < 300);
+        }
+    }
+}
+
+#[tokio::test]
 async fn lists_have_pages_and_filters() {
     let server = Server::start().await;
     for number in 0..5 {

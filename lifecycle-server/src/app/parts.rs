@@ -56,6 +56,11 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
         Some(path) => path.clone(),
         None => beside_own_program(EXECD)?,
     };
+    let defaults = NativeConfig::new(&table.state_dir, execd);
+    let mut deny_cidrs = defaults.deny_cidrs.clone();
+    for text in &table.deny_cidrs {
+        deny_cidrs.push(cidr("native.deny_cidrs", text)?);
+    }
     Ok(NativeConfig {
         subnet: cidr("native.subnet", &table.subnet)?,
         oci_runtime: table.oci_runtime.clone(),
@@ -71,14 +76,10 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
             free_percent: table.min_free_disk_percent,
         },
         dns_servers: table.dns.iter().copied().map(ipv4).collect::<Result<_>>()?,
-        deny_cidrs: table
-            .deny_cidrs
-            .iter()
-            .map(|text| cidr("native.deny_cidrs", text))
-            .collect::<Result<_>>()?,
+        deny_cidrs,
         uid_base: table.uid_base,
         prepared_slots: table.prepared_slots,
-        ..NativeConfig::new(&table.state_dir, execd)
+        ..defaults
     })
 }
 
@@ -102,4 +103,43 @@ fn beside_own_program(name: &str) -> Result<PathBuf> {
         path.display()
     );
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_networks_are_denied_besides_the_built_in_ones() {
+        let table = NativeTable {
+            execd: Some(PathBuf::from("/execd")),
+            deny_cidrs: vec!["10.0.0.0/8".to_owned()],
+            ..NativeTable::default()
+        };
+        let denied: Vec<_> =
+            native_config(&table).unwrap().deny_cidrs.iter().map(ToString::to_string).collect();
+        assert!(denied.contains(&"169.254.0.0/16".to_owned()), "{denied:?}");
+        assert!(denied.contains(&"10.0.0.0/8".to_owned()), "{denied:?}");
+    }
+
+    #[test]
+    fn the_tables_defaults_are_the_runtimes() {
+        let table = NativeTable { execd: Some(PathBuf::from("/execd")), ..NativeTable::default() };
+        let (ours, theirs) =
+            (native_config(&table).unwrap(), NativeConfig::new("/var/lib/sandkeep", "/execd"));
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn mistakes_name_their_key() {
+        for (table, key) in [
+            (NativeTable { subnet: "10.0.0.0".to_owned(), ..NativeTable::default() }, "native.subnet"),
+            (NativeTable { deny_cidrs: vec!["x".to_owned()], ..NativeTable::default() }, "native.deny_cidrs"),
+            (NativeTable { dns: vec![IpAddr::from([0; 16])], ..NativeTable::default() }, "native.dns"),
+        ] {
+            let table = NativeTable { execd: Some(PathBuf::from("/execd")), ..table };
+            let error = native_config(&table).map(drop).unwrap_err();
+            assert!(error.to_string().starts_with(key), "{error}");
+        }
+    }
 }

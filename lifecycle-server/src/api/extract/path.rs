@@ -9,7 +9,7 @@ use axum::{
 
 use crate::api::error::{ApiError, Code};
 
-/// Longer ids than any we give out are not worth looking for.
+/// Longer ids than any we give out are not worth looking for, nor repeating in a message.
 const MAX_ID: usize = 128;
 
 /// The path's `sandboxId`.
@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SandboxId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let id = member(parts, state, "sandboxId").await?;
         if id.len() > MAX_ID || id.chars().any(char::is_control) {
-            return Err(ApiError::invalid("sandboxId", "is not the id of a sandbox"));
+            return Err(ApiError::new(Code::SandboxNotFound, "sandboxId: this is not the id of any sandbox"));
         }
         Ok(Self(id))
     }
