@@ -62,10 +62,12 @@ pub(crate) fn smoke() -> Result<()> {
 fn play(options: &Options) -> Result<()> {
     let archive = if options.image.is_none() { Some(images::base()?) } else { None };
     let server = Server::for_port(options.port, options.once)?;
-    let started = step("Starting lifecycle-server", || server.start())?;
-    let result = demonstrate(&server, options, archive.as_deref());
-    if options.once && started == Start::Fresh {
-        step("Cleaning up", || server.remove())?;
+    let started = step("Starting lifecycle-server", || server.start());
+    let fresh = !matches!(started, Ok(Start::Adopted));
+    let result = started.and_then(|_| demonstrate(&server, options, archive.as_deref()));
+    if options.once && fresh {
+        let cleaned = step("Cleaning up", || server.remove());
+        return result.and(cleaned);
     }
     result
 }

@@ -102,9 +102,11 @@ impl Server {
         Ok(Start::Fresh)
     }
 
-    /// Ends the server and removes its files.
+    /// Ends the server and removes its files, once what it deleted is gone from the machine.
     pub(crate) fn remove(&self) -> Result<()> {
+        let idle = wait(STOP_LIMIT, || self.is_empty());
         self.stop()?;
+        idle.context("deleted sandboxes are still there")?;
         shell::run(
             shell::root_command("rm").args(["--recursive", "--force", "--one-file-system"]).arg(&self.dir),
         )
@@ -121,6 +123,14 @@ impl Server {
         shell::run(shell::root_command("kill").args(["-TERM", &pid.to_string()]))?;
         wait(STOP_LIMIT, || self.pid().is_none())
             .with_context(|| format!("the server (process {pid}) did not end; see {}", self.log().display()))
+    }
+
+    /// Whether no sandbox, running or deleted, is left in the state directory.
+    fn is_empty(&self) -> bool {
+        let mut find = shell::root_command("find");
+        find.args(["sandboxes", "trash"].map(|name| self.dir.join("state").join(name)));
+        find.args(["-mindepth", "1", "-maxdepth", "1", "-print", "-quit"]);
+        shell::capture_any(&mut find).is_ok_and(|output| output.stdout.is_empty())
     }
 
     fn launch(&self, binary: &Path) -> Result<()> {
