@@ -70,7 +70,7 @@ pub(crate) fn take_over(inner: &Arc<Inner>, survivors: Vec<Survivor>) -> Result<
         let process = Process { pid: record.process.pid, pidfd: Arc::new(pidfd) };
         let (tail, drain) = console::drain(&inner.host.paths.sandbox(&id)).context("open a console")?;
         let watch = watch::spawn(inner.clone(), &id, &process, None, record)?;
-        inner.live().insert(id, Live { slot, process, tail, drain, watch });
+        inner.live().insert(id, Live { slot, process, tail, drain, watch, store: None });
     }
     Ok(found)
 }

@@ -196,6 +196,9 @@ fn mount_image(image: &Path) -> io::Result<OwnedFd> {
 fn attach_loop(image: &Path) -> io::Result<(File, CString)> {
     let file = OpenOptions::new().read(true).write(true).open(image)?;
     let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
+    // The kernel names the same free device to everyone who asks; taking turns spares us our own races.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     for _ in 0..LOOP_ATTEMPTS {
         // SAFETY: the request takes no argument.
         let number = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) };

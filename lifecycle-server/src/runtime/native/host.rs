@@ -182,7 +182,11 @@ pub(crate) fn keep_prepared(host: &Host, wake: &mpsc::Receiver<()>) {
     loop {
         while let Some(slot) = host.slots.wants_preparing(host.config.prepared_slots) {
             match host.prepare(slot, disk_bytes) {
-                Ok(prepared) => host.slots.add_prepared(prepared),
+                Ok(prepared) => {
+                    if let Err(late) = host.slots.add_prepared(prepared) {
+                        host.discard(late);
+                    }
+                }
                 Err(error) => {
                     host.slots.free(slot.number);
                     tracing::warn!(%error, "cannot prepare a slot");

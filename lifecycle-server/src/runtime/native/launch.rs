@@ -64,6 +64,7 @@ struct Staged {
     root: OwnedFd,
     netns: OwnedFd,
     userns: OwnedFd,
+    store: OwnedFd,
     entrance: Entrance,
     console: OwnedFd,
     /// Reading and writing end.
@@ -78,6 +79,7 @@ struct Begun {
     record: Record,
     go: OwnedFd,
     ready: pipe::Receiver,
+    store: OwnedFd,
 }
 
 impl Launch {
@@ -111,7 +113,8 @@ impl Launch {
 
     /// Makes the first process and records it; it does not start before that.
     async fn begin(&mut self, staged: Staged) -> Result<Begun, RuntimeError> {
-        let Staged { directory, document, plan, root, netns, userns, entrance, console, go, ready } = staged;
+        let Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready } =
+            staged;
         let config = directory.join("config.json");
         let (process, status) = match &self.inner.oci {
             None => {
@@ -124,7 +127,14 @@ impl Launch {
                     console.as_fd(),
                 ];
                 fds.extend(entrance.unified.iter().chain(&entrance.tasks).map(AsFd::as_fd));
-                let launched = self.inner.host.launcher.launch(&plan, entrance.unified.is_some(), &fds).await;
+                let (host, cgroup2) = (&self.inner.host, entrance.unified.is_some());
+                let launched = match host.launcher.launch(&plan, cgroup2, &fds).await {
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                        host.cgroups.kill(self.spec.slot.number);
+                        host.launcher.launch(&plan, cgroup2, &fds).await
+                    }
+                    other => other,
+                };
                 let launched = launched.context("launch")?;
                 (Process { pid: launched.pid, pidfd: Arc::new(launched.pidfd) }, Some(launched.status))
             }
@@ -150,7 +160,7 @@ impl Launch {
         .await?;
         self.phases.mark("record");
         let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
-        Ok(Begun { process, status, record, go: go.1, ready })
+        Ok(Begun { process, status, record, go: go.1, ready, store })
     }
 
     /// Lets the first process go and waits until it listens.
@@ -193,7 +203,8 @@ impl Launch {
         }
         let watch =
             watch::spawn(self.inner.clone(), &self.spec.id, &begun.process, begun.status, begun.record)?;
-        let live = Live { slot: self.spec.slot, process: begun.process, tail, drain, watch };
+        let store = Some(begun.store);
+        let live = Live { slot: self.spec.slot, process: begun.process, tail, drain, watch, store };
         self.inner.live().insert(self.spec.id.clone(), live);
         Ok(std::mem::take(&mut self.phases.report))
     }
@@ -276,9 +287,12 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         }
     };
     phases.mark("document");
-    let Prepared { directory, netns, console, maps, .. } = prepared;
+    let Prepared { directory, netns, console, maps, store, .. } = prepared;
     let userns = maps.processes;
-    Ok((Staged { directory, document, plan, root, netns, userns, entrance, console, go, ready }, phases))
+    Ok((
+        Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready },
+        phases,
+    ))
 }
 
 fn describe(

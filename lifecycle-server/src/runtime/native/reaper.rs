@@ -7,6 +7,7 @@
 
 use std::{
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -32,6 +33,8 @@ pub(crate) struct Leftovers {
     pub slot: Option<u16>,
     /// A directory in the trash.
     pub directory: Option<PathBuf>,
+    /// Last hold on the sandbox's disk: closing it unmounts a file system, which takes milliseconds.
+    pub store: Option<OwnedFd>,
     /// Told when everything up to here is done.
     pub done: Option<Sender<()>>,
 }
@@ -63,11 +66,16 @@ impl Reaper {
 
     /// Moves `directory` out of the way (at once) and has everything removed (soon).
     pub(crate) fn dispose(&self, slot: Option<u16>, directory: Option<&Path>) {
+        self.dispose_with(slot, directory, None);
+    }
+
+    /// Like [`Reaper::dispose`], with a hold on the sandbox's disk to let go of.
+    pub(crate) fn dispose_with(&self, slot: Option<u16>, directory: Option<&Path>, store: Option<OwnedFd>) {
         if let Some(number) = slot {
             self.slots.drain(number);
         }
         let directory = directory.and_then(|directory| self.to_trash(directory));
-        let _ = self.jobs.send(Leftovers { slot, directory, done: None });
+        let _ = self.jobs.send(Leftovers { slot, directory, store, done: None });
     }
 
     /// Takes up what an earlier server left in the trash.
@@ -114,6 +122,7 @@ fn run(queue: &Receiver<Leftovers>, names: &Names, cgroups: &Cgroups, slots: &Sl
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
+        batch.iter_mut().for_each(|job| drop(job.store.take()));
         clean(&batch, names, cgroups, slots);
         for done in batch.iter().filter_map(|job| job.done.as_ref()) {
             let _ = done.send(());

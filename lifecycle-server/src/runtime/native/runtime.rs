@@ -155,7 +155,7 @@ impl Runtime for NativeRuntime {
         drop(self.prepare.lock().unwrap_or_else(PoisonError::into_inner).take());
         let inner = self.inner.clone();
         let _ = blocking("shutdown", move || {
-            inner.host.slots.drain_prepared().into_iter().for_each(|prepared| inner.host.discard(prepared));
+            inner.host.slots.close().into_iter().for_each(|prepared| inner.host.discard(prepared));
             inner.host.reaper.flush(SHUTDOWN_PATIENCE);
             Ok(())
         })

@@ -43,6 +43,8 @@ pub(crate) struct Live {
     pub tail: Arc<Tail>,
     pub drain: JoinHandle<()>,
     pub watch: JoinHandle<()>,
+    /// Keeps the sandbox's disk mounted past its last process, whose end would wait for the unmounting otherwise.
+    pub store: Option<OwnedFd>,
 }
 
 /// Waits until the process is gone.
@@ -131,6 +133,7 @@ pub(crate) async fn kill(host: &Host, slot: u16, process: &Process) -> Result<()
 
 /// Removes a sandbox, running or not.
 pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) -> Result<(), RuntimeError> {
+    let mut store = None;
     if let Some(live) = live {
         live.watch.abort();
         if let Err(error) = kill(&inner.host, live.slot.number, &live.process).await {
@@ -139,6 +142,7 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) ->
             return Err(error);
         }
         live.drain.abort();
+        store = live.store;
     }
     if let Some(oci) = &inner.oci {
         oci.delete(id).await;
@@ -152,7 +156,7 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) ->
             host.host.discard(prepared);
         }
         let directory = host.host.paths.sandbox(&id);
-        host.host.reaper.dispose(slot.map(|slot| slot.number), Some(&directory));
+        host.host.reaper.dispose_with(slot.map(|slot| slot.number), Some(&directory), store);
         // Only now: until the number is marked as draining, the id keeps it from being given out.
         host.host.slots.forget(&id);
         Ok(())

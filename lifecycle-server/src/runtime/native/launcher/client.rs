@@ -86,7 +86,8 @@ impl Launcher {
         Ok(launcher)
     }
 
-    /// Starts a sandbox. `fds` are those of [`super::child::Descriptors`], the v2 cgroup directory (if any) before
+    /// Starts a sandbox; `BrokenPipe` means that the launcher died and asking again makes sense, once a process that it
+    /// may still have made is gone. `fds` are those of [`super::child::Descriptors`], the v2 cgroup directory (if any) before
     /// the `tasks` files.
     pub(crate) async fn launch(
         &self,
@@ -118,6 +119,14 @@ impl Launcher {
 
     /// The user namespaces of a slot: the one for processes, the one for files. Blocks.
     pub(crate) fn user_namespaces(&self, base: u32) -> io::Result<[OwnedFd; 2]> {
+        match self.try_user_namespaces(base) {
+            // It died over the question; the next one starts a new launcher.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.try_user_namespaces(base),
+            other => other,
+        }
+    }
+
+    fn try_user_namespaces(&self, base: u32) -> io::Result<[OwnedFd; 2]> {
         let token = self.tokens.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = mpsc::sync_channel(1);
         let answered = Box::new(move |answer| drop(answered.send(answer)));
