@@ -25,6 +25,10 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// Idle HTTP/2 connections are probed this often.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without traffic is probed after this long, so often, and given up after so many probes in vain.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 /// Largest head of an HTTP/1.1 request, and most bytes of a body read at once.
 const HTTP1_BUFFER: usize = 256 * 1024;
 /// Largest head of an HTTP/2 request.
@@ -83,7 +87,7 @@ impl Listener {
             };
             // Over the limit a connection is closed at once: an answer would cost more than the connection.
             let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else { continue };
-            let _ = stream.set_nodelay(true);
+            prepare(&stream);
             let (server, watcher, router) = (server.clone(), graceful.watcher(), router.clone());
             let patience = self.options.keep_alive;
             tokio::spawn(async move {
@@ -121,6 +125,21 @@ impl Listener {
             .max_header_list_size(HTTP2_HEAD)
             .adaptive_window(true);
         server
+    }
+}
+
+/// Small answers leave at once, and a client that vanished is noticed even while nothing is sent to it.
+fn prepare(stream: &TcpStream) {
+    use rustix::net::sockopt::{
+        set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl, set_tcp_nodelay,
+    };
+    let set = set_tcp_nodelay(stream, true)
+        .and_then(|()| set_socket_keepalive(stream, true))
+        .and_then(|()| set_tcp_keepidle(stream, PROBE_AFTER))
+        .and_then(|()| set_tcp_keepintvl(stream, PROBE_INTERVAL))
+        .and_then(|()| set_tcp_keepcnt(stream, PROBES));
+    if let Err(error) = set {
+        tracing::debug!(%error, "a connection keeps the system's own settings");
     }
 }
 
