@@ -345,6 +345,39 @@ async fn background_writers_are_not_blocked_between_runs() {
 }
 
 #[tokio::test]
+async fn bash_contexts() {
+    let execd = Execd::start().await;
+    let id = create(&execd, json!({"language": "bash", "cwd": execd.home.path().join("shell")})).await;
+    let first = run(&execd, Some(&id), "x=5; f() { echo \"f $1\"; }\ncd /usr; pwd; echo err >&2").await;
+    assert_eq!((first.stdout(), first.stderr(), first.id()), ("/usr\n".into(), "err\n".into(), id.clone()));
+    let kinds: Vec<_> = first.events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds[2], EventKind::ExecutionCount);
+    let second = run(&execd, Some(&id), "f $x; pwd; (exit 3)").await;
+    assert_eq!(second.stdout(), "f 5\n/usr\n");
+    assert_eq!(error(&second).evalue, "3");
+    assert_eq!(second.events[2].execution_count, Some(2));
+
+    let mut stuck = begin(&execd, Some(&id), "echo on; sleep 60; echo never").await;
+    stuck.next_of(EventKind::Stdout).await;
+    assert_eq!(execd.call(Method::DELETE, &format!("/code?id={id}"), "").await.0, StatusCode::OK);
+    assert_eq!(stuck.next_of(EventKind::Error).await.error.unwrap().ename, "Interrupted");
+    stuck.next_of(EventKind::ExecutionComplete).await;
+    let after = run(&execd, Some(&id), "f again").await;
+    assert_eq!(after.stdout(), "f again\n", "{:?}", after.events);
+
+    let body = json!({"context": {"language": "bash"}, "code": "echo $((x + 1))"});
+    let mut default = execd.begin_at("/code", body).await;
+    while default.next().await.is_some() {}
+    assert_eq!(default.stdout(), "1\n", "contexts do not share variables");
+    let (_, listed) = execd.get("/code/contexts?language=bash").await;
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap().as_array().unwrap().len(), 2);
+    assert_eq!(execd.get("/code/contexts?language=python").await.1, "[]");
+    assert_eq!(execd.call(Method::DELETE, &format!("/code/contexts/{id}"), "").await.0, StatusCode::OK);
+    assert_eq!(execd.call(Method::DELETE, "/code/contexts?language=bash", "").await.0, StatusCode::OK);
+    assert_eq!(execd.get("/code/contexts").await.1, "[]");
+}
+
+#[tokio::test]
 async fn commands_as_code() {
     let execd = Execd::start().await;
     let mut foreground = execd.begin_at("/code", json!({"code": "echo $((6 * 7))"})).await;
@@ -397,7 +430,7 @@ async fn the_number_of_contexts_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_sandbox_without_python_says_so() {
+async fn a_sandbox_without_an_interpreter_says_so() {
     let execd = Execd::start_with(|command, home| {
         command.env("PATH", home);
     })
@@ -406,6 +439,9 @@ async fn a_sandbox_without_python_says_so() {
         execd.call(Method::POST, "/code", r#"{"context": {"language": "python"}, "code": "1"}"#).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body.contains("python3") && body.contains("NOT_SUPPORTED"), "{body}");
+    let (status, body) = execd.call(Method::POST, "/code/context", r#"{"language": "bash"}"#).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.contains("bash") && body.contains("NOT_SUPPORTED"), "{body}");
 }
 
 #[tokio::test]

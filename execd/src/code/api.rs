@@ -83,7 +83,7 @@ async fn run_code(
         return Ok(stream::response(state.code.run(&id, request.code).await?));
     }
     let background = match Language::parse(target.language.as_deref())? {
-        language @ Language::Python => {
+        language @ (Language::Bash | Language::Python) => {
             return Ok(stream::response(state.code.run_in_default(language, request.code).await?));
         }
         language => language == Language::BackgroundCommand,
@@ -105,7 +105,7 @@ async fn interrupt_code(
     Params(query): Params<InterruptCodeQuery>,
 ) -> Result<(), ApiError> {
     match state.code.interrupt(&query.id) {
-        Err(CodeError::Unknown(_)) => Ok(state.commands.interrupt(&query.id).await?),
+        Err(CodeError::Unknown(_)) => Ok(state.interrupt(&query.id).await?),
         done => Ok(done?),
     }
 }
@@ -146,7 +146,7 @@ async fn delete_contexts(
     State(state): State<AppState>,
     Params(query): Params<DeleteContextsQuery>,
 ) -> Result<(), ApiError> {
-    state.code.delete_all(Language::of_context(Some(&query.language))?);
+    state.code.delete_all(Language::of_context(Some(&query.language))?).await;
     Ok(())
 }
 
@@ -168,5 +168,5 @@ async fn get_context(
     responses((status = 200, description = "It is gone"), Common, NotFound),
 )]
 async fn delete_context(State(state): State<AppState>, Path(id): Path<String>) -> Result<(), ApiError> {
-    Ok(state.code.delete(&id)?)
+    Ok(state.code.delete(&id).await?)
 }

@@ -6,14 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sandkeep_specs::execd::code::CodeContext;
 use sandkeep_specs::execd::event::{EventKind, ServerStreamEvent};
-use tokio::sync::mpsc;
+use sandkeep_specs::execd::session::CreateSessionRequest;
+use tokio::sync::{Notify, mpsc};
 
 use super::error::CodeError;
 use super::language::Language;
 use super::python::{Finder, Start};
+use super::shell::ShellWorker;
 use super::worker::{Handle, Job, Worker};
 use crate::command::env;
 use crate::files;
+use crate::process::find_in_path;
+use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::stream::{EventBody, channel, now_millis};
 
@@ -30,6 +34,7 @@ pub struct Contexts(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Arc<Settings>,
+    sessions: Sessions,
     finder: Finder,
     table: Mutex<Table>,
     /// Held while a default context is made, so that two first uses make one.
@@ -43,7 +48,8 @@ struct Table {
     reserved: usize,
     /// How many were ever made.
     made: u64,
-    default_python: Option<String>,
+    /// Default context of each language.
+    defaults: HashMap<Language, String>,
 }
 
 /// One context.
@@ -55,7 +61,15 @@ struct Context {
     /// For the order of listings.
     number: u64,
     jobs: mpsc::Sender<Job>,
-    handle: Arc<Handle>,
+    engine: Engine,
+}
+
+/// What runs a context's code.
+#[derive(Debug)]
+enum Engine {
+    Python(Arc<Handle>),
+    /// A bash session of the context's id.
+    Bash(Arc<Notify>),
 }
 
 impl Context {
@@ -77,9 +91,9 @@ impl Drop for Reservation<'_> {
 impl Contexts {
     /// No contexts yet.
     #[must_use]
-    pub fn new(settings: Arc<Settings>) -> Self {
+    pub fn new(settings: Arc<Settings>, sessions: Sessions) -> Self {
         let (finder, table, making) = (Finder::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { settings, finder, table, making }))
+        Self(Arc::new(Inner { settings, sessions, finder, table, making }))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -100,25 +114,54 @@ impl Contexts {
 
     async fn make(&self, language: Language, cwd: Option<String>) -> Result<Arc<Context>, CodeError> {
         let reservation = self.reserve()?;
+        let (jobs, queue) = mpsc::channel(MAX_WAITING);
+        let (id, engine) = match language {
+            Language::Bash => self.start_bash(cwd.clone(), queue)?,
+            _ => self.start_python(cwd.as_deref(), queue).await?,
+        };
+        drop(reservation);
+        let mut table = self.table();
+        table.made += 1;
+        let context = Arc::new(Context { id: id.clone(), language, cwd, number: table.made, jobs, engine });
+        table.contexts.insert(id, Arc::clone(&context));
+        Ok(context)
+    }
+
+    async fn start_python(
+        &self,
+        cwd: Option<&str>,
+        jobs: mpsc::Receiver<Job>,
+    ) -> Result<(String, Engine), CodeError> {
         let settings = &self.0.settings;
         let env = env::for_command(settings, None);
         let python = self.0.finder.find(settings, &env).await?;
-        let directory = match &cwd {
+        let directory = match cwd {
             Some(cwd) => prepare(cwd, settings).await?,
             None => settings.cwd.clone(),
         };
         let start = Start { python, env, cwd: directory, identity: settings.identity.clone() };
         let interpreter = start.interpreter()?;
-        let (jobs, queue) = mpsc::channel(MAX_WAITING);
         let handle = Arc::new(Handle::default());
-        tokio::spawn(Worker::new(start, interpreter, queue, Arc::clone(&handle)).work());
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        drop(reservation);
-        let mut table = self.table();
-        table.made += 1;
-        let context = Arc::new(Context { id: id.clone(), language, cwd, number: table.made, jobs, handle });
-        table.contexts.insert(id, Arc::clone(&context));
-        Ok(context)
+        tokio::spawn(Worker::new(start, interpreter, jobs, Arc::clone(&handle)).work());
+        Ok((uuid::Uuid::new_v4().simple().to_string(), Engine::Python(handle)))
+    }
+
+    fn start_bash(
+        &self,
+        cwd: Option<String>,
+        jobs: mpsc::Receiver<Job>,
+    ) -> Result<(String, Engine), CodeError> {
+        let env = env::for_command(&self.0.settings, None);
+        if find_in_path("bash", &env).is_none() {
+            let missing = "the sandbox has no bash on its PATH, which code in bash needs";
+            return Err(CodeError::NotSupported(missing.to_owned()));
+        }
+        let sessions = self.0.sessions.clone();
+        let id = sessions.create(&CreateSessionRequest { cwd })?;
+        let interrupt = Arc::new(Notify::new());
+        let engine = Engine::Bash(Arc::clone(&interrupt));
+        tokio::spawn(ShellWorker { sessions, id: id.clone(), jobs, interrupt }.work());
+        Ok((id, engine))
     }
 
     fn reserve(&self) -> Result<Reservation<'_>, CodeError> {
@@ -151,12 +194,12 @@ impl Contexts {
         code: String,
     ) -> Result<EventBody, CodeError> {
         let making = self.0.making.lock().await;
-        let id = self.table().default_python.clone();
+        let id = self.table().defaults.get(&language).cloned();
         let context = match id.and_then(|id| self.find(&id).ok()) {
             Some(context) => context,
             None => {
                 let context = self.make(language, None).await?;
-                self.table().default_python = Some(context.id.clone());
+                self.table().defaults.insert(language, context.id.clone());
                 context
             }
         };
@@ -186,7 +229,10 @@ impl Contexts {
     /// # Errors
     /// When there is none with this id.
     pub(crate) fn interrupt(&self, id: &str) -> Result<(), CodeError> {
-        self.find(id)?.handle.interrupt();
+        match &self.find(id)?.engine {
+            Engine::Python(handle) => handle.interrupt(),
+            Engine::Bash(interrupt) => interrupt.notify_waiters(),
+        }
         Ok(())
     }
 
@@ -194,21 +240,25 @@ impl Contexts {
     ///
     /// # Errors
     /// When there is none with this id.
-    pub(crate) fn delete(&self, id: &str) -> Result<(), CodeError> {
+    pub(crate) async fn delete(&self, id: &str) -> Result<(), CodeError> {
         let removed = self.table().contexts.remove(id);
-        removed.ok_or_else(|| CodeError::Unknown(id.to_owned()))?.handle.delete();
+        self.end(&*removed.ok_or_else(|| CodeError::Unknown(id.to_owned()))?).await;
         Ok(())
     }
 
     /// Deletes all contexts of a language.
-    pub(crate) fn delete_all(&self, language: Language) {
-        self.table().contexts.retain(|_, context| {
-            let kept = context.language != language;
-            if !kept {
-                context.handle.delete();
-            }
-            kept
-        });
+    pub(crate) async fn delete_all(&self, language: Language) {
+        let removed: Vec<_> =
+            self.table().contexts.extract_if(|_, context| context.language == language).collect();
+        futures_util::future::join_all(removed.iter().map(|(_, context)| self.end(context))).await;
+    }
+
+    async fn end(&self, context: &Context) {
+        match &context.engine {
+            Engine::Python(handle) => handle.delete(),
+            // The session may have been deleted on its own.
+            Engine::Bash(_) => drop(self.0.sessions.delete(&context.id).await),
+        }
     }
 
     fn find(&self, id: &str) -> Result<Arc<Context>, CodeError> {

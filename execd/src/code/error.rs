@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::api::error::{ApiError, ErrorKind};
+use crate::session::SessionError;
 
 /// Failure to run code, or to manage contexts.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -22,6 +23,18 @@ pub(crate) enum CodeError {
     /// The machine failed.
     #[error("{0}")]
     System(String),
+}
+
+impl From<SessionError> for CodeError {
+    fn from(error: SessionError) -> Self {
+        let text = error.to_string();
+        match error {
+            SessionError::Invalid(_) => Self::Invalid(text),
+            SessionError::Unknown(id) => Self::Unknown(id),
+            SessionError::TooMany(..) | SessionError::QueueFull(_) => Self::Busy(text),
+            _ => Self::System(text),
+        }
+    }
 }
 
 impl From<CodeError> for ApiError {

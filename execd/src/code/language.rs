@@ -3,15 +3,20 @@
 use super::error::CodeError;
 
 /// What the contract knows but nothing here runs yet.
-const NOT_YET: [&str; 6] = ["bash", "java", "javascript", "typescript", "go", "sql"];
+const NOT_YET: [&str; 5] = ["java", "javascript", "typescript", "go", "sql"];
+
+/// What is offered, for error messages.
+const OFFERED: &str = "python, bash, command and background-command";
 
 /// Where a piece of code goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Language {
     /// A shell command, run like `POST /command`.
     Command,
     /// The same in the background.
     BackgroundCommand,
+    /// A shell that keeps its state.
+    Bash,
     /// An interpreter that keeps its state.
     Python,
 }
@@ -25,13 +30,12 @@ impl Language {
         match name.unwrap_or_default() {
             "" | "command" => Ok(Self::Command),
             "background-command" => Ok(Self::BackgroundCommand),
+            "bash" => Ok(Self::Bash),
             "python" => Ok(Self::Python),
             other if NOT_YET.contains(&other) => Err(CodeError::NotSupported(format!(
-                "language {other:?} is not offered here yet; python, command and background-command are"
+                "language {other:?} is not offered here yet; {OFFERED} are"
             ))),
-            other => Err(CodeError::Invalid(format!(
-                "unknown language {other:?}; python, command and background-command are offered"
-            ))),
+            other => Err(CodeError::Invalid(format!("unknown language {other:?}; {OFFERED} are offered"))),
         }
     }
 
@@ -41,10 +45,10 @@ impl Language {
     /// When it is not offered, no language, or keeps no state.
     pub(crate) fn of_context(name: Option<&str>) -> Result<Self, CodeError> {
         match Self::parse(name)? {
-            Self::Python => Ok(Self::Python),
+            language @ (Self::Bash | Self::Python) => Ok(language),
             Self::Command | Self::BackgroundCommand => {
                 let name = name.unwrap_or_default();
-                Err(CodeError::Invalid(format!("language {name:?} has no contexts; python has")))
+                Err(CodeError::Invalid(format!("language {name:?} has no contexts; bash and python have")))
             }
         }
     }
@@ -54,6 +58,7 @@ impl Language {
         match self {
             Self::Command => "command",
             Self::BackgroundCommand => "background-command",
+            Self::Bash => "bash",
             Self::Python => "python",
         }
     }
@@ -65,7 +70,7 @@ mod tests {
 
     #[test]
     fn names() {
-        for language in [Language::Command, Language::BackgroundCommand, Language::Python] {
+        for language in [Language::Command, Language::BackgroundCommand, Language::Bash, Language::Python] {
             assert_eq!(Language::parse(Some(language.name())), Ok(language));
         }
         assert_eq!(Language::parse(None), Ok(Language::Command));

@@ -9,6 +9,7 @@ mod interpreter;
 mod language;
 mod output;
 mod python;
+mod shell;
 mod worker;
 
 pub use contexts::Contexts;

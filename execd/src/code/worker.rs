@@ -211,17 +211,24 @@ async fn rest(interpreter: &mut Option<Interpreter>) {
 }
 
 /// A run's way to its client.
-struct Run {
-    events: EventSender,
+pub(crate) struct Run {
+    pub(crate) events: EventSender,
     /// The client has left; the code runs on.
-    gone: bool,
-    begun: Instant,
+    pub(crate) gone: bool,
+    pub(crate) begun: Instant,
 }
 
 impl Run {
-    async fn send(&mut self, event: &ServerStreamEvent) {
+    pub(crate) async fn send(&mut self, event: &ServerStreamEvent) {
         if !self.gone {
             self.gone = self.events.send(event).await == Err(Gone);
+        }
+    }
+
+    /// Sends events that are encoded already.
+    pub(crate) async fn forward(&mut self, mut events: Vec<u8>) {
+        if !self.gone && !events.is_empty() {
+            self.gone = self.events.send_encoded(&mut events).await == Err(Gone);
         }
     }
 
@@ -249,7 +256,7 @@ impl Run {
         }
     }
 
-    async fn fail(&mut self, name: &str, what: String) {
+    pub(crate) async fn fail(&mut self, name: &str, what: String) {
         self.error(ExecutionError { ename: name.to_owned(), evalue: what, traceback: Vec::new() }).await;
     }
 
@@ -259,7 +266,7 @@ impl Run {
         self.send(&ServerStreamEvent::new(EventKind::Error, now_millis()).with_error(error)).await;
     }
 
-    async fn complete(&mut self) {
+    pub(crate) async fn complete(&mut self) {
         let mut event = ServerStreamEvent::new(EventKind::ExecutionComplete, now_millis());
         let elapsed = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         event.execution_time = Some(elapsed).filter(|elapsed| *elapsed > 0);
