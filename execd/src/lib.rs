@@ -1,5 +1,6 @@
 //! execd: runs inside every sandbox and does there what clients ask for over HTTP.
 
+pub mod activity;
 pub mod api;
 pub mod cli;
 pub mod code;
@@ -11,6 +12,7 @@ pub mod metrics;
 pub mod process;
 pub mod pty;
 pub mod session;
+pub mod reason;
 pub mod settings;
 pub mod state;
 pub mod stream;

@@ -2,12 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::{code::Contexts, command::Commands, metrics::Sampler, pty::Terminals, session::Sessions, settings::Settings};
+use crate::{
+    activity::Activity,
+    code::Contexts,
+    command::{CommandError, Commands},
+    metrics::Sampler,
+    pty::Terminals,
+    session::Sessions,
+    settings::Settings,
+};
 
 /// State of the daemon, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
     pub settings: Arc<Settings>,
+    pub activity: Arc<Activity>,
     pub commands: Commands,
     pub metrics: Arc<Sampler>,
     pub sessions: Sessions,
@@ -20,13 +29,23 @@ impl AppState {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let settings = Arc::new(settings);
+        let sessions = Sessions::new(Arc::clone(&settings));
         Self {
             commands: Commands::new(Arc::clone(&settings)),
+            activity: Arc::default(),
             metrics: Arc::default(),
-            sessions: Sessions::new(Arc::clone(&settings)),
             terminals: Terminals::new(Arc::clone(&settings)),
-            code: Contexts::new(Arc::clone(&settings)),
+            code: Contexts::new(Arc::clone(&settings), sessions.clone()),
+            sessions,
             settings,
+        }
+    }
+
+    /// Ends the command of this id, or deletes the bash session of this id.
+    pub async fn interrupt(&self, id: &str) -> Result<(), CommandError> {
+        match self.commands.interrupt(id).await {
+            Err(CommandError::Unknown(_)) if self.sessions.delete(id).await.is_ok() => Ok(()),
+            ended => ended,
         }
     }
 }

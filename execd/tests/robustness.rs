@@ -16,8 +16,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Resident memory in KiB that the daemon must not exceed, whatever clients do.
-const MEMORY_LIMIT: u64 = 32 * 1024;
+/// Memory in KiB that the daemon must not exceed, whatever clients do.
+const MEMORY_LIMIT: u64 = 24 * 1024;
 
 async fn open_command(execd: &Execd, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(execd.address).await.unwrap();

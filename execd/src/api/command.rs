@@ -81,10 +81,7 @@ async fn interrupt_command(
     State(state): State<AppState>,
     Params(query): Params<InterruptQuery>,
 ) -> Result<(), ApiError> {
-    match state.commands.interrupt(&query.id).await {
-        Err(CommandError::Unknown(id)) if state.sessions.delete(&id).await.is_ok() => Ok(()),
-        ended => Ok(ended?),
-    }
+    Ok(state.interrupt(&query.id).await?)
 }
 
 /// Says whether a command is running and how it ended. Known for at least 24 hours after its end.

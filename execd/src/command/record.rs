@@ -1,10 +1,15 @@
 //! What is known of one command.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use chrono::{DateTime, Utc};
 use sandkeep_specs::execd::command::CommandStatus;
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::process::{ExitStatus, Group};
 
@@ -81,65 +86,73 @@ fn signal_name(signal: i32) -> String {
 /// A command from its start until it is forgotten.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) id: String,
-    content: String,
+    pub(super) id: Uuid,
+    content: Box<str>,
     started_at: DateTime<Utc>,
     started: Instant,
     /// Absent when it could not be started.
     pub(super) group: Option<Group>,
     /// Where a background command's output is.
     pub(super) output: Option<PathBuf>,
-    outcome: watch::Sender<Option<Outcome>>,
+    outcome: Mutex<Option<Outcome>>,
+    ended: Notify,
 }
 
 impl Record {
-    pub(super) fn new(
-        id: String,
-        content: String,
-        group: Option<Group>,
-        output: Option<PathBuf>,
-    ) -> Arc<Self> {
-        let (outcome, _) = watch::channel(None);
+    pub(super) fn new(id: Uuid, content: String, group: Option<Group>, output: Option<PathBuf>) -> Arc<Self> {
         Arc::new(Self {
             id,
-            content,
+            content: content.into(),
             started_at: Utc::now(),
             started: Instant::now(),
             group,
             output,
-            outcome,
+            outcome: Mutex::default(),
+            ended: Notify::new(),
         })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Outcome>> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records how it ended.
     pub(super) fn finish(&self, end: End) -> Outcome {
         let took = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let outcome = Outcome { end, at: Utc::now(), took };
-        self.outcome.send_replace(Some(outcome.clone()));
+        *self.lock() = Some(outcome.clone());
+        self.ended.notify_waiters();
         outcome
     }
 
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        self.outcome.borrow().clone()
+        self.lock().clone()
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.lock().is_none()
     }
 
     /// Waits for its end.
     pub(super) async fn ended(&self) {
-        // The sender is part of this record, so waiting cannot fail.
-        let _ = self.outcome.subscribe().wait_for(Option::is_some).await;
+        // Listening begins before the look, so that an end in between is not missed.
+        let ended = self.ended.notified();
+        if self.is_running() {
+            ended.await;
+        }
     }
 
     /// Bytes it takes to remember it, roughly.
     pub(super) fn weight(&self) -> usize {
-        const FIXED: usize = 512;
+        const FIXED: usize = 400;
         FIXED + self.content.len()
     }
 
     pub(super) fn status(&self) -> CommandStatus {
         let outcome = self.outcome();
         CommandStatus {
-            id: self.id.clone(),
-            content: self.content.clone(),
+            id: self.id.simple().to_string(),
+            content: self.content.to_string(),
             running: outcome.is_none(),
             exit_code: outcome.as_ref().and_then(Outcome::exit_code),
             error: outcome.as_ref().and_then(Outcome::failure),
@@ -156,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn status_follows_the_command() {
-        let record = Record::new("id".into(), "sleep 1".into(), None, None);
+        let record = Record::new(Uuid::nil(), "sleep 1".into(), None, None);
         let status = record.status();
         assert!(status.running && status.exit_code.is_none() && status.finished_at.is_none());
         record.finish(End::Status(ExitStatus::Signaled(15)));
@@ -169,7 +182,7 @@ mod tests {
 
     #[test]
     fn each_end_has_its_code() {
-        let code = |end| Record::new(String::new(), String::new(), None, None).finish(end).exit_code();
+        let code = |end| Record::new(Uuid::nil(), String::new(), None, None).finish(end).exit_code();
         assert_eq!(code(End::Status(ExitStatus::Exited(3))), Some(3));
         assert_eq!(code(End::TimedOut), Some(137));
         assert_eq!(code(End::NotStarted("no".into())), Some(255));

@@ -10,6 +10,7 @@ use std::{
 
 use sandkeep_specs::execd::command::CommandStatus;
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
 use super::{
     background::OutputDirectory,
@@ -17,7 +18,7 @@ use super::{
     record::{End, Outcome, Record},
     request::CommandError,
 };
-use crate::settings::Settings;
+use crate::{reason::reason, settings::Settings};
 
 /// An ended command is remembered this long.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,7 +27,7 @@ const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// Memory for ended commands; when it is full the oldest goes first.
-const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+const MEMORY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Commands that may run at the same time.
 const MAX_RUNNING: usize = 16 * 1024;
@@ -50,9 +51,9 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Table {
-    records: HashMap<String, Arc<Record>>,
+    records: HashMap<Uuid, Arc<Record>>,
     /// Ended commands, the oldest end first.
-    ended: VecDeque<(Instant, String)>,
+    ended: VecDeque<(Instant, Uuid)>,
     /// Memory the ended ones take.
     weight: usize,
     /// All that ever started.
@@ -92,7 +93,7 @@ impl Commands {
     pub(super) fn add(&self, record: &Arc<Record>) {
         let mut table = self.table();
         table.started += 1;
-        table.records.insert(record.id.clone(), Arc::clone(record));
+        table.records.insert(record.id, Arc::clone(record));
     }
 
     /// Records the end of a command, and forgets old ones when there are too many.
@@ -100,7 +101,7 @@ impl Commands {
         let outcome = record.finish(end);
         let mut table = self.table();
         table.weight += record.weight();
-        table.ended.push_back((Instant::now(), record.id.clone()));
+        table.ended.push_back((Instant::now(), record.id));
         while table.weight > MEMORY_BYTES {
             table.forget_oldest();
         }
@@ -108,7 +109,8 @@ impl Commands {
     }
 
     fn get(&self, id: &str) -> Result<Arc<Record>, CommandError> {
-        self.table().records.get(id).cloned().ok_or_else(|| CommandError::Unknown(id.to_owned()))
+        let known = Uuid::try_parse(id).ok().and_then(|id| self.table().records.get(&id).cloned());
+        known.ok_or_else(|| CommandError::Unknown(id.to_owned()))
     }
 
     /// What is known of a command.
@@ -120,15 +122,16 @@ impl Commands {
     pub fn logs(&self, id: &str, cursor: u64) -> Result<Logs, CommandError> {
         let record = self.get(id)?;
         let path = record.output.as_ref().ok_or_else(|| CommandError::Foreground(id.to_owned()))?;
-        Logs::open(path, cursor, record.outcome().is_some())
-            .map_err(|error| CommandError::System(format!("cannot read the output of command {id}: {error}")))
+        Logs::open(path, cursor, !record.is_running()).map_err(|error| {
+            CommandError::System(format!("cannot read the output of command {id}: {}", reason(&error)))
+        })
     }
 
     /// Asks a command's process group to end, makes it after three seconds, and returns when it has.
     pub async fn interrupt(&self, id: &str) -> Result<(), CommandError> {
         let record = self.get(id)?;
         match record.group {
-            Some(_) if record.outcome().is_none() => end(&record, TERM_GRACE).await,
+            Some(_) if record.is_running() => end(&record, TERM_GRACE).await,
             _ => return Err(CommandError::Ended(id.to_owned())),
         }
         Ok(())
@@ -137,7 +140,7 @@ impl Commands {
     /// Ends all running commands, the stubborn ones after `grace`.
     pub async fn shutdown(&self, grace: Duration) {
         let running: Vec<_> =
-            self.table().records.values().filter(|record| record.outcome().is_none()).cloned().collect();
+            self.table().records.values().filter(|record| record.is_running()).cloned().collect();
         let ends = running.iter().map(|record| end(record, grace));
         futures_util::future::join_all(ends).await;
     }
@@ -203,25 +206,26 @@ mod tests {
         Commands::new(Arc::new(settings))
     }
 
-    fn ended(commands: &Commands, id: &str, content: &str) {
-        let record = Record::new(id.to_owned(), content.to_owned(), None, None);
+    fn ended(commands: &Commands, content: &str) -> String {
+        let record = Record::new(crate::id::random(), content.to_owned(), None, None);
         commands.add(&record);
         commands.finish(&record, End::Status(ExitStatus::Exited(0)));
+        record.id.simple().to_string()
     }
 
     #[tokio::test(start_paused = true)]
     async fn ended_commands_are_remembered_for_a_day() {
         let commands = commands();
-        ended(&commands, "old", "true");
-        let running = Record::new("running".to_owned(), "sleep".to_owned(), None, None);
+        let old = ended(&commands, "true");
+        let running = Record::new(crate::id::random(), "sleep".to_owned(), None, None);
         commands.add(&running);
         tokio::time::advance(RETENTION - Duration::from_secs(1)).await;
         commands.sweep();
-        assert!(commands.status("old").is_ok());
+        assert!(commands.status(&old).is_ok());
         tokio::time::advance(Duration::from_secs(2)).await;
         commands.sweep();
-        assert_eq!(commands.status("old").unwrap_err(), CommandError::Unknown("old".to_owned()));
-        assert!(commands.status("running").unwrap().running);
+        assert_eq!(commands.status(&old).unwrap_err(), CommandError::Unknown(old));
+        assert!(commands.status(&running.id.simple().to_string()).unwrap().running);
         assert_eq!(commands.counts(), (1, 2));
     }
 
@@ -229,11 +233,9 @@ mod tests {
     async fn memory_for_ended_commands_is_bounded() {
         let commands = commands();
         let content = "x".repeat(1024 * 1024);
-        for number in 0..20 {
-            ended(&commands, &number.to_string(), &content);
-        }
-        assert!(commands.status("0").is_err());
-        assert!(commands.status("19").is_ok());
+        let ids: Vec<_> = (0..20).map(|_| ended(&commands, &content)).collect();
+        assert!(commands.status(&ids[0]).is_err());
+        assert!(commands.status(&ids[19]).is_ok());
         assert!(commands.table().weight <= MEMORY_BYTES);
     }
 }

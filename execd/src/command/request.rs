@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     process::{Identity, Program, find_in_path},
+    reason::reason,
     settings::Settings,
     users,
 };
@@ -117,7 +118,7 @@ fn working_directory(
     match cwd.metadata() {
         Ok(found) if found.is_dir() => Ok(cwd),
         Ok(_) => invalid(format!("cwd {} is not a directory", cwd.display())),
-        Err(error) => invalid(format!("cwd {}: {error}", cwd.display())),
+        Err(error) => invalid(format!("cwd {}: {}", cwd.display(), reason(&error))),
     }
 }
 

@@ -7,6 +7,7 @@ use sandkeep_specs::execd::{
     event::{EventKind, ExecutionError, ServerStreamEvent},
 };
 use tokio::{sync::oneshot, time::timeout};
+use uuid::Uuid;
 
 use super::{
     body::{CommandBody, Pipe},
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     id,
     process::{Child, null_input},
+    reason::reason,
     stream::{now_millis, push_event},
 };
 
@@ -37,7 +39,7 @@ impl Commands {
     pub fn run(&self, request: RunCommandRequest) -> Result<Started, CommandError> {
         let checked = request::check(request, self.settings())?;
         self.refuse_when_full()?;
-        let id = id::random().simple().to_string();
+        let id = id::random();
         if checked.background {
             self.run_in_background(id, checked)
         } else {
@@ -45,12 +47,12 @@ impl Commands {
         }
     }
 
-    fn run_in_foreground(&self, id: String, checked: Checked) -> Result<Started, CommandError> {
+    fn run_in_foreground(&self, id: Uuid, checked: Checked) -> Result<Started, CommandError> {
         let input = null_input().map_err(system)?;
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
         let child = checked.program.start([input, stdout_end.as_fd(), stderr_end.as_fd()], None);
         drop((stdout_end, stderr_end));
-        let mut head = head(&id);
+        let mut head = head(&id.simple().to_string());
         let record = Record::new(id, checked.content, child.as_ref().ok().map(Child::group), None);
         self.add(&record);
         match child {
@@ -67,12 +69,12 @@ impl Commands {
         }
     }
 
-    fn run_in_background(&self, id: String, checked: Checked) -> Result<Started, CommandError> {
+    fn run_in_background(&self, id: Uuid, checked: Checked) -> Result<Started, CommandError> {
         let input = null_input().map_err(system)?;
-        let (output, path): (File, _) = self.create_output(&id).map_err(system)?;
+        let (output, path): (File, _) = self.create_output(&id.simple().to_string()).map_err(system)?;
         let child = checked.program.start([input, output.as_fd(), output.as_fd()], None);
         drop(output);
-        let mut events = head(&id);
+        let mut events = head(&id.simple().to_string());
         let record = Record::new(id, checked.content, child.as_ref().ok().map(Child::group), Some(path));
         self.add(&record);
         match child {
@@ -87,7 +89,7 @@ impl Commands {
 }
 
 fn system(error: io::Error) -> CommandError {
-    CommandError::System(format!("cannot prepare the command's input and output: {error}"))
+    CommandError::System(format!("cannot prepare the command's input and output: {}", reason(&error)))
 }
 
 fn pipe() -> Result<(Pipe, std::os::fd::OwnedFd), CommandError> {

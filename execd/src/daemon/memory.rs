@@ -1,10 +1,24 @@
 //! What a daemon that waits for requests need not keep in memory.
 
-use std::fs;
+use std::{fs, sync::Arc, time::Duration};
 
-/// Gives back what only the start needed: free heap, and the pages of start-up code. Code that is needed again comes
-/// back from the page cache.
-pub(super) fn release_startup() {
+use crate::activity::Activity;
+
+/// Without a request for this long the daemon counts as idle.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Keeps an idle daemon small: after the start, and whenever requests have stopped coming.
+pub(super) async fn release_when_idle(activity: Arc<Activity>) {
+    // The first silence counts even when no request came before it.
+    let mut seen = u64::MAX;
+    loop {
+        seen = activity.quiet_after(seen, SILENCE).await;
+        release();
+    }
+}
+
+/// Gives back free heap and the pages of code that ran. Code that is needed again comes back from the page cache.
+fn release() {
     #[cfg(target_env = "gnu")]
     // SAFETY: only returns free memory to the system.
     unsafe {
@@ -19,7 +33,8 @@ pub(super) fn release_startup() {
 
 /// Address and length of the executable's code as mapped.
 fn own_code() -> Vec<(usize, usize)> {
-    let (Ok(maps), Ok(program)) = (fs::read_to_string("/proc/self/maps"), fs::read_link("/proc/self/exe")) else {
+    let (Ok(maps), Ok(program)) = (fs::read_to_string("/proc/self/maps"), fs::read_link("/proc/self/exe"))
+    else {
         return Vec::new();
     };
     maps.lines().filter_map(|line| code_range(line, program.to_str()?)).collect()
@@ -50,7 +65,7 @@ mod tests {
     #[test]
     fn a_program_goes_on_without_its_pages() {
         assert!(!own_code().is_empty());
-        release_startup();
+        release();
         assert_eq!([3, 1, 2].iter().max(), Some(&3));
     }
 }

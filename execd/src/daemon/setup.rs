@@ -7,6 +7,7 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
     os::fd::{FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -21,6 +22,7 @@ use crate::{
     api,
     cli::Cli,
     process::{self, Program},
+    reason::reason,
     settings::Settings,
     state::AppState,
     users,
@@ -55,7 +57,7 @@ impl StartFailure {
     }
 
     fn system(what: &str, error: &io::Error) -> Self {
-        Self { status: 1, message: format!("{what}: {error}") }
+        Self { status: 1, message: format!("{what}: {}", reason(error)) }
     }
 }
 
@@ -68,7 +70,7 @@ impl fmt::Display for StartFailure {
 /// Runs the daemon to its end; the result is its exit status.
 pub fn start(cli: Cli) -> Result<u8, StartFailure> {
     log::start(cli.log_level, cli.log_file.as_deref()).map_err(|error| {
-        StartFailure::usage(format!("log file {}: {error}", shown(cli.log_file.as_ref())))
+        StartFailure::usage(format!("log file {}: {}", shown(cli.log_file.as_ref()), reason(&error)))
     })?;
     let ready = cli.ready_fd.map(|number| take_descriptor(RawFd::from(number))).transpose()?;
     close_inherited_on_exec();
@@ -107,7 +109,7 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     let grace = cli.graceful_shutdown_timeout;
     let stopped = async move { stopped.await.unwrap_or_default() };
     let server = tokio::spawn(server::serve(listener, api::service(state.clone()), stopped));
-    memory::release_startup();
+    tokio::spawn(memory::release_when_idle(Arc::clone(&state.activity)));
     tracing::info!(port = cli.port, init = cli.init, "execd listens");
     let status = if entrypoint.argv.is_empty() {
         let number = signals.next().await;
@@ -125,7 +127,8 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     if init::is_first_process() {
         init::end_all(grace).await
     } else {
-        state.commands.shutdown(grace).await
+        state.commands.shutdown(grace).await;
+        tokio::join!(state.sessions.shutdown(), state.terminals.shutdown());
     }
     // The server only listens as long as the receiver exists; both are ours.
     let _ = stop.send(grace);

@@ -11,8 +11,10 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+use crate::reason::reason;
+
 /// Stack of the child between clone and execute.
-const STACK_BYTES: usize = 64 * 1024;
+const STACK_BYTES: usize = 32 * 1024;
 
 /// Descriptors the child receives as 0, 1, 2 and, when given, 3.
 const TARGETS: usize = 4;
@@ -61,8 +63,7 @@ impl StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = self.cause.to_string();
-        let cause = cause.split(" (os error").next().unwrap_or_default();
+        let cause = reason(&self.cause);
         match self.step {
             Step::Clone => write!(f, "cannot start a process: {cause}"),
             Step::Descriptors => write!(f, "cannot connect the process's input and output: {cause}"),
@@ -101,7 +102,9 @@ struct Shared<'a> {
 pub(super) fn start(plan: &Plan<'_>) -> Result<(i32, OwnedFd), (Step, io::Error)> {
     static STACK: Mutex<Vec<u8>> = Mutex::new(Vec::new());
     let mut stack = STACK.lock().unwrap_or_else(PoisonError::into_inner);
-    stack.resize(STACK_BYTES, 0);
+    if stack.is_empty() {
+        *stack = vec![0; STACK_BYTES];
+    }
     let (programs, argv, env) = (pointers(plan.candidates), pointers(plan.argv), pointers(plan.env));
     let mut shared = Shared {
         plan,
