@@ -41,8 +41,11 @@ impl AppState {
         }
     }
 
-    /// Ends the command of this id, or deletes the bash session of this id.
+    /// Interrupts the code context of this id, ends the command of this id, or deletes the bash session of this id.
     pub async fn interrupt(&self, id: &str) -> Result<(), CommandError> {
+        if self.code.interrupt(id).is_ok() {
+            return Ok(());
+        }
         match self.commands.interrupt(id).await {
             Err(CommandError::Unknown(_)) if self.sessions.delete(id).await.is_ok() => Ok(()),
             ended => ended,

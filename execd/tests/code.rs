@@ -362,6 +362,7 @@ async fn bash_contexts() {
     assert_eq!(execd.call(Method::DELETE, &format!("/code?id={id}"), "").await.0, StatusCode::OK);
     assert_eq!(stuck.next_of(EventKind::Error).await.error.unwrap().ename, "Interrupted");
     stuck.next_of(EventKind::ExecutionComplete).await;
+    assert_eq!(execd.call(Method::DELETE, &format!("/command?id={id}"), "").await.0, StatusCode::OK);
     let after = run(&execd, Some(&id), "f again").await;
     assert_eq!(after.stdout(), "f again\n", "{:?}", after.events);
 

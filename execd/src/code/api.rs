@@ -12,7 +12,6 @@ use sandkeep_specs::execd::event::ServerStreamEvent;
 use utoipa::IntoResponses;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::error::CodeError;
 use super::language::Language;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonBody, Params};
@@ -98,16 +97,16 @@ async fn run_code(
 
 /// Interrupts what runs in a context, which lives on, or ends a command.
 #[utoipa::path(delete, path = "/code", operation_id = "interruptCode", tag = "Code", params(InterruptCodeQuery), responses(
-    (status = 200, description = "It is told to stop"), Common, NotFound,
+    (status = 200, description = "It is told to stop"),
+    (status = 404, description = "There is no such context or command", body = ErrorBody),
+    (status = 409, description = "The command had ended before", body = ErrorBody),
+    Common,
 ))]
 async fn interrupt_code(
     State(state): State<AppState>,
     Params(query): Params<InterruptCodeQuery>,
 ) -> Result<(), ApiError> {
-    match state.code.interrupt(&query.id) {
-        Err(CodeError::Unknown(_)) => Ok(state.interrupt(&query.id).await?),
-        done => Ok(done?),
-    }
+    Ok(state.interrupt(&query.id).await?)
 }
 
 /// Makes a context and starts its interpreter.
