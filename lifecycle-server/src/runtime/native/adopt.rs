@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, fs, os::fd::OwnedFd, sync::Arc};
 
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
 use super::{
     console,
     host::Context,
@@ -68,9 +70,16 @@ pub(crate) fn take_over(inner: &Arc<Inner>, survivors: Vec<Survivor>) -> Result<
         found.push(Found { id: id.clone(), slot, alive: pidfd.is_some(), exit_code: record.exit_code });
         let Some(pidfd) = pidfd else { continue };
         let process = Process { pid: record.process.pid, pidfd: Arc::new(pidfd) };
+        let store = root_of(process.pid);
         let (tail, drain) = console::drain(&inner.host.paths.sandbox(&id)).context("open a console")?;
         let watch = watch::spawn(inner.clone(), &id, &process, None, record)?;
-        inner.live().insert(id, Live { slot, process, tail, drain, watch, store: None });
+        inner.live().insert(id, Live { slot, process, tail, drain, watch, store });
     }
     Ok(found)
+}
+
+/// A hold on a sandbox's root file system, and through it on its disk (see [`Live::store`]).
+fn root_of(pid: i32) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, format!("/proc/{pid}/root"), flags, Mode::empty()).ok()
 }

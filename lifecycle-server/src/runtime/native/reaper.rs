@@ -1,9 +1,9 @@
 //! Cleaning up behind sandboxes, off everybody's way.
 //!
-//! One thread takes what is left of them (interface, cgroups, directory) in batches: a link deletion on its own costs
-//! the kernel tens of milliseconds. The queue is bounded by the number of slots, since a slot is given out again only
-//! after its job is done; directories wait in the trash, where the next start finds them if this one does not get to
-//! them.
+//! One thread takes what is left of them (disk, interface, cgroups) in batches: a link deletion on its own costs the
+//! kernel tens of milliseconds. A second one removes directories, which may take long and holds up nothing else. The
+//! first queue is bounded by the number of slots, since a slot is given out again only after its job is done;
+//! directories wait in the trash, where the next start finds them if this one does not get to them.
 
 use std::{
     fs, io,
@@ -56,11 +56,10 @@ impl Reaper {
         trash: PathBuf,
     ) -> io::Result<Self> {
         let (jobs, queue) = channel();
+        let (files, swept) = channel();
         let known = slots.clone();
-        std::thread::Builder::new()
-            .name("reaper".into())
-            .stack_size(256 * 1024)
-            .spawn(move || run(&queue, &names, &cgroups, &slots))?;
+        spawn("reaper", move || run(&queue, &names, &cgroups, &slots, &files))?;
+        spawn("sweeper", move || sweep(&swept))?;
         Ok(Self { jobs, slots: known, trash, moved: Arc::default() })
     }
 
@@ -112,7 +111,17 @@ fn unique(directory: &Path, counter: &AtomicU64) -> PathBuf {
     directory.join(format!("{now:x}-{}-{}", std::process::id(), counter.fetch_add(1, Ordering::Relaxed)))
 }
 
-fn run(queue: &Receiver<Leftovers>, names: &Names, cgroups: &Cgroups, slots: &Slots) {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(work).map(drop)
+}
+
+fn run(
+    queue: &Receiver<Leftovers>,
+    names: &Names,
+    cgroups: &Cgroups,
+    slots: &Slots,
+    files: &Sender<Leftovers>,
+) {
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         let deadline = Instant::now() + BATCH_WINDOW;
@@ -123,14 +132,14 @@ fn run(queue: &Receiver<Leftovers>, names: &Names, cgroups: &Cgroups, slots: &Sl
             }
         }
         batch.iter_mut().for_each(|job| drop(job.store.take()));
-        clean(&batch, names, cgroups, slots);
-        for done in batch.iter().filter_map(|job| job.done.as_ref()) {
-            let _ = done.send(());
+        free_slots(&batch, names, cgroups, slots);
+        for job in batch {
+            let _ = files.send(job);
         }
     }
 }
 
-fn clean(batch: &[Leftovers], names: &Names, cgroups: &Cgroups, slots: &Slots) {
+fn free_slots(batch: &[Leftovers], names: &Names, cgroups: &Cgroups, slots: &Slots) {
     let numbers: Vec<u16> = batch.iter().filter_map(|job| job.slot).collect();
     if let Err(error) = net::delete(names, &numbers) {
         tracing::warn!(%error, "cannot delete interfaces");
@@ -154,9 +163,15 @@ fn clean(batch: &[Leftovers], names: &Names, cgroups: &Cgroups, slots: &Slots) {
             }
         }
     }
-    for directory in batch.iter().filter_map(|job| job.directory.as_deref()) {
-        if let Err(error) = remove_tree(directory) {
-            tracing::warn!(%error, directory = %directory.display(), "cannot remove a sandbox's files");
+}
+
+fn sweep(queue: &Receiver<Leftovers>) {
+    while let Ok(job) = queue.recv() {
+        if let Some(Err(error)) = job.directory.as_deref().map(remove_tree) {
+            tracing::warn!(%error, "cannot remove a sandbox's files");
+        }
+        if let Some(done) = job.done {
+            let _ = done.send(());
         }
     }
 }
