@@ -47,7 +47,9 @@ async fn vim_edits_and_saves_a_file_and_redraws_when_resized() {
     client.input("Goadded \u{e9}\u{1f600} by a test\u{1b}").await;
     client.until_screen("the new line", |screen| screen.contains("added \u{e9}\u{1f600} by a test")).await;
     client.resize(100, 40).await;
-    client.until_screen("40 rows", |screen| screen.lines().count() >= 39 && screen.lines().nth(38) == Some("~")).await;
+    client
+        .until_screen("40 rows", |screen| screen.lines().count() >= 39 && screen.lines().nth(38) == Some("~"))
+        .await;
     client.resize(30, 6).await;
     client.until_screen("6 rows", |screen| screen.lines().filter(|line| *line == "~").count() == 2).await;
     client.input("1Gdwiedited \u{1b}:set columns?\r").await;
@@ -176,7 +178,9 @@ async fn signals_and_keys_reach_the_foreground() {
     let mut client = Client::attach(&execd, &id, "").await;
     client.input("PS1='> '; echo re''ady\n").await;
     client.until("ready").await;
-    for interrupt in [json!({ "type": "signal", "signal": "SIGINT" }), json!({ "type": "stdin", "data": "\u{3}" })] {
+    for interrupt in
+        [json!({ "type": "signal", "signal": "SIGINT" }), json!({ "type": "stdin", "data": "\u{3}" })]
+    {
         client.input("sleep 1000; echo st=$?\n").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         client.send(interrupt).await;
@@ -220,10 +224,13 @@ async fn deleting_kills_everything_on_it() {
     let execd = Execd::start().await;
     let id = create(&execd, json!({})).await;
     let mut client = Client::attach(&execd, &id, "").await;
-    client.input("setsid sleep 1000 & nohup sleep 1000 >/dev/null 2>&1 & echo pids''=$$,$!, ; sleep 1000\n").await;
+    client
+        .input("setsid sleep 1000 & nohup sleep 1000 >/dev/null 2>&1 & echo pids''=$$,$!, ; sleep 1000\n")
+        .await;
     client.until("pids=").await;
     let pids = client.after("pids=").await;
-    let pids: Vec<_> = pids.split(',').filter(|pid| pid.chars().all(|c| c.is_ascii_digit()) && !pid.is_empty()).collect();
+    let pids: Vec<_> =
+        pids.split(',').filter(|pid| pid.chars().all(|c| c.is_ascii_digit()) && !pid.is_empty()).collect();
     assert!(pids.len() == 2 && pids.iter().all(|pid| alive(pid)), "{pids:?}");
     assert_eq!(delete(&execd, &id).await, StatusCode::OK);
     assert_eq!(client.exit().await, -1);
@@ -283,7 +290,9 @@ async fn terminals_of_another_user_belong_to_that_user() {
     .await;
     let id = create(&execd, json!({ "cwd": "~/sub/dir" })).await;
     let mut client = Client::attach(&execd, &id, "").await;
-    client.input("id -u; stat -c %u . $(tty); touch file && : </dev/tty && exec 5<>$(tty) && echo op''en\n").await;
+    client
+        .input("id -u; stat -c %u . $(tty); touch file && : </dev/tty && exec 5<>$(tty) && echo op''en\n")
+        .await;
     client.until("open\r\n").await;
     assert_eq!(client.output().matches("65534\r\n").count(), 3, "{}", client.output());
 }

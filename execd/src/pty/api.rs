@@ -11,7 +11,10 @@ use axum::{
 };
 use sandkeep_specs::execd::{
     error::{ErrorBody, TokenRejected},
-    pty::{AttachQuery, BinaryFlag, ClientFrame, CreatePtyRequest, CreatePtyResponse, Mode, PtyStatus, ServerFrame},
+    pty::{
+        AttachQuery, BinaryFlag, ClientFrame, CreatePtyRequest, CreatePtyResponse, Mode, PtyStatus,
+        ServerFrame,
+    },
 };
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -70,7 +73,10 @@ async fn create_pty(
     (status = 500, description = "The system refused", body = ErrorBody),
     (status = 501, description = "Terminals are not supported here", body = ErrorBody),
 ))]
-async fn pty_status(State(state): State<AppState>, Path(id): Path<String>) -> Result<Json<PtyStatus>, ApiError> {
+async fn pty_status(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<PtyStatus>, ApiError> {
     Ok(Json(state.terminals.status(&id)?))
 }
 

@@ -3,7 +3,8 @@
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
 use bytes::Bytes;
 use sandkeep_specs::execd::pty::{
-    ClientFrame, FrameError, Mode, ServerFrame, ServerFrameKind, TAG_REPLAY, TAG_STDERR, TAG_STDIN, TAG_STDOUT,
+    ClientFrame, FrameError, Mode, ServerFrame, ServerFrameKind, TAG_REPLAY, TAG_STDERR, TAG_STDIN,
+    TAG_STDOUT,
 };
 
 use super::replay::Source;
@@ -18,7 +19,10 @@ const CLOSE_TAKEN_OVER: u16 = 4001;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Input(Bytes),
-    Resize { columns: u16, rows: u16 },
+    Resize {
+        columns: u16,
+        rows: u16,
+    },
     Signal(i32),
     Ping,
     /// Nothing, as the contract has it for frames of other kinds.
@@ -127,7 +131,10 @@ mod tests {
     #[test]
     fn client_frames() {
         assert_eq!(text(r#"{"type":"stdin","data":"ls\n"}"#), Request::Input("ls\n".into()));
-        assert_eq!(text(r#"{"type":"resize","cols":100,"rows":30}"#), Request::Resize { columns: 100, rows: 30 });
+        assert_eq!(
+            text(r#"{"type":"resize","cols":100,"rows":30}"#),
+            Request::Resize { columns: 100, rows: 30 }
+        );
         assert_eq!(text(r#"{"type":"signal","signal":"SIGINT"}"#), Request::Signal(libc::SIGINT));
         assert_eq!(text(r#"{"type":"ping"}"#), Request::Ping);
         assert_eq!(binary(&Bytes::from_static(b"\0abc")), Request::Input("abc".into()));

@@ -19,6 +19,7 @@ use tokio::io::unix::AsyncFd;
 use crate::{
     command::env,
     process::{Child, Group, Identity, Program, find_in_path},
+    reason::reason,
     session::MARKER,
     settings::Settings,
 };
@@ -60,7 +61,9 @@ pub(super) fn start(
 ) -> Result<Started, String> {
     let mut env = env::for_command(settings, None);
     env.insert(MARKER.into(), id.into());
-    if mode == Mode::Pty && env.get(std::ffi::OsStr::new("TERM")).is_none_or(|term| term == "dumb" || term.is_empty()) {
+    if mode == Mode::Pty
+        && env.get(std::ffi::OsStr::new("TERM")).is_none_or(|term| term == "dumb" || term.is_empty())
+    {
         env.insert("TERM".into(), DEFAULT_TERM.into());
     }
     let mut argv = match find_in_path("bash", &env) {
@@ -77,7 +80,7 @@ pub(super) fn start(
 
 fn on_terminal(program: &Program) -> Result<Started, String> {
     let (ours, theirs) = open_terminal(program.identity.as_ref())
-        .map_err(|error| format!("cannot open a terminal: {error}"))?;
+        .map_err(|error| format!("cannot open a terminal: {}", reason(&error)))?;
     let theirs_fd = theirs.as_fd();
     let child = program.start([theirs_fd, theirs_fd, theirs_fd], None).map_err(|error| error.to_string())?;
     let ours = watched(ours)?;
@@ -87,7 +90,8 @@ fn on_terminal(program: &Program) -> Result<Started, String> {
 
 fn on_pipes(program: &Program) -> Result<Started, String> {
     let pipe = || {
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| format!("cannot make a pipe: {error}"))
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+            .map_err(|error| format!("cannot make a pipe: {}", reason(&error.into())))
     };
     let ((stdin_end, stdin), (stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?, pipe()?);
     let ends = [stdin_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()];
@@ -123,7 +127,9 @@ fn watched(descriptor: OwnedFd) -> Result<Arc<AsyncFd<OwnedFd>>, String> {
         // SAFETY: the descriptor is owned by the `AsyncFd` from here on and never replaced.
         Ok(unsafe { AsyncFd::register(descriptor) }?)
     };
-    watch().map(Arc::new).map_err(|error| format!("cannot watch the program's input and output: {error}"))
+    watch()
+        .map(Arc::new)
+        .map_err(|error| format!("cannot watch the program's input and output: {}", reason(&error)))
 }
 
 impl Process {

@@ -10,6 +10,7 @@ use sandkeep_specs::execd::pty::{CreatePtyRequest, PtyStatus};
 use super::terminal::{Reservation, Terminal};
 use crate::{
     command::env,
+    id,
     session::{SessionError, start_directory},
     settings::Settings,
 };
@@ -46,7 +47,7 @@ impl Terminals {
         }
         let env = env::for_command(&self.settings, None);
         let cwd = start_directory(request.cwd.as_deref(), &env, &self.settings)?;
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = id::random().to_string();
         let terminal = Terminal::new(id.clone(), cwd, command, Arc::clone(&self.settings));
         self.table().insert(id.clone(), Arc::new(terminal));
         Ok(id)

@@ -49,7 +49,9 @@ impl Replay {
             _ => self.stretches.push_back((self.end, source)),
         }
         let start = self.start();
-        while self.stretches.len() > MAX_STRETCHES || self.stretches.front().is_some_and(|(end, _)| *end <= start) {
+        while self.stretches.len() > MAX_STRETCHES
+            || self.stretches.front().is_some_and(|(end, _)| *end <= start)
+        {
             self.stretches.pop_front();
         }
     }

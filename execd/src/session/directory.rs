@@ -9,6 +9,7 @@ use std::{
 use super::SessionError;
 use crate::{
     command::{env::Environment, expand},
+    reason::reason,
     settings::Settings,
 };
 
@@ -22,7 +23,7 @@ pub(crate) fn start_directory(
         return Ok(settings.cwd.clone());
     };
     let path = expanded(asked, env, settings, &settings.cwd)?;
-    make(&path, settings).map_err(|error| SessionError::Invalid(format!("cwd {}: {error}", path.display())))?;
+    make(&path, settings).map_err(|error| refused(&path, &error))?;
     if path.is_dir() { Ok(path) } else { not_a_directory(&path) }
 }
 
@@ -37,15 +38,24 @@ pub(super) fn existing_directory(
     match path.metadata() {
         Ok(found) if found.is_dir() => Ok(path),
         Ok(_) => not_a_directory(&path),
-        Err(error) => Err(SessionError::Invalid(format!("cwd {}: {error}", path.display()))),
+        Err(error) => Err(refused(&path, &error)),
     }
+}
+
+fn refused(path: &Path, error: &io::Error) -> SessionError {
+    SessionError::Invalid(format!("cwd {}: {}", path.display(), reason(error)))
 }
 
 fn not_a_directory<T>(path: &Path) -> Result<T, SessionError> {
     Err(SessionError::Invalid(format!("cwd {} is not a directory", path.display())))
 }
 
-fn expanded(asked: &str, env: &Environment, settings: &Settings, base: &Path) -> Result<PathBuf, SessionError> {
+fn expanded(
+    asked: &str,
+    env: &Environment,
+    settings: &Settings,
+    base: &Path,
+) -> Result<PathBuf, SessionError> {
     if asked.contains('\0') {
         return Err(SessionError::Invalid("cwd contains a NUL byte".to_owned()));
     }

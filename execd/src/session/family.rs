@@ -1,6 +1,11 @@
 //! All processes that came from one session, whether or not they still belong to its shell.
 
-use std::{collections::HashMap, fs, time::Duration};
+use std::{
+    collections::HashMap,
+    fs,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::time::sleep;
@@ -14,8 +19,8 @@ const ROUNDS: usize = 40;
 /// Pause between two looks.
 const ROUND_PAUSE: Duration = Duration::from_millis(5);
 
-/// The processes of a session: those in the sessions (as the kernel has it) of its shells, and those that carry its
-/// mark in their environment.
+/// The processes of a session: those in the sessions (as the kernel has it) of its shells, those that carry its mark
+/// in their environment as far as that may be read, and all descendants of these.
 #[derive(Debug, Clone)]
 pub(crate) struct Family {
     mark: Vec<u8>,
@@ -58,7 +63,8 @@ impl Family {
 
     /// What there is now.
     pub(crate) fn before(&self) -> Before {
-        let children = self.leader.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok());
+        let children =
+            self.leader.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok());
         let children = children.iter().flat_map(|text| text.split_ascii_whitespace());
         Before { ticks: ticks_since_boot(), children: children.filter_map(|pid| pid.parse().ok()).collect() }
     }
@@ -67,11 +73,13 @@ impl Family {
     pub(crate) fn kill_since(&self, before: &Before) -> usize {
         let all = processes();
         let members = self.members(&all);
-        let is_old = |process: &Process| process.started < before.ticks || before.children.contains(&process.pid);
+        let is_old =
+            |process: &Process| process.started < before.ticks || before.children.contains(&process.pid);
         let mut count = 0;
         for process in members.iter().filter(|process| Some(process.pid) != self.leader && !is_old(process)) {
             let mut ancestors = std::iter::successors(all.get(&process.parent), |next| all.get(&next.parent));
-            let of_old = ancestors.any(|next| Some(next.pid) != self.leader && is_old(next) && members.contains(next));
+            let of_old =
+                ancestors.any(|next| Some(next.pid) != self.leader && is_old(next) && members.contains(next));
             if !of_old {
                 kill(process);
                 count += 1;
@@ -82,12 +90,15 @@ impl Family {
 
     /// Kills everything, the shell included, and looks again until nothing is left or it takes too long.
     pub(crate) async fn kill_all(&self) {
-        for _ in 0..ROUNDS {
-            let members = self.members(&processes());
-            if members.is_empty() {
+        // A look that is slightly old does for a beginning: what it misses the next one finds.
+        let mut oldest = Instant::now().checked_sub(ROUND_PAUSE);
+        for round in 0..ROUNDS {
+            let members = self.members(&processes_since(oldest));
+            if members.is_empty() && round > 0 {
                 return;
             }
             members.iter().for_each(kill);
+            oldest = Some(Instant::now());
             sleep(ROUND_PAUSE).await;
         }
         tracing::warn!("processes of a deleted session could not be killed");
@@ -95,12 +106,33 @@ impl Family {
 
     fn members(&self, all: &HashMap<i32, Process>) -> Vec<Process> {
         let own = i32::try_from(std::process::id()).unwrap_or(1);
-        let belongs = |process: &Process| {
+        let line = std::iter::successors(Some(own), |pid| all.get(pid).map(|found| found.parent));
+        let adopters: Vec<_> = line.chain([1]).collect();
+        let is_one = |process: &Process| {
             // An earlier shell is reaped: a process of its number is a stranger, and so is that stranger's session.
             let past = |past: &i32| process.session == *past && !all.contains_key(past);
-            Some(process.session) == self.leader || self.past.iter().any(past) || self.is_marked(process.pid)
+            let in_session = Some(process.session) == self.leader || self.past.iter().any(past);
+            // A process that lost its parent got an ancestor of ours, or us, instead; others are found by descent.
+            in_session || (adopters.contains(&process.parent) && self.is_marked(process.pid))
         };
-        all.values().filter(|process| process.pid != own && process.pid != 1 && belongs(process)).copied().collect()
+        let is_other = |process: &&Process| process.pid == own || process.pid == 1;
+        let mut members: HashMap<i32, bool> =
+            all.values().filter(is_other).map(|process| (process.pid, false)).collect();
+        let mut belongs = |process: &Process| {
+            let line = std::iter::successors(Some(process), |process| all.get(&process.parent));
+            let mut undecided = Vec::new();
+            let decided = line.into_iter().find_map(|process| match members.get(&process.pid) {
+                Some(known) => Some(*known),
+                None => {
+                    undecided.push(process.pid);
+                    is_one(process).then_some(true)
+                }
+            });
+            let decided = decided.unwrap_or(false);
+            members.extend(undecided.into_iter().map(|pid| (pid, decided)));
+            decided
+        };
+        all.values().filter(|process| belongs(process)).copied().collect()
     }
 
     fn is_marked(&self, pid: i32) -> bool {
@@ -115,6 +147,20 @@ fn kill(process: &Process) {
     // Only now that the handle is held the number cannot change its meaning.
     if read(process.pid).is_some_and(|now| now.started == process.started) {
         let _ = pidfd_send_signal(&handle, Signal::KILL);
+    }
+}
+
+/// All processes as they were at `oldest` or later: sessions that are deleted together share their looks.
+fn processes_since(oldest: Option<Instant>) -> Arc<HashMap<i32, Process>> {
+    static LAST: Mutex<Option<(Instant, Arc<HashMap<i32, Process>>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*last {
+        Some((at, all)) if oldest.is_some_and(|oldest| *at >= oldest) => Arc::clone(all),
+        _ => {
+            let (at, all) = (Instant::now(), Arc::new(processes()));
+            *last = Some((at, Arc::clone(&all)));
+            all
+        }
     }
 }
 
@@ -141,7 +187,8 @@ fn parse(pid: i32, stat: &str) -> Option<Process> {
 
 fn ticks_since_boot() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let nanos = u128::from(now.tv_sec.unsigned_abs()) * 1_000_000_000 + u128::from(now.tv_nsec.unsigned_abs());
+    let nanos =
+        u128::from(now.tv_sec.unsigned_abs()) * 1_000_000_000 + u128::from(now.tv_nsec.unsigned_abs());
     let ticks = nanos * u128::from(rustix::param::clock_ticks_per_second()) / 1_000_000_000;
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }

@@ -67,7 +67,8 @@ impl Output {
 
     /// Reads what is in the pipe now, no more than that: the run is over.
     pub(super) fn finish(&mut self) {
-        let mut left = rustix::io::ioctl_fionread(&self.read).map_or(0, |count| usize::try_from(count).unwrap_or(0));
+        let mut left =
+            rustix::io::ioctl_fionread(&self.read).map_or(0, |count| usize::try_from(count).unwrap_or(0));
         while left > 0 {
             let room = self.lines.room();
             let old = room.len();
@@ -115,7 +116,10 @@ mod tests {
         let out = String::from_utf8(out).unwrap();
         let events = out.split("\n\n").filter(|event| !event.is_empty());
         events
-            .map(|event| serde_json::from_str::<serde_json::Value>(&event["data: ".len()..]).unwrap()["text"].to_string())
+            .map(|event| {
+                serde_json::from_str::<serde_json::Value>(&event["data: ".len()..]).unwrap()["text"]
+                    .to_string()
+            })
             .collect()
     }
 

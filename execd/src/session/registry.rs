@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,10 +24,12 @@ use super::{
     request::{self, Run},
     script,
     shell::StateFile,
-    worker::Worker,
+    worker::{Place, Worker},
 };
 use crate::{
     command::{env, head},
+    id,
+    reason::reason,
     settings::Settings,
     stream::{self, EventBody},
 };
@@ -54,8 +53,7 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Handle {
     runs: mpsc::Sender<Run>,
-    pid: Arc<AtomicI32>,
-    cwd: PathBuf,
+    place: Place,
     deleted: watch::Sender<bool>,
 }
 
@@ -75,26 +73,28 @@ impl Sessions {
         self.refuse_when_full()?;
         let env = env::for_command(&self.settings, None);
         let cwd = start_directory(request.cwd.as_deref(), &env, &self.settings)?;
-        let id = uuid::Uuid::new_v4().to_string();
-        let prepare = |error| SessionError::System(format!("cannot prepare a session: {error}"));
+        let id = id::random().to_string();
+        let prepare = |error: std::io::Error| {
+            SessionError::System(format!("cannot prepare a session: {}", reason(&error)))
+        };
         let state = StateFile::create(&id, &self.settings).map_err(prepare)?;
         let outputs = [EventKind::Stdout, EventKind::Stderr].map(Output::new);
         let [stdout, stderr] = outputs;
         let (deleted, deleted_seen) = watch::channel(false);
         let (runs, waiting) = mpsc::channel(MAX_WAITING);
-        let pid = Arc::<AtomicI32>::default();
+        let place = Place::new(cwd.clone());
         let worker = Worker {
             id: id.clone(),
-            cwd: cwd.clone(),
+            cwd,
             settings: Arc::clone(&self.settings),
             state,
             outputs: [stdout.map_err(prepare)?, stderr.map_err(prepare)?],
             family: Family::new(&id),
-            pid: Arc::clone(&pid),
+            place: place.clone(),
             deleted: deleted_seen,
             lost: false,
         };
-        self.handles().insert(id.clone(), Handle { runs, pid, cwd, deleted });
+        self.handles().insert(id.clone(), Handle { runs, place, deleted });
         tokio::spawn(worker.work(waiting));
         Ok(id)
     }
@@ -133,8 +133,7 @@ impl Sessions {
         handle: &Handle,
     ) -> Result<PathBuf, SessionError> {
         let env = env::for_command(&self.settings, Some(envs));
-        let base = request::directory_of(handle.pid.load(Ordering::Relaxed));
-        existing_directory(asked, &env, &self.settings, base.as_ref().unwrap_or(&handle.cwd))
+        existing_directory(asked, &env, &self.settings, &handle.place.get())
     }
 
     /// Deletes a session and kills everything it started.

@@ -1,6 +1,6 @@
 //! A run that a client asks for.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use crate::stream::EventSender;
 
@@ -19,11 +19,6 @@ pub(super) struct Run {
 /// The time a run may take.
 pub(super) fn limit(millis: Option<u64>) -> Duration {
     millis.filter(|millis| *millis > 0).map_or(MAX_RUN_TIME, Duration::from_millis).min(MAX_RUN_TIME)
-}
-
-/// Where a process is at the moment.
-pub(super) fn directory_of(pid: i32) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{pid}/cwd")).ok().filter(|path| path.is_dir())
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ mod tests {
     use super::*;
 
     fn evaluated(line: &str) -> String {
-        let script = format!("__sandkeep_nl='\n'; {line} printf '%s:%s' \"$__sandkeep_run\" \"$__sandkeep_text\"");
+        let script =
+            format!("__sandkeep_nl='\n'; {line} printf '%s:%s' \"$__sandkeep_run\" \"$__sandkeep_text\"");
         let output = Command::new("sh").args(["-c", &script]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
@@ -115,7 +116,10 @@ mod tests {
         assert!(check("a\0", &none).is_err());
         assert!(check(&"x".repeat(MAX_TEXT_BYTES + 1), &none).is_err());
         for name in ["", "1A", "A-B", "A=B", "É", "a;b"] {
-            assert!(check("true", &envs(name, "x")).unwrap_err().to_string().contains("variable name"), "{name}");
+            assert!(
+                check("true", &envs(name, "x")).unwrap_err().to_string().contains("variable name"),
+                "{name}"
+            );
         }
         assert!(check("true", &envs("A", "\0")).is_err());
     }

@@ -16,6 +16,12 @@ if [ -n "${BASH_VERSION-}" ]; then
             set +o
         } >|"$__sandkeep_state"
     } 2>/dev/null
+    # Without this a trap of the user's own on EXIT would be all that happens. Other shells do not even parse it.
+    eval 'exit() {
+        set -- "${1-$?}"
+        [ "$BASHPID" != "$$" ] || __sandkeep_save
+        builtin exit "$@"
+    }'
 else
     __sandkeep_save() {
         {
@@ -29,12 +35,13 @@ else
     } 2>/dev/null
 fi
 
-# Reports the status of the last run and waits for the next one, whose number and text come quoted on one line.
+# Reports number and status of the last run and the directory, and waits for the next run, whose number and text come
+# quoted on one line.
 __sandkeep_next() {
-    printf '%d %d\n' "$__sandkeep_run" "$1" >&3
+    printf '%d %d %s\n' "$__sandkeep_run" "$1" "$PWD" >&3
     IFS= read -r __sandkeep_text <&3 && eval "$__sandkeep_text" && return 0
     trap - EXIT
-    exit 0
+    command exit 0
 }
 __sandkeep_nl='
 '

@@ -1,10 +1,14 @@
 //! The shell of a session and the channel to it.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     os::{
         fd::AsFd,
-        unix::fs::{DirBuilderExt, lchown},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, lchown},
+        },
     },
     path::{Path, PathBuf},
     time::Duration,
@@ -20,6 +24,7 @@ use super::{
 use crate::{
     command::env,
     process::{Child, Program, find_in_path, null_input},
+    reason::reason,
     settings::Settings,
 };
 
@@ -30,7 +35,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 const SEND_LIMIT: Duration = Duration::from_secs(20);
 
 /// Longest report of a shell; more is none of its doing.
-const MAX_REPORT_BYTES: usize = 64;
+const MAX_REPORT_BYTES: usize = 8 * 1024;
 
 /// Where shells of one session leave their state for their successors. Removed when dropped.
 #[derive(Debug)]
@@ -75,14 +80,14 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// Starts a shell that takes over the state left in `state`, and waits until it is ready.
+    /// Starts a shell that takes over the state left in `state`, and waits until it is ready; also says where it is.
     pub(super) async fn start(
         id: &str,
         cwd: &Path,
         state: &StateFile,
         outputs: &[Output; 2],
         settings: &Settings,
-    ) -> Result<Self, String> {
+    ) -> Result<(Self, PathBuf), String> {
         let mut env = env::for_command(settings, None);
         env.insert(MARKER.into(), id.into());
         let shell = find_in_path("bash", &env);
@@ -97,7 +102,7 @@ impl Shell {
         let mut shell = connect(&program, outputs)?;
         // The first report says that it is ready.
         match timeout(START_LIMIT, shell.control.report(0)).await {
-            Ok(Some(_)) => Ok(shell),
+            Ok(Some(report)) => Ok((shell, report.directory)),
             Ok(None) => Err("the session's shell ended at once".to_owned()),
             Err(_) => {
                 shell.child.signal(libc::SIGKILL);
@@ -116,13 +121,22 @@ impl Shell {
 }
 
 fn connect(program: &Program, [stdout, stderr]: &[Output; 2]) -> Result<Shell, String> {
-    let prepare = |error: io::Error| format!("cannot prepare the shell's input and output: {error}");
+    let prepare =
+        |error: io::Error| format!("cannot prepare the shell's input and output: {}", reason(&error));
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(prepare)?;
     ours.set_nonblocking(true).map_err(prepare)?;
     let stream = UnixStream::from_std(ours).map_err(prepare)?;
     let stdio = [null_input().map_err(prepare)?, stdout.writer(), stderr.writer()];
     let child = program.start(stdio, Some(theirs.as_fd())).map_err(|error| error.to_string())?;
     Ok(Shell { child, control: Control { stream, partial: Vec::new() }, run: 0 })
+}
+
+/// What a shell says when a run is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) status: i32,
+    /// Where the shell is.
+    pub(super) directory: PathBuf,
 }
 
 /// The channel on which texts go to the shell and statuses come back.
@@ -134,14 +148,14 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// The status with which run `number` ended; `None` when the shell has closed the channel. Anything else on the
+    /// How run `number` ended; `None` when the shell has closed the channel. Anything else on the
     /// channel is skipped: code that goes looking for it can write to it. May be cancelled without loss.
-    pub(super) async fn report(&mut self, number: u64) -> Option<i32> {
+    pub(super) async fn report(&mut self, number: u64) -> Option<Report> {
         loop {
             while let Some(end) = memchr::memchr(b'\n', &self.partial) {
-                let report: Vec<u8> = self.partial.drain(..=end).collect();
-                if let Some(status) = status_of(&report, number) {
-                    return Some(status);
+                let line: Vec<u8> = self.partial.drain(..=end).collect();
+                if let Some(report) = parse(&line[..end], number) {
+                    return Some(report);
                 }
             }
             if self.partial.len() > MAX_REPORT_BYTES {
@@ -157,9 +171,18 @@ impl Control {
     }
 }
 
-fn status_of(report: &[u8], number: u64) -> Option<i32> {
-    let (run, status) = std::str::from_utf8(report).ok()?.trim_end().split_once(' ')?;
-    if run.parse() == Ok(number) { status.parse().ok() } else { None }
+fn parse(line: &[u8], number: u64) -> Option<Report> {
+    let mut parts = line.splitn(3, |&byte| byte == b' ');
+    let mut part = || parts.next();
+    let (run, status, directory) = (text(part()?)?, text(part()?)?, part()?);
+    if run.parse() != Ok(number) {
+        return None;
+    }
+    Some(Report { status: status.parse().ok()?, directory: OsStr::from_bytes(directory).into() })
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -170,10 +193,14 @@ mod tests {
     async fn only_reports_of_the_run_count() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let mut control = Control { stream: ours, partial: Vec::new() };
-        let noise = [&b"7 1\nnoise\n8\n\xff 1\n8 x\n"[..], &[b'x'; 3 * MAX_REPORT_BYTES], b"\n8 3\n9 4\n"].concat();
-        theirs.write_all(&noise).await.unwrap();
-        assert_eq!(control.report(8).await, Some(3));
-        assert_eq!(control.report(9).await, Some(4));
+        let noise = &b"7 1 /\nnoise\n8\n\xff 1 /\n8 x /\n8 1\n"[..];
+        let report = |status, directory: &str| Some(Report { status, directory: directory.into() });
+        theirs
+            .write_all(&[noise, &[b'x'; 3 * MAX_REPORT_BYTES], b"\n8 3 /a b\n9 4 /\n"].concat())
+            .await
+            .unwrap();
+        assert_eq!(control.report(8).await, report(3, "/a b"));
+        assert_eq!(control.report(9).await, report(4, "/"));
         drop(theirs);
         assert_eq!(control.report(10).await, None);
     }

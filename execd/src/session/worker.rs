@@ -2,10 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,6 +23,7 @@ use super::{
 use crate::{
     command::{End, FLUSH_AFTER, Outcome, terminal_event},
     process::ExitStatus,
+    reason::reason,
     settings::Settings,
     stream::{EventSender, now_millis, push_event},
 };
@@ -53,6 +51,24 @@ enum Stop {
     Failed(String),
 }
 
+/// The directory a session's shell was last known to be in.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<Mutex<PathBuf>>);
+
+impl Place {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self(Arc::new(Mutex::new(directory)))
+    }
+
+    pub(super) fn get(&self) -> PathBuf {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, directory: PathBuf) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+}
+
 /// What the task needs.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -63,8 +79,8 @@ pub(super) struct Worker {
     pub(super) state: StateFile,
     pub(super) outputs: [Output; 2],
     pub(super) family: Family,
-    /// The present shell's process id for others to see; 0 when there is none.
-    pub(super) pid: Arc<AtomicI32>,
+    /// Where the shell is, for others to see.
+    pub(super) place: Place,
     pub(super) deleted: watch::Receiver<bool>,
     /// A shell's state was lost and no client has been told.
     pub(super) lost: bool,
@@ -92,7 +108,6 @@ impl Worker {
             shell = self.serve(shell, run).await;
         }
         runs.close();
-        self.pid.store(0, Ordering::Relaxed);
         self.family.kill_all().await;
         while let Ok(run) = runs.try_recv() {
             let gone = End::NotStarted("the session was deleted".to_owned());
@@ -101,10 +116,10 @@ impl Worker {
     }
 
     async fn start(&mut self) -> Result<Shell, String> {
-        self.pid.store(0, Ordering::Relaxed);
-        let shell = Shell::start(&self.id, &self.cwd, &self.state, &self.outputs, &self.settings).await?;
+        let (shell, directory) =
+            Shell::start(&self.id, &self.cwd, &self.state, &self.outputs, &self.settings).await?;
         self.family.set_leader(shell.child.pid());
-        self.pid.store(shell.child.pid(), Ordering::Relaxed);
+        self.place.set(directory);
         Ok(shell)
     }
 
@@ -166,7 +181,10 @@ impl Worker {
             Err(error) => {
                 return match shell.child.try_wait() {
                     Ok(Some(status)) => Stop::ShellEnded(status),
-                    _ => Stop::Failed(format!("the session's shell does not take the text: {error}")),
+                    _ => Stop::Failed(format!(
+                        "the session's shell does not take the text: {}",
+                        reason(&error)
+                    )),
                 };
             }
         };
@@ -185,12 +203,15 @@ impl Worker {
                 _ = self.deleted.wait_for(|deleted| *deleted) => return Stop::Deleted,
                 () = run.events.closed() => return Stop::ClientLeft,
                 report = shell.control.report(number), if channel_open => match report {
-                    Some(status) => return Stop::Status(status),
+                    Some(report) => {
+                        self.place.set(report.directory);
+                        return Stop::Status(report.status);
+                    }
                     None => channel_open = false,
                 },
                 status = shell.child.wait() => return match status {
                     Ok(status) => Stop::ShellEnded(status),
-                    Err(error) => Stop::Failed(format!("cannot wait for the session's shell: {error}")),
+                    Err(error) => Stop::Failed(format!("cannot wait for the session's shell: {}", reason(&error))),
                 },
                 () = sleep_until(deadline) => return Stop::TimedOut,
                 sent = run.events.send_encoded(out), if !idle => if sent.is_err() {

@@ -50,7 +50,12 @@ async fn open(execd: &Execd, id: &str, query: &str, token: Option<&str>) -> Resu
     let opened = timeout(PATIENCE, client_async(request, stream)).await.expect("an answer in time");
     let (socket, response) = opened.map_err(Box::new)?;
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-    Ok(Client { socket, screen: vt100::Parser::new(cells(24), cells(80), 0), stdout: Vec::new(), stderr: Vec::new() })
+    Ok(Client {
+        socket,
+        screen: vt100::Parser::new(cells(24), cells(80), 0),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    })
 }
 
 fn cells(count: u16) -> NonZero<u16> {
@@ -219,7 +224,8 @@ impl Client {
     pub async fn ping(&mut self) {
         self.socket.send(Message::Ping("still there".into())).await.unwrap();
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("a pong in time").unwrap().unwrap();
+            let message =
+                timeout(PATIENCE, self.socket.next()).await.expect("a pong in time").unwrap().unwrap();
             if message == Message::Pong("still there".into()) {
                 return;
             }
