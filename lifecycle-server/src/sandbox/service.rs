@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 use super::{
     access::Target,
@@ -106,7 +107,7 @@ impl Service {
         }
         let (answer, answered) = oneshot::channel();
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { inner.create(spec, answer).await });
+        self.inner.tasks.spawn(async move { inner.create(spec, answer).await }.in_current_span());
         answered.await.map_err(|_| ServiceError::ShuttingDown)?
     }
 
@@ -224,7 +225,7 @@ impl Service {
         &self,
         work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        self.inner.tasks.spawn(work).await.map_err(|_| ServiceError::ShuttingDown)?
+        self.inner.tasks.spawn(work.in_current_span()).await.map_err(|_| ServiceError::ShuttingDown)?
     }
 }
 impl Inner {
