@@ -179,7 +179,7 @@ mod tests {
                     prop_assert_eq!(state, State::Stopping);
                 }
                 prop_assert!(before.apply(&Event::Delete).is_ok());
-                prop_assert!(!(state == State::Running && !matches!(before, State::Pending | State::Running)));
+                prop_assert!(state != State::Running || matches!(before, State::Pending | State::Running));
             }
         }
     }
