@@ -48,6 +48,9 @@ struct Process {
     started: u64,
 }
 
+/// Processes by their numbers.
+type Processes = HashMap<i32, Process>;
+
 impl Family {
     pub(crate) fn new(id: &str) -> Self {
         Self { mark: format!("{MARKER}={id}").into_bytes(), leader: None, past: Vec::new() }
@@ -104,7 +107,7 @@ impl Family {
         tracing::warn!("processes of a deleted session could not be killed");
     }
 
-    fn members(&self, all: &HashMap<i32, Process>) -> Vec<Process> {
+    fn members(&self, all: &Processes) -> Vec<Process> {
         let own = i32::try_from(std::process::id()).unwrap_or(1);
         let line = std::iter::successors(Some(own), |pid| all.get(pid).map(|found| found.parent));
         let adopters: Vec<_> = line.chain([1]).collect();
@@ -151,8 +154,8 @@ fn kill(process: &Process) {
 }
 
 /// All processes as they were at `oldest` or later: sessions that are deleted together share their looks.
-fn processes_since(oldest: Option<Instant>) -> Arc<HashMap<i32, Process>> {
-    static LAST: Mutex<Option<(Instant, Arc<HashMap<i32, Process>>)>> = Mutex::new(None);
+fn processes_since(oldest: Option<Instant>) -> Arc<Processes> {
+    static LAST: Mutex<Option<(Instant, Arc<Processes>)>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     match &*last {
         Some((at, all)) if oldest.is_some_and(|oldest| *at >= oldest) => Arc::clone(all),
@@ -165,7 +168,7 @@ fn processes_since(oldest: Option<Instant>) -> Arc<HashMap<i32, Process>> {
 }
 
 /// All processes that are not just waiting to be reaped.
-fn processes() -> HashMap<i32, Process> {
+fn processes() -> Processes {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter_map(read).map(|process| (process.pid, process)).collect()

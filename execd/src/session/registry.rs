@@ -23,7 +23,7 @@ use super::{
     output::Output,
     request::{self, Run},
     script,
-    shell::StateFile,
+    shell::Home,
     worker::{Place, Worker},
 };
 use crate::{
@@ -77,7 +77,7 @@ impl Sessions {
         let prepare = |error: std::io::Error| {
             SessionError::System(format!("cannot prepare a session: {}", reason(&error)))
         };
-        let state = StateFile::create(&id, &self.settings).map_err(prepare)?;
+        let home = Home::create(&id, &self.settings).map_err(prepare)?;
         let outputs = [EventKind::Stdout, EventKind::Stderr].map(Output::new);
         let [stdout, stderr] = outputs;
         let (deleted, deleted_seen) = watch::channel(false);
@@ -87,7 +87,7 @@ impl Sessions {
             id: id.clone(),
             cwd,
             settings: Arc::clone(&self.settings),
-            state,
+            home,
             outputs: [stdout.map_err(prepare)?, stderr.map_err(prepare)?],
             family: Family::new(&id),
             place: place.clone(),

@@ -7,12 +7,12 @@ use super::SessionError;
 /// Longest text of one run: the shell reads it byte by byte, as nothing behind it may be taken away.
 pub(super) const MAX_TEXT_BYTES: usize = 1024 * 1024;
 
-/// Defines what [`MAIN`] uses.
+/// Defines what [`MAIN`] uses; a file named `setup` in the session's directory.
 pub(super) const SETUP: &str = include_str!("setup.sh");
 
 /// Evaluates one text after the other. On one line, so that line numbers in messages are those of the user's text.
 /// The control channel is closed while a text is evaluated; the outer loop survives a stray `break`.
-pub(super) const MAIN: &str = r#"eval "$1"; while :; do while { __sandkeep_next $?; } 2>/dev/null; do eval "$__sandkeep_text" 3>&-; done; done"#;
+pub(super) const MAIN: &str = r#". "$1/setup"; while :; do while { __sandkeep_next $?; } 2>/dev/null; do eval "$__sandkeep_text" 3>&-; done; done"#;
 
 /// The signal upon which the shell leaves what it is doing and ends, keeping its state; see `setup.sh`.
 pub(super) const INTERRUPT_SIGNAL: i32 = 64;

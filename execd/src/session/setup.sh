@@ -1,5 +1,5 @@
-# Given to the shell of a session as "$1"; the file for its state is "$2". Works in bash and in POSIX shells.
-__sandkeep_state=$2
+# Read by the shell of a session when it starts; "$1" is its private directory. Works in bash and in POSIX shells.
+__sandkeep_state=$1/state
 
 # A shell that ends because of `exit`, `set -e` or a fatal error leaves what it knows behind for its successor. It
 # starts no process for that: those of an interrupted run are being killed.
@@ -54,4 +54,4 @@ __sandkeep_run=0
 trap __sandkeep_save EXIT
 # An interrupted run ends as if it had called exit.
 trap 'exit 137' 64
-shift 2
+shift

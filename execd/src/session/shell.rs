@@ -37,35 +37,34 @@ const SEND_LIMIT: Duration = Duration::from_secs(20);
 /// Longest report of a shell; more is none of its doing.
 const MAX_REPORT_BYTES: usize = 8 * 1024;
 
-/// Where shells of one session leave their state for their successors. Removed when dropped.
+/// The private directory of a session's shells: it has the script they begin with, and in it one leaves its state for
+/// the next. Removed when dropped.
 #[derive(Debug)]
-pub(super) struct StateFile {
-    directory: PathBuf,
-    file: PathBuf,
-}
+pub(super) struct Home(PathBuf);
 
-impl StateFile {
-    /// Makes a directory that only the shell's user can enter.
+impl Home {
+    /// Makes a directory that only the shells' user can enter.
     pub(super) fn create(id: &str, settings: &Settings) -> io::Result<Self> {
         let directory = std::env::temp_dir().join(format!("execd-session-{id}"));
         fs::DirBuilder::new().mode(0o700).create(&directory)?;
-        let state = Self { file: directory.join("state"), directory };
+        let home = Self(directory);
+        fs::write(home.0.join("setup"), SETUP)?;
         if let Some(identity) = &settings.identity {
-            lchown(&state.directory, Some(identity.uid), Some(identity.gid))?;
+            lchown(&home.0, Some(identity.uid), Some(identity.gid))?;
         }
-        Ok(state)
+        Ok(home)
     }
 
     /// Whether a shell has left anything since the last one took it over.
-    pub(super) fn is_filled(&self) -> bool {
-        self.file.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
+    pub(super) fn has_state(&self) -> bool {
+        self.0.join("state").symlink_metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
     }
 }
 
-impl Drop for StateFile {
+impl Drop for Home {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.directory) {
-            tracing::debug!(%error, directory = %self.directory.display(), "cannot remove a session's directory");
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, directory = %self.0.display(), "cannot remove a session's directory");
         }
     }
 }
@@ -80,11 +79,11 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// Starts a shell that takes over the state left in `state`, and waits until it is ready; also says where it is.
+    /// Starts a shell that takes over the state left in `home`, and waits until it is ready; also says where it is.
     pub(super) async fn start(
         id: &str,
         cwd: &Path,
-        state: &StateFile,
+        home: &Home,
         outputs: &[Output; 2],
         settings: &Settings,
     ) -> Result<(Self, PathBuf), String> {
@@ -96,8 +95,8 @@ impl Shell {
         let name = if arguments.len() > 1 { "bash" } else { "sh" };
         let mut argv = vec![shell.into_os_string()];
         argv.extend(arguments.iter().map(Into::into));
-        argv.extend([MAIN, name, SETUP].map(Into::into));
-        argv.push(state.file.clone().into());
+        argv.extend([MAIN, name].map(Into::into));
+        argv.push(home.0.clone().into());
         let program = Program { argv, env, cwd: cwd.to_owned(), identity: settings.identity.clone() };
         let mut shell = connect(&program, outputs)?;
         // The first report says that it is ready.

@@ -18,7 +18,7 @@ use super::{
     output::Output,
     request::Run,
     script::INTERRUPT_SIGNAL,
-    shell::{Shell, StateFile},
+    shell::{Home, Shell},
 };
 use crate::{
     command::{End, FLUSH_AFTER, Outcome, terminal_event},
@@ -76,7 +76,7 @@ pub(super) struct Worker {
     /// Where a shell without inherited state begins.
     pub(super) cwd: PathBuf,
     pub(super) settings: Arc<Settings>,
-    pub(super) state: StateFile,
+    pub(super) home: Home,
     pub(super) outputs: [Output; 2],
     pub(super) family: Family,
     /// Where the shell is, for others to see.
@@ -100,7 +100,7 @@ impl Worker {
                 () = stderr.keep() => None,
                 () = ended_while_idle(shell.as_mut()) => {
                     shell = None;
-                    self.lost |= !self.state.is_filled();
+                    self.lost |= !self.home.has_state();
                     continue;
                 }
             };
@@ -117,7 +117,7 @@ impl Worker {
 
     async fn start(&mut self) -> Result<Shell, String> {
         let (shell, directory) =
-            Shell::start(&self.id, &self.cwd, &self.state, &self.outputs, &self.settings).await?;
+            Shell::start(&self.id, &self.cwd, &self.home, &self.outputs, &self.settings).await?;
         self.family.set_leader(shell.child.pid());
         self.place.set(directory);
         Ok(shell)
@@ -165,7 +165,7 @@ impl Worker {
         match stop {
             Stop::Status(_) => return Some(shell),
             Stop::Deleted => return None,
-            _ => self.lost |= !self.state.is_filled(),
+            _ => self.lost |= !self.home.has_state(),
         }
         drop(shell);
         self.start().await.ok()
