@@ -63,7 +63,7 @@ fn build_revision(revision: &str) -> Result<PathBuf> {
     }
     let dist = dir.join("dist");
     step(&format!("Building revision {revision}"), || {
-        dist::build_into(&tree, &paths::output("bench").join("cargo"), &dist)
+        dist::build_into(&tree, &paths::output("bench").join("cargo"), &dist, &[dist::SERVER])
     })?;
     Ok(dist)
 }

@@ -9,8 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use crate::progress::step;
 use crate::{paths, shell};
 
-/// Packages whose only binary bears the package's name and links like any other program.
-const DYNAMIC: &[&str] = &["lifecycle-server", "sandkeep-quickstart"];
+/// The server's package, and its binary's name.
+pub(crate) const SERVER: &str = "lifecycle-server";
+
+/// The quick start's demonstration, likewise.
+const DEMONSTRATION: &str = "sandkeep-quickstart";
 
 /// Builds everything that is shipped, and says so.
 pub(crate) fn build() -> Result<()> {
@@ -19,18 +22,19 @@ pub(crate) fn build() -> Result<()> {
 
 /// Builds everything that is shipped.
 pub(crate) fn compile() -> Result<()> {
-    build_into(paths::root(), &paths::cargo_target(), &paths::dist())
+    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, DEMONSTRATION])
 }
 
-/// Builds the sources in `root` with cargo's directory `target`, and copies the binaries to `dist`.
-pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path) -> Result<()> {
+/// Builds these packages and execd from the sources in `root` with cargo's directory `target`, and
+/// copies the binaries to `dist`.
+pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path, packages: &[&str]) -> Result<()> {
     let cargo = || {
         let mut command = shell::cargo();
         command.current_dir(root).env("CARGO_TARGET_DIR", target);
         command
     };
-    let packages = DYNAMIC.iter().flat_map(|name| ["--package", name]);
-    shell::run(cargo().args(["build", "--locked", "--release"]).args(packages))?;
+    let selected = packages.iter().flat_map(|name| ["--package", name]);
+    shell::run(cargo().args(["build", "--locked", "--release"]).args(selected))?;
 
     // execd is put into images of any kind, so it brings its libc along. The flag goes to the last
     // crate only: the dependencies stay the ones built above.
@@ -39,7 +43,7 @@ pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path) -> Result<()> 
     require_static(&target.join("release/execd"))?;
 
     fs::create_dir_all(dist)?;
-    for name in DYNAMIC.iter().chain(&["execd"]) {
+    for name in packages.iter().chain(&["execd"]) {
         install(&target.join("release").join(name), &dist.join(name))?;
     }
     Ok(())
