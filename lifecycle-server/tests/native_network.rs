@@ -1,5 +1,7 @@
 //! What sandboxes reach, in an Internet of our own: no packet of these tests leaves the machine.
 
+#![allow(clippy::unwrap_used, reason = "in a test a failure may well be a panic")]
+
 mod native_support;
 
 use std::{

@@ -3,6 +3,7 @@
 //! Nothing is skipped: a missing prerequisite fails the test and says what to install.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "in a test a failure may well be a panic")]
 
 use std::{
     collections::BTreeMap,

@@ -47,7 +47,7 @@ impl std::fmt::Display for Cidr {
     }
 }
 
-/// Limits of a sandbox that names none of its own; `None` is no limit.
+/// Limits of a sandbox that names none of its own; `None` and zero are no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DefaultLimits {
     /// Thousandths of a CPU.

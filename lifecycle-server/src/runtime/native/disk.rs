@@ -1,4 +1,5 @@
-//! How much a sandbox may write: a file system of its own in a sparse image, or a project quota.
+//! How much a sandbox may write: a project quota where the file system keeps them, else a file system of its own in a
+//! sparse image.
 //!
 //! Formatting an image takes tens of milliseconds, so images of the default size are copies of a template (a few
 //! hundred kilobytes of metadata, holes otherwise) and are attached while a slot is prepared, before anyone waits.
@@ -20,6 +21,7 @@ use rustix::fs::{CWD, Mode, OFlags, SeekFrom, openat, seek};
 
 use super::{
     config::Watermark,
+    quota,
     sys::{self, FsContext},
 };
 use crate::runtime::RuntimeError;
@@ -62,28 +64,31 @@ struct LoopInfo {
     init: [u64; 2],
 }
 
-/// Makes the file systems that hold private layers.
+/// Makes the places that hold private layers.
 pub(crate) struct Disks {
     template_dir: PathBuf,
     default_bytes: Option<u64>,
     template: Mutex<Option<PathBuf>>,
+    /// The file system keeps project quotas.
+    quotas: bool,
 }
 
 impl Disks {
-    pub(crate) fn new(template_dir: PathBuf, default_bytes: Option<u64>) -> Self {
-        Self { template_dir, default_bytes, template: Mutex::new(None) }
+    /// `trial_project` is a project number nothing else uses.
+    pub(crate) fn new(template_dir: PathBuf, default_bytes: Option<u64>, trial_project: u32) -> Self {
+        let quotas = quota::supported(&template_dir, trial_project);
+        Self { template_dir, default_bytes, template: Mutex::new(None), quotas }
     }
 
     /// Opens the place for a private layer in `directory`, limited to `bytes` if given.
-    pub(crate) fn open(&self, directory: &Path, bytes: Option<u64>) -> io::Result<OwnedFd> {
-        let Some(bytes) = bytes else {
-            return Ok(openat(
-                CWD,
-                directory,
-                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?);
-        };
+    pub(crate) fn open(&self, directory: &Path, bytes: Option<u64>, project: u32) -> io::Result<OwnedFd> {
+        let in_place =
+            || Ok(openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
+        let Some(bytes) = bytes else { return in_place() };
+        if self.quotas {
+            quota::limit(directory, project, bytes)?;
+            return in_place();
+        }
         let image = directory.join(IMAGE);
         if self.default_bytes == Some(bytes) {
             copy_sparse(&self.template(bytes)?, &image)?;
@@ -91,6 +96,14 @@ impl Disks {
             format(&image, bytes)?;
         }
         mount_image(&image)
+    }
+
+    /// Bytes a sandbox takes on the host's disk; `None` where nobody counts.
+    pub(crate) fn used(&self, directory: &Path, project: u32) -> Option<u64> {
+        if self.quotas {
+            return quota::used(directory, project).ok();
+        }
+        fs::metadata(directory.join(IMAGE)).ok().map(|metadata| metadata.blocks() * 512)
     }
 
     /// The formatted image of the default size, made on first use.
@@ -106,11 +119,6 @@ impl Disks {
         *template = Some(path.clone());
         Ok(path)
     }
-}
-
-/// Bytes the image of a sandbox takes on the host's disk.
-pub(crate) fn image_bytes(directory: &Path) -> Option<u64> {
-    fs::metadata(directory.join(IMAGE)).ok().map(|metadata| metadata.blocks() * 512)
 }
 
 /// Refuses when the file system of `directory` has less room than the watermark asks for.

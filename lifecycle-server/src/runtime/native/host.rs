@@ -73,6 +73,15 @@ impl Host {
         if names.capacity == 0 {
             return Err(RuntimeError::Invalid(format!("subnet {} has no room for sandboxes", config.subnet)));
         }
+        if let Some(bytes) =
+            limits(&Limits::default(), &config).disk_bytes.filter(|bytes| *bytes < disk::MIN_BYTES)
+        {
+            let text = format!(
+                "the default disk limit of {bytes} bytes is below {}; 0 means no limit",
+                disk::MIN_BYTES
+            );
+            return Err(RuntimeError::Invalid(text));
+        }
         let layout = Layout::detect().context("read /proc/self/mountinfo")?;
         let cgroups = Cgroups::new(layout, names.cgroup_parent()).context("set up cgroups")?;
         if net::prepare_host(&names).context("set up the host's network")? {
@@ -84,7 +93,11 @@ impl Host {
             .context("start the reaper thread")?;
         Ok(Self {
             launcher: Launcher::start(config.launcher.clone()).context("start the launcher")?,
-            disks: Disks::new(paths.disk(), config.default_limits.disk_bytes),
+            disks: Disks::new(
+                paths.disk(),
+                limits(&Limits::default(), &config).disk_bytes,
+                names.uid_base(0),
+            ),
             execd: rootfs::install_execd(&config.execd, &paths.bin()).context("install execd")?,
             resolvers: config.resolvers(),
             config,
@@ -99,13 +112,7 @@ impl Host {
 
     /// The limits in force for a sandbox.
     pub(crate) fn limits(&self, asked: &Limits) -> Limits {
-        let default = &self.config.default_limits;
-        Limits {
-            cpu_millis: asked.cpu_millis.or(default.cpu_millis),
-            memory_bytes: asked.memory_bytes.or(default.memory_bytes),
-            pids: asked.pids.or(default.pids),
-            disk_bytes: asked.disk_bytes.or(default.disk_bytes),
-        }
+        limits(asked, &self.config)
     }
 
     /// Makes everything a sandbox in this slot needs that does not depend on the sandbox. Leaves nothing on failure.
@@ -127,9 +134,9 @@ impl Host {
         directory: &Path,
     ) -> Result<Prepared, RuntimeError> {
         fs::create_dir(directory).context("create the slot's directory")?;
-        let store = self.disks.open(directory, disk_bytes).context("make the sandbox's disk")?;
-        rootfs::populate(&store).context("make the private layer")?;
         let base = self.names.uid_base(slot.number);
+        let store = self.disks.open(directory, disk_bytes, base).context("make the sandbox's disk")?;
+        rootfs::populate(&store).context("make the private layer")?;
         let console = console::create(directory, base).context("create the console")?;
         self.cgroups.create(slot.number).context("create cgroups")?;
         let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
@@ -158,12 +165,12 @@ impl Host {
         prepared: &mut Prepared,
         disk_bytes: Option<u64>,
     ) -> Result<(), RuntimeError> {
+        let base = self.names.uid_base(prepared.slot.number);
         self.reaper.dispose(None, Some(&prepared.directory));
         fs::create_dir(&prepared.directory).context("create the slot's directory")?;
         prepared.store =
-            self.disks.open(&prepared.directory, disk_bytes).context("make the sandbox's disk")?;
+            self.disks.open(&prepared.directory, disk_bytes, base).context("make the sandbox's disk")?;
         prepared.disk_bytes = disk_bytes;
-        let base = self.names.uid_base(prepared.slot.number);
         prepared.console = console::create(&prepared.directory, base).context("create the console")?;
         rootfs::populate(&prepared.store).context("make the private layer")
     }
@@ -178,7 +185,7 @@ impl Host {
 
 /// Keeps `prepared_slots` slots ready until the sender of `wake` is gone.
 pub(crate) fn keep_prepared(host: &Host, wake: &mpsc::Receiver<()>) {
-    let disk_bytes = host.config.default_limits.disk_bytes;
+    let disk_bytes = host.limits(&Limits::default()).disk_bytes;
     loop {
         while let Some(slot) = host.slots.wants_preparing(host.config.prepared_slots) {
             match host.prepare(slot, disk_bytes) {
@@ -201,6 +208,18 @@ pub(crate) fn keep_prepared(host: &Host, wake: &mpsc::Receiver<()>) {
         if wake.recv().is_err() {
             return;
         }
+    }
+}
+
+/// What was asked for, else the defaults; a default of zero is no limit.
+fn limits(asked: &Limits, config: &NativeConfig) -> Limits {
+    let default = &config.default_limits;
+    let pick = |asked: Option<u64>, default: Option<u64>| asked.or(default.filter(|limit| *limit > 0));
+    Limits {
+        cpu_millis: pick(asked.cpu_millis, default.cpu_millis),
+        memory_bytes: pick(asked.memory_bytes, default.memory_bytes),
+        pids: pick(asked.pids, default.pids),
+        disk_bytes: pick(asked.disk_bytes, default.disk_bytes),
     }
 }
 

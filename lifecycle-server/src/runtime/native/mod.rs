@@ -8,7 +8,7 @@
 //! | `launcher` | the small process that forks sandboxes, and what runs between fork and exec |
 //! | `spec`, `seccomp` | the OCI document of a sandbox; the system calls it is refused |
 //! | `net`, `netlink`, `firewall` | one routed interface pair per sandbox, and what it may reach |
-//! | `rootfs`, `disk` | overlay on shared layers through id maps; how much may be written |
+//! | `rootfs`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
 //! | `cgroup` | limits and measurements, version 1 and 2 |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
@@ -26,6 +26,7 @@ mod names;
 mod net;
 mod netlink;
 mod preflight;
+mod quota;
 mod reaper;
 mod rootfs;
 mod runtime;

@@ -99,7 +99,7 @@ fn forwarding(_: &NativeConfig) -> Option<Problem> {
 }
 
 fn disk_tools(config: &NativeConfig) -> Option<Problem> {
-    config.default_limits.disk_bytes?;
+    config.default_limits.disk_bytes.filter(|bytes| *bytes > 0)?;
     let off = "or set the default disk limit to none";
     let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
         .iter()

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     NativeConfig, adopt,
-    disk::image_bytes,
     host::{Context, Host, keep_prepared},
     launch::Launch,
     state::is_plain,
@@ -145,8 +144,9 @@ impl Runtime for NativeRuntime {
         let slot = slot.ok_or_else(|| RuntimeError::NotFound(id.to_owned()))?;
         let (inner, id) = (self.inner.clone(), id.to_owned());
         blocking("usage", move || {
-            let disk_bytes = image_bytes(&inner.host.paths.sandbox(&id));
-            Ok(Usage { disk_bytes, ..inner.host.cgroups.usage(slot.number) })
+            let host = &inner.host;
+            let disk_bytes = host.disks.used(&host.paths.sandbox(&id), host.names.uid_base(slot.number));
+            Ok(Usage { disk_bytes, ..host.cgroups.usage(slot.number) })
         })
         .await
     }
