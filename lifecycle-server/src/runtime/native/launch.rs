@@ -11,7 +11,7 @@ use std::{
 
 use oci_spec::runtime::Spec;
 use rustix::pipe::{PipeFlags, pipe_with};
-use tokio::{io::AsyncReadExt, net::unix::pipe, sync::oneshot};
+use tokio::{io::AsyncReadExt, net::unix::pipe, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -76,10 +76,13 @@ struct Staged {
 struct Begun {
     process: Process,
     status: Option<oneshot::Receiver<i32>>,
-    record: Record,
+    /// `None` if it was gone before it could be recorded.
+    record: Option<Record>,
     go: OwnedFd,
     ready: pipe::Receiver,
     store: OwnedFd,
+    tail: Arc<console::Tail>,
+    drain: JoinHandle<()>,
 }
 
 impl Launch {
@@ -97,7 +100,7 @@ impl Launch {
         let directory = staged.directory.clone();
         let begun = if given_up.is_cancelled() { Err(abandoned()) } else { self.begin(staged).await };
         let result = match begun {
-            Ok(begun) => self.await_ready(begun, &directory, &given_up).await,
+            Ok(begun) => self.await_ready(begun, &given_up).await,
             Err(error) => Err(error),
         };
         if result.is_err() {
@@ -116,6 +119,8 @@ impl Launch {
         let Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready } =
             staged;
         let config = directory.join("config.json");
+        // Opened while this side still holds the other end: what is in a pipe that nobody has open is lost.
+        let (tail, drain) = console::drain(&directory).context("open the console")?;
         let (process, status) = match &self.inner.oci {
             None => {
                 let mut fds = vec![
@@ -136,6 +141,7 @@ impl Launch {
                     other => other,
                 };
                 let launched = launched.context("launch")?;
+                drop((root, console));
                 (Process { pid: launched.pid, pidfd: Arc::new(launched.pidfd) }, Some(launched.status))
             }
             Some(oci) => {
@@ -145,76 +151,81 @@ impl Launch {
         };
         drop((netns, userns, entrance, ready.1, go.0));
         self.phases.mark("clone");
-        let (slot, oci, pidfd, pid) =
-            (self.spec.slot.number, status.is_none(), process.pidfd.clone(), process.pid);
-        let direct = self.inner.oci.is_none();
+        let (slot, oci, first) = (self.spec.slot.number, self.inner.oci.is_some(), process.clone());
         let record = blocking("record a sandbox", move || {
-            if direct {
+            if !oci {
                 save(&document, &config)?;
             }
-            let process = Identity::of(pid, pidfd.as_fd()).context("identify the first process")?;
+            // A process that is gone already is found out about below, where its output is at hand.
+            let Ok(process) = Identity::of(first.pid, first.pidfd.as_fd()) else { return Ok(None) };
             let record = Record { slot, process, oci, exit_code: None };
             record.save(&directory).context("write the sandbox's record")?;
-            Ok(record)
+            Ok(Some(record))
         })
         .await?;
         self.phases.mark("record");
         let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
-        Ok(Begun { process, status, record, go: go.1, ready, store })
+        Ok(Begun { process, status, record, go: go.1, ready, store, tail, drain })
     }
 
     /// Lets the first process go and waits until it listens.
     async fn await_ready(
         &mut self,
         mut begun: Begun,
-        directory: &Path,
         given_up: &CancellationToken,
     ) -> Result<LaunchReport, RuntimeError> {
-        let (tail, mut drain) = console::drain(directory).context("open the console")?;
         match &self.inner.oci {
             Some(oci) => oci.start(&self.spec.id).await?,
-            None => fs::File::from(begun.go).write_all(b"g").context("release the first process")?,
+            // A process that ended early does not take it; the ready pipe ends as well then.
+            None => drop(fs::File::from(begun.go).write(b"g")),
         }
         let mut byte = [0];
         let problem = tokio::select! {
-            read = begun.ready.read(&mut byte) => match read {
-                Ok(1) => None,
+            read = begun.ready.read(&mut byte) => match (read, begun.record.is_some()) {
+                (Ok(1), true) => None,
                 _ => Some("ended before it was ready".to_owned()),
             },
-            () = given_up.cancelled() => return Err(self.fail(&begun.process, abandoned()).await),
+            () = given_up.cancelled() => {
+                self.end(&begun.process).await;
+                return Err(abandoned());
+            }
             () = tokio::time::sleep(READY_TIMEOUT) => Some(format!("was not ready within {} s", READY_TIMEOUT.as_secs())),
         };
         self.phases.mark("ready");
-        if let Some(problem) = problem {
+        let (None, Some(record)) = (&problem, begun.record) else {
             let status = match begun.status.take() {
                 Some(status) => tokio::time::timeout(POST_MORTEM, status).await.ok().and_then(Result::ok),
                 None => None,
             };
-            let error = self.fail(&begun.process, abandoned()).await;
-            drop(error);
+            self.end(&begun.process).await;
             // With the last process gone the pipe ends, and the tail is complete.
-            let _ = tokio::time::timeout(POST_MORTEM, &mut drain).await;
-            drain.abort();
+            let _ = tokio::time::timeout(POST_MORTEM, &mut begun.drain).await;
+            begun.drain.abort();
+            let problem = problem.unwrap_or_default();
             let code = status.map(|status| format!(" (exit code {})", exit_code(status))).unwrap_or_default();
-            let output = explain(&tail.text(QUOTED_OUTPUT));
+            let output = explain(&begun.tail.text(QUOTED_OUTPUT));
             return Err(RuntimeError::StartFailed(format!(
                 "the sandbox's first process {problem}{code}{output}"
             )));
-        }
-        let watch =
-            watch::spawn(self.inner.clone(), &self.spec.id, &begun.process, begun.status, begun.record)?;
-        let store = Some(begun.store);
-        let live = Live { slot: self.spec.slot, process: begun.process, tail, drain, watch, store };
+        };
+        let watch = watch::spawn(self.inner.clone(), &self.spec.id, &begun.process, begun.status, record)?;
+        let live = Live {
+            slot: self.spec.slot,
+            process: begun.process,
+            tail: begun.tail,
+            drain: begun.drain,
+            watch,
+            store: Some(begun.store),
+        };
         self.inner.live().insert(self.spec.id.clone(), live);
         Ok(std::mem::take(&mut self.phases.report))
     }
 
     /// Ends the process of a start that failed.
-    async fn fail(&self, process: &Process, error: RuntimeError) -> RuntimeError {
+    async fn end(&self, process: &Process) {
         if let Err(stuck) = watch::kill(&self.inner.host, self.spec.slot.number, process).await {
             tracing::warn!(%stuck, id = self.spec.id, "a failed sandbox does not end");
         }
-        error
     }
 }
 
