@@ -9,7 +9,14 @@ mod limit;
 mod metrics;
 mod system;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware,
+};
+use tower::ServiceExt;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, SecurityScheme},
@@ -55,13 +62,33 @@ pub fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
 }
 
 /// The complete service: routes, refusals and access control.
-pub fn service(state: AppState) -> Router {
+///
+/// Liveness is answered at once. All other routes, whose document takes a millisecond to make, are built when the
+/// returned function is called or one of them is asked for.
+pub fn service(state: AppState) -> (Router, impl FnOnce()) {
+    let rest = Arc::new(OnceLock::new());
+    let build = {
+        let (rest, state) = (Arc::clone(&rest), state.clone());
+        move || drop(rest.get_or_init(|| all_routes(state)).clone())
+    };
+    let (liveness, _) = OpenApiRouter::new().routes(routes!(system::ping)).split_for_parts();
+    let rest_state = state.clone();
+    let router = liveness
+        .method_not_allowed_fallback(fallback::wrong_method)
+        .fallback(move |request: Request| {
+            let routes = rest.get_or_init(|| all_routes(rest_state.clone())).clone();
+            routes.oneshot(request)
+        })
+        .layer(middleware::from_fn(limit::refuse_large_bodies))
+        .layer(middleware::from_fn_with_state(state, auth::require_token));
+    (router, build)
+}
+
+fn all_routes(state: AppState) -> Router {
     let (routes, document) = api();
     routes
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(state.clone())
+        .with_state(state)
         .merge(fallback::unknown(&document))
-        .layer(middleware::from_fn(limit::refuse_large_bodies))
-        .layer(middleware::from_fn_with_state(state, auth::require_token))
 }

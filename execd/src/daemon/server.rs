@@ -1,6 +1,12 @@
 //! Connections.
 
-use std::{future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -62,6 +68,7 @@ async fn accept(
     Ok((stream, slot))
 }
 
+/// A connection from its first byte to its end. The future is small, as there may be many that never say anything.
 async fn connection(
     stream: TcpStream,
     service: Router,
@@ -70,29 +77,40 @@ async fn connection(
 ) {
     // Without this small events would wait for earlier ones to be acknowledged.
     let _ = stream.set_nodelay(true);
-    // Buffers are made only for connections that say something.
+    let mut first = [0];
     tokio::select! {
-        readable = timeout(IDLE_TIMEOUT, stream.readable()) => if !matches!(readable, Ok(Ok(()))) {
+        peeked = timeout(IDLE_TIMEOUT, stream.peek(&mut first)) => if !matches!(peeked, Ok(Ok(1))) {
             return;
         },
         _ = stopped.changed() => return,
     }
+    serve_http(stream, service, stopped).await;
+}
+
+/// Serves requests until the client leaves or the daemon stops.
+fn serve_http(
+    stream: TcpStream,
+    service: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_TIMEOUT)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
-    let mut connection = Box::pin(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    Box::pin(async move {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection ended early");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
-    }
+    })
 }
 
 fn connection_limit() -> u32 {

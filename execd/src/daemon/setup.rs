@@ -15,7 +15,7 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, sockopt},
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::sleep};
 
 use super::{init, log, memory, server};
 use crate::{
@@ -39,6 +39,9 @@ const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Work on files that is not done by then is abandoned at the end.
 const BLOCKING_GRACE: Duration = Duration::from_millis(200);
+
+/// Routes that nobody has asked for yet are built this long after the start, out of its way.
+const BUILD_AFTER: Duration = Duration::from_millis(20);
 
 /// What an image that says nothing about it gets as `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -108,7 +111,12 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     let (stop, stopped) = oneshot::channel();
     let grace = cli.graceful_shutdown_timeout;
     let stopped = async move { stopped.await.unwrap_or_default() };
-    let server = tokio::spawn(server::serve(listener, api::service(state.clone()), stopped));
+    let (service, build_rest) = api::service(state.clone());
+    let server = tokio::spawn(server::serve(listener, service, stopped));
+    tokio::spawn(async {
+        sleep(BUILD_AFTER).await;
+        build_rest();
+    });
     tokio::spawn(memory::release_when_idle(Arc::clone(&state.activity)));
     tracing::info!(port = cli.port, init = cli.init, "execd listens");
     let status = if entrypoint.argv.is_empty() {
