@@ -57,7 +57,7 @@ impl ShellWorker {
         // From here on an interrupt is for this run, even while it waits for its client.
         interrupted.as_mut().enable();
         let request = RunInSessionRequest { command, ..RunInSessionRequest::default() };
-        let mut events = match self.sessions.run(&self.id, &request) {
+        let mut events = match self.sessions.run(&self.id, &request).await {
             Ok(events) => events,
             Err(error) => return run.fail(REFUSED, error.to_string()).await,
         };

@@ -91,7 +91,7 @@ async fn run_in_session(
     Path(id): Path<String>,
     JsonBody(request): JsonBody<RunInSessionRequest>,
 ) -> Result<Response, ApiError> {
-    Ok(stream::response(state.sessions.run(&id, &request)?))
+    Ok(stream::response(state.sessions.run(&id, &request).await?))
 }
 
 /// Deletes a session and kills everything it started.

@@ -58,8 +58,11 @@ impl Family {
 
     /// Takes note of a new shell.
     pub(crate) fn set_leader(&mut self, leader: i32) {
-        let all = processes();
         self.past.extend(self.leader.replace(leader));
+        if self.past.is_empty() {
+            return;
+        }
+        let all = processes();
         // A number without a process in its session may be given to somebody else.
         self.past.retain(|past| all.values().any(|process| process.session == *past && process.pid != *past));
     }

@@ -40,6 +40,9 @@ const MAX_SESSIONS: usize = 256;
 /// Runs that may wait in one session.
 const MAX_WAITING: usize = 16;
 
+/// A shell that takes over from another is ready within this time.
+const PLACE_LIMIT: Duration = Duration::from_secs(10);
+
 /// A deleted session's processes are gone within this time, or stuck in the kernel.
 const DELETE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -82,7 +85,7 @@ impl Sessions {
         let [stdout, stderr] = outputs;
         let (deleted, deleted_seen) = watch::channel(false);
         let (runs, waiting) = mpsc::channel(MAX_WAITING);
-        let place = Place::new(cwd.clone());
+        let place = Place::unknown();
         let worker = Worker {
             id: id.clone(),
             cwd,
@@ -105,35 +108,37 @@ impl Sessions {
     }
 
     /// Puts a run in a session's queue and returns its stream.
-    pub fn run(&self, id: &str, request: &RunInSessionRequest) -> Result<EventBody, SessionError> {
+    pub async fn run(&self, id: &str, request: &RunInSessionRequest) -> Result<EventBody, SessionError> {
         let none = std::collections::BTreeMap::new();
         let envs = request.envs.as_ref().unwrap_or(&none);
         script::check(&request.command, envs)?;
-        let handles = self.handles();
-        let handle = handles.get(id).ok_or_else(|| SessionError::Unknown(id.to_owned()))?;
+        let handle = self.handles().get(id).map(|handle| (handle.runs.clone(), handle.place.clone()));
+        let (runs, place) = handle.ok_or_else(|| SessionError::Unknown(id.to_owned()))?;
         let cwd = match request.cwd.as_deref().filter(|cwd| !cwd.is_empty()) {
-            Some(asked) => Some(self.run_directory(asked, envs, handle)?),
+            Some(asked) => Some(self.run_directory(asked, envs, &place).await?),
             None => None,
         };
         let (events, body) = stream::channel();
         events.start_with(head(id));
         let text = script::compose(&request.command, cwd.as_deref(), envs);
         let run = Run { text, limit: request::limit(request.timeout), events };
-        handle.runs.try_send(run).map_err(|refused| match refused {
+        runs.try_send(run).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => SessionError::QueueFull(MAX_WAITING),
             mpsc::error::TrySendError::Closed(_) => SessionError::Unknown(id.to_owned()),
         })?;
         Ok(body)
     }
 
-    fn run_directory(
+    async fn run_directory(
         &self,
         asked: &str,
         envs: &std::collections::BTreeMap<String, String>,
-        handle: &Handle,
+        place: &Place,
     ) -> Result<PathBuf, SessionError> {
         let env = env::for_command(&self.settings, Some(envs));
-        existing_directory(asked, &env, &self.settings, &handle.place.get())
+        let base = timeout(PLACE_LIMIT, place.get()).await;
+        let base = base.map_err(|_| SessionError::System("the session's shell is not ready".to_owned()))?;
+        existing_directory(asked, &env, &self.settings, &base)
     }
 
     /// Deletes a session and kills everything it started.

@@ -1,10 +1,6 @@
 //! The task that owns a session's shell and takes its runs one after the other.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use sandkeep_specs::execd::event::{EventKind, ServerStreamEvent};
@@ -51,21 +47,24 @@ enum Stop {
     Failed(String),
 }
 
-/// The directory a session's shell was last known to be in.
+/// The directory a session's shell was last known to be in; nothing while one shell takes over from another.
 #[derive(Debug, Clone)]
-pub(super) struct Place(Arc<Mutex<PathBuf>>);
+pub(super) struct Place(Arc<watch::Sender<Option<PathBuf>>>);
 
 impl Place {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self(Arc::new(Mutex::new(directory)))
+    pub(super) fn unknown() -> Self {
+        Self(Arc::new(watch::channel(None).0))
     }
 
-    pub(super) fn get(&self) -> PathBuf {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Waits until it is known.
+    pub(super) async fn get(&self) -> PathBuf {
+        let known = self.0.subscribe().wait_for(Option::is_some).await.map(|place| place.clone());
+        // The sender is part of this place, so waiting cannot fail.
+        known.ok().flatten().unwrap_or_default()
     }
 
-    fn set(&self, directory: PathBuf) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+    fn set(&self, directory: Option<PathBuf>) {
+        self.0.send_replace(directory);
     }
 }
 
@@ -116,11 +115,17 @@ impl Worker {
     }
 
     async fn start(&mut self) -> Result<Shell, String> {
-        let (shell, directory) =
-            Shell::start(&self.id, &self.cwd, &self.home, &self.outputs, &self.settings).await?;
-        self.family.set_leader(shell.child.pid());
-        self.place.set(directory);
-        Ok(shell)
+        match Shell::start(&self.id, &self.cwd, &self.home, &self.outputs, &self.settings).await {
+            Ok((shell, directory)) => {
+                self.family.set_leader(shell.child.pid());
+                self.place.set(Some(directory));
+                Ok(shell)
+            }
+            Err(reason) => {
+                self.place.set(Some(self.cwd.clone()));
+                Err(reason)
+            }
+        }
     }
 
     /// Runs one text. Returns the shell for the next one.
@@ -154,21 +159,19 @@ impl Worker {
             Stop::Deleted => self.family.kill_all().await,
             Stop::Status(_) | Stop::ShellEnded(_) => {}
         }
-        let next = self.after(&stop, shell).await;
+        let ended = !matches!(stop, Stop::Status(_));
+        let deleted = matches!(stop, Stop::Deleted);
+        if ended && !deleted {
+            self.place.set(None);
+            self.lost |= !self.home.has_state();
+        }
         conclude(out, run.events, end_of(stop), began, std::mem::take(&mut self.lost));
-        next
-    }
-
-    /// The shell for the next run: the same, or one that takes over what it left behind. It is not left to the next
-    /// run to start it, which is to find the directory where this one ended.
-    async fn after(&mut self, stop: &Stop, shell: Shell) -> Option<Shell> {
-        match stop {
-            Stop::Status(_) => return Some(shell),
-            Stop::Deleted => return None,
-            _ => self.lost |= !self.home.has_state(),
+        if !ended {
+            return Some(shell);
         }
         drop(shell);
-        self.start().await.ok()
+        // Now rather than when the next run comes; it takes over what the last shell left behind.
+        if deleted { None } else { self.start().await.ok() }
     }
 
     /// Passes a run's output on until there is a reason to stop.
@@ -204,7 +207,7 @@ impl Worker {
                 () = run.events.closed() => return Stop::ClientLeft,
                 report = shell.control.report(number), if channel_open => match report {
                     Some(report) => {
-                        self.place.set(report.directory);
+                        self.place.set(Some(report.directory));
                         return Stop::Status(report.status);
                     }
                     None => channel_open = false,
