@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::runtime::{Limits, Usage};
 
 /// Controllers that sandboxes are limited with.
@@ -220,14 +222,16 @@ impl Cgroups {
         if let Some(directory) = self.unified_dir(slot) {
             let _ = fs::write(directory.join("cgroup.kill"), "1");
         }
-        for root in self.layout.legacy_roots() {
-            let file = root.join(&self.parent).join(slot.to_string()).join("cgroup.procs");
-            for pid in
-                fs::read_to_string(file).unwrap_or_default().lines().filter_map(|line| line.parse().ok())
-            {
-                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                }
+        self.kill_listed(slot);
+    }
+
+    /// Kills the processes of a slot one by one. Unlike after [`Cgroups::kill`], a new process can be started in the
+    /// same cgroup: kernels take a clone into one that was once killed for a latecomer, and kill it too.
+    pub(crate) fn kill_listed(&self, slot: u16) {
+        for directory in self.directories(slot) {
+            let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            for pid in listed.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+                let _ = kill_process(pid, Signal::KILL);
             }
         }
     }

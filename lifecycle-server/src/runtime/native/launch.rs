@@ -135,7 +135,7 @@ impl Launch {
                 let (host, cgroup2) = (&self.inner.host, entrance.unified.is_some());
                 let launched = match host.launcher.launch(&plan, cgroup2, &fds).await {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                        host.cgroups.kill(self.spec.slot.number);
+                        host.cgroups.kill_listed(self.spec.slot.number);
                         host.launcher.launch(&plan, cgroup2, &fds).await
                     }
                     other => other,
