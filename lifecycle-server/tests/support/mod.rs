@@ -1,6 +1,7 @@
 //! A runtime and an image source that live in memory, for tests of what stands above them.
 
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a failed test is what a broken assumption should be")]
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
