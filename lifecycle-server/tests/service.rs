@@ -1,5 +1,7 @@
 //! What callers of the sandbox service notice, over a runtime in memory.
 
+#![allow(clippy::unwrap_used, reason = "a failed test is what a broken assumption should be")]
+
 mod support;
 
 use std::{
