@@ -40,7 +40,8 @@ async fn vim_edits_and_saves_a_file_and_redraws_when_resized() {
     let execd = Execd::start().await;
     let file = execd.home.path().join("text.txt");
     std::fs::write(&file, "first line\nsecond line\n").unwrap();
-    let command = format!("LANG=C.UTF-8 exec $(command -v vim.tiny vim | head -n 1) -u NONE -N -n {}", file.display());
+    let command =
+        format!("LANG=C.UTF-8 exec $(command -v vim.tiny vim | head -n 1) -u NONE -N -n {}", file.display());
     let id = create(&execd, json!({ "command": command })).await;
     let mut client = Client::attach(&execd, &id, "?pty=1").await;
     client.until_screen("the file", |screen| screen.contains("second line") && screen.contains("\n~")).await;

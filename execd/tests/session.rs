@@ -344,6 +344,19 @@ async fn there_are_only_so_many_sessions() {
 }
 
 #[tokio::test]
+async fn bash_in_posix_mode_works_too() {
+    let execd = Execd::start_with(|command, _| {
+        command.env("POSIXLY_CORRECT", "1");
+    })
+    .await;
+    let session = Session::new(&execd).await;
+    assert_eq!(session.sh("x=1; f() { echo f; }; exit 3").await.code(), 3);
+    assert_eq!(session.sh("echo $x; f; set -o | grep posix").await.stdout(), "1\nf\nposix          \ton\n");
+    assert_eq!(session.sh("exit 4").await.code(), 4);
+    assert_eq!(session.sh("echo $x").await.stdout(), "1\n");
+}
+
+#[tokio::test]
 async fn without_bash_there_is_sh() {
     let bin = tempfile::tempdir().unwrap();
     for program in ["sh", "sleep", "env", "cat"] {

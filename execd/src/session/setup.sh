@@ -16,8 +16,9 @@ if [ -n "${BASH_VERSION-}" ]; then
             set +o
         } >|"$__sandkeep_state"
     } 2>/dev/null
-    # Without this a trap of the user's own on EXIT would be all that happens. Other shells do not even parse it.
-    eval 'exit() {
+    # Without this a trap of the user's own on EXIT would be all that happens. Other shells, and bash in POSIX mode,
+    # refuse a function of this name.
+    [ -o posix ] || eval 'exit() {
         set -- "${1-$?}"
         [ "$BASHPID" != "$$" ] || __sandkeep_save
         builtin exit "$@"
