@@ -45,8 +45,8 @@ def sandbox_files(sandbox):
     assert "beta" in osb("file", "cat", sandbox, "/srv/dir/up.txt")
     osb("file", "download", sandbox, "/srv/dir/up.txt", str(here / "down.txt"))
     assert (here / "down.txt").read_text() == "alpha\nbeta\n"
-    assert "up.txt" in osb("file", "search", sandbox, "/srv", "--pattern", "*.txt")
-    assert "up.txt" in osb("file", "info", sandbox, "/srv/dir/up.txt")
+    assert "up.txt" in osb("file", "search", sandbox, "/srv", "--pattern", "*.txt", "-o", "json")
+    assert "/srv/dir/up.txt" in osb("file", "info", sandbox, "/srv/dir/up.txt", "-o", "json")
     osb("file", "mv", sandbox, "/srv/dir/up.txt", "/srv/dir/moved.txt")
     osb("file", "rm", sandbox, "/srv/dir/moved.txt")
     osb("file", "rmdir", sandbox, "/srv/dir")

@@ -24,7 +24,8 @@ pub(crate) type Http = Client<HttpConnector, Full<Bytes>>;
 pub(crate) fn http() -> Http {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).build(connector)
+    // A connection kept from before a restart of the server would fail the request that finds it dead.
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)
 }
 
 /// A caller of one server.

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
@@ -115,7 +115,10 @@ impl Browser {
             if !matches!(value, Value::Null | Value::Bool(false)) && value != json!("") && value != json!(0) {
                 return Ok(value);
             }
-            ensure!(since.elapsed() < WAIT_TIMEOUT, "the page never shows {what}");
+            if since.elapsed() > WAIT_TIMEOUT {
+                let picture = self.screenshot("page-that-failed")?;
+                bail!("the page never shows {what}: see {}", picture.display());
+            }
             std::thread::sleep(POLL);
         }
     }

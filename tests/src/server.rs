@@ -329,7 +329,20 @@ impl Server {
         if self.started.load(Ordering::SeqCst) {
             self.destroy_all()?;
         }
+        self.keep_log()?;
         fs::remove_dir_all(&self.dir).with_context(|| format!("removing {}", self.dir.display()))?;
+        Ok(())
+    }
+
+    /// A failed test is looked into afterwards: logs stay, named after the test program.
+    fn keep_log(&self) -> Result<()> {
+        let logs = paths::artifacts()?.join("logs");
+        fs::create_dir_all(&logs)?;
+        let program = std::env::current_exe()?;
+        let program = program.file_stem().unwrap_or_default().to_string_lossy();
+        let program = program.rsplit_once('-').map_or(&*program, |(name, _)| name);
+        let number = self.dir.file_name().unwrap_or_default().to_string_lossy();
+        fs::write(logs.join(format!("{program}-{number}.log")), self.log())?;
         Ok(())
     }
 

@@ -199,12 +199,17 @@ async fn a_body_of_two_gigabytes_is_refused_early() -> Result<()> {
     sandbox.delete().await
 }
 
-fn allow_open_files(wanted: u64) -> Result<()> {
+/// Room for one test's connections and its own business.
+const OPEN_FILES: u64 = CONNECTIONS as u64 + 1000;
+/// Both tests at once would need more open files than many machines allow a process.
+static CROWD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+fn allow_open_files() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        let maximum = limit.maximum.map(|maximum| maximum.max(wanted));
-        setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
-            .context("raising the limit of open files")?;
+    if limit.current.is_some_and(|current| current < OPEN_FILES) {
+        let maximum = limit.maximum.map(|maximum| maximum.max(OPEN_FILES));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(OPEN_FILES), maximum })
+            .with_context(|| format!("this test opens {OPEN_FILES} files: raise the limit (ulimit -Hn)"))?;
     }
     Ok(())
 }
@@ -225,7 +230,8 @@ fn open_many(address: SocketAddr) -> Result<Vec<TcpStream>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connections_do_not_stop_the_server() -> Result<()> {
-    allow_open_files(2 * CONNECTIONS as u64 + 1000)?;
+    let _alone = CROWD.lock().await;
+    allow_open_files()?;
     let server = Server::start(Setup::default().without_image())?;
     let sockets = tokio::task::block_in_place(|| open_many(server.address()))?;
     let resident = server.resident_kib()?;
@@ -243,7 +249,8 @@ async fn ten_thousand_connections_do_not_stop_the_server() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connections_do_not_stop_execd() -> Result<()> {
-    allow_open_files(2 * CONNECTIONS as u64 + 1000)?;
+    let _alone = CROWD.lock().await;
+    allow_open_files()?;
     let server = Server::shared()?;
     let sandbox = server.api().create(json!({})).await?;
     let execd = sandbox.execd().await?;

@@ -91,7 +91,11 @@ fn every_operation_is_listed_with_its_sdk_method() -> Result<()> {
         let mut exported = exported(document)?;
         exported.sort_unstable();
         let listed: Vec<&String> = reviewed.keys().collect();
-        assert_eq!(exported.iter().collect::<Vec<_>>(), listed, "{document}.yaml against operations/{document}.txt");
+        assert_eq!(
+            exported.iter().collect::<Vec<_>>(),
+            listed,
+            "{document}.yaml against operations/{document}.txt"
+        );
         for (operation, call) in reviewed.iter().filter(|(_, call)| *call != "-") {
             let found = sdk.contains(&format!("fn {call}(")) || sdk.contains(&format!("fn {call}<"));
             ensure!(found, "{operation}: the SDK has no method {call}");

@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
 use chrono::{TimeDelta, Utc};
 use sandkeep_tests::{
-    api::{Api, Sandbox, create_body, eventually},
+    api::{Answer, Api, Sandbox, create_body, eventually},
     execd::Execd,
     leaks::Watch,
     server::{Server, Setup},
@@ -146,6 +146,10 @@ fn pid_of(id: &str) -> Result<rustix::process::Pid> {
     anyhow::bail!("sandbox {id} has no process")
 }
 
+fn created_id(answer: &Answer) -> Option<String> {
+    answer.json().ok()?["id"].as_str().map(str::to_owned)
+}
+
 /// Every sandbox that a caller was promised comes to run and answers; returns how many there are.
 async fn agree(api: &Api) -> Result<usize> {
     let ids = api.ids().await?;
@@ -164,37 +168,38 @@ async fn agree(api: &Api) -> Result<usize> {
 async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Result<()> {
     const OPERATIONS: usize = 200;
     const WORKERS: usize = 4;
+    const LIMIT: Duration = Duration::from_secs(60);
     let server = Server::start(Setup::default())?;
     let watch = Watch::new(&server).await?;
     let baseline = watch.settled().await?;
     let mut dice = Dice::new()?;
     let seed = dice.0;
-    let done = AtomicUsize::new(0);
-    let running = AtomicBool::new(true);
+    let answered = AtomicUsize::new(0);
+    let since = Instant::now();
+    let busy = || answered.load(Ordering::Relaxed) < OPERATIONS && since.elapsed() < LIMIT;
 
     let worker = async |number: usize| {
         let api = server.api();
+        let body = create_body(json!({"resourceLimits": {"memory": "64Mi"}}));
         let mut mine: Vec<String> = Vec::new();
-        while done.fetch_add(1, Ordering::Relaxed) < OPERATIONS {
+        while busy() {
             // Requests cut off by a kill are the point of the exercise; what became of them is judged at the end.
-            if mine.len() < 2 + number % 2 {
-                let body = create_body(json!({"resourceLimits": {"memory": "64Mi"}}));
-                let answer = api.post("/v1/sandboxes", &body).await.and_then(|answer| answer.json());
-                match answer.ok().and_then(|body| body["id"].as_str().map(str::to_owned)) {
-                    Some(id) => mine.push(id),
-                    None => tokio::time::sleep(Duration::from_millis(30)).await,
-                }
+            let answer = if mine.len() < 2 + number % 2 {
+                let answer = api.post("/v1/sandboxes", &body).await;
+                mine.extend(answer.as_ref().ok().and_then(created_id));
+                answer
             } else {
-                let id = mine.remove(0);
-                if api.delete(&format!("/v1/sandboxes/{id}")).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(30)).await;
-                }
+                api.delete(&format!("/v1/sandboxes/{}", mine.remove(0))).await
+            };
+            match answer {
+                Ok(_) => drop(answered.fetch_add(1, Ordering::Relaxed)),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     };
     let mut kills = 0;
     let killer = async {
-        while running.load(Ordering::Relaxed) && done.load(Ordering::Relaxed) < OPERATIONS {
+        while busy() {
             tokio::time::sleep(Duration::from_millis(60 + dice.below(500))).await;
             server.kill()?;
             kills += 1;
@@ -204,9 +209,9 @@ async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Re
     };
     let workers = futures_util::future::join_all((0..WORKERS).map(worker));
     let (_, killed) = tokio::join!(workers, killer);
-    running.store(false, Ordering::Relaxed);
     killed.with_context(|| format!("seed {seed}"))?;
-    ensure!(kills >= 5, "only {kills} kills");
+    let answered = answered.load(Ordering::Relaxed);
+    ensure!(kills >= 5 && answered >= OPERATIONS, "{kills} kills, {answered} operations in {LIMIT:?}");
 
     let api = server.api();
     let left = agree(&api).await.with_context(|| format!("seed {seed}, {kills} kills"))?;

@@ -59,18 +59,21 @@ async fn commands_in_both_forms() -> Result<()> {
 #[tokio::test]
 async fn output_is_live_and_complete() -> Result<()> {
     let sandbox = sandbox(false).await?;
-    let mut events = sandbox.commands().stream("printf 50%%; sleep 0.5; printf '\\r100%%\\n'").await?;
+    // An unfinished line waits a second for its end, no longer.
+    let mut events =
+        sandbox.commands().stream("echo now; printf 50%%; sleep 2; printf '\\r100%%\\n'").await?;
     let since = Instant::now();
-    let mut kinds = Vec::new();
-    let mut first = None;
+    let (mut kinds, mut texts) = (Vec::new(), Vec::new());
     while let Some(event) = events.next().await? {
         if event.kind == EventKind::Stdout {
-            first.get_or_insert((event.text.clone().unwrap_or_default(), since.elapsed()));
+            texts.push((event.text.unwrap_or_default(), since.elapsed().as_millis()));
         }
         kinds.push(event.kind);
     }
-    let (text, waited) = first.context("output")?;
-    ensure!(text == "50%" && waited < Duration::from_millis(400), "{text:?} came after {waited:?}");
+    let [(now, at_once), (partial, soon), rest @ ..] = &texts[..] else { anyhow::bail!("{texts:?}") };
+    ensure!(now == "now\n" && *at_once < 300 && partial == "50%" && *soon < 1600, "{texts:?}");
+    let rest: String = rest.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(rest, "\r100%\n");
     assert_eq!(kinds[..2], [EventKind::Init, EventKind::Ping]);
     assert_eq!(kinds.last(), Some(&EventKind::ExecutionComplete));
     assert_eq!(kinds.iter().filter(|kind| **kind == EventKind::ExecutionComplete).count(), 1);
@@ -204,7 +207,10 @@ async fn python_keeps_its_state_and_shows_its_mistakes() -> Result<()> {
     let error = code.run_in(&context, failing).await?.error.context("an error")?;
     assert_eq!((error.ename.as_str(), error.evalue.as_str()), ("ZeroDivisionError", "division by zero"));
     let trace = error.traceback.join("\n");
-    ensure!(trace.contains("return a / 0") && trace.contains("divide(x)"), "the user's lines are shown: {trace}");
+    ensure!(
+        trace.contains("return a / 0") && trace.contains("divide(x)"),
+        "the user's lines are shown: {trace}"
+    );
     ensure!(!trace.contains("driver"), "lines that are not the user's are shown: {trace}");
     let syntax = code.run_in(&context, "a = = 1").await?.error.context("an error")?;
     assert_eq!(syntax.ename, "SyntaxError");
@@ -275,7 +281,6 @@ async fn metrics_come_once_and_as_a_stream() -> Result<()> {
     let metrics = execd.metrics().await?;
     ensure!(metrics.cpu_count > 0.0 && (0.0..=100.0).contains(&metrics.cpu_used_pct), "{metrics:?}");
     ensure!(metrics.mem_used_mib > 0.0 && metrics.mem_used_mib <= metrics.mem_total_mib, "{metrics:?}");
-    ensure!(metrics.mem_total_mib <= 257.0, "the sandbox's own limit of 256 MiB counts: {metrics:?}");
     let mut samples = execd.watch_metrics().await?;
     let first = samples.next().await?.context("a sample")?;
     let second = samples.next().await?.context("a second sample")?;
