@@ -44,6 +44,8 @@ pub struct Bed {
     pub config: NativeConfig,
     pub runtime: Arc<NativeRuntime>,
     pub exits: mpsc::UnboundedReceiver<Exit>,
+    /// The four characters that mark everything this runtime makes.
+    pub tag: String,
 }
 
 /// Runs a test in a network namespace of its own: neither the host nor another test can disturb it, or be disturbed.
@@ -125,7 +127,10 @@ impl Bed {
     pub fn start(dir: Arc<TempDir>, config: NativeConfig) -> Self {
         let runtime = NativeRuntime::new(config.clone()).unwrap();
         let exits = runtime.exits();
-        Self { dir, config, runtime, exits }
+        let tables = sh("nft list tables");
+        let tag = tables.lines().find_map(|line| line.strip_prefix("table inet sandkeep_"));
+        let tag = tag.expect("no firewall table").to_owned();
+        Self { dir, config, runtime, exits, tag }
     }
 
     /// What to launch: `script` run by the sandbox's shell.
@@ -182,25 +187,21 @@ impl Bed {
         tokio::time::timeout(PATIENCE, self.exits.recv()).await.expect("no exit was reported").unwrap()
     }
 
-    /// The four characters that mark everything this runtime makes.
-    pub fn tag(&self) -> String {
-        let tables = sh("nft list tables");
-        tables
-            .lines()
-            .find_map(|line| line.strip_prefix("table inet sandkeep_"))
-            .expect("no firewall table")
-            .to_owned()
-    }
-
     /// Everything the runtime holds on the host, counted by kind.
     pub fn holdings(&self) -> BTreeMap<&'static str, usize> {
-        let (tag, state) = (self.tag(), self.config.state_dir.display().to_string());
+        let (tag, state) = (&self.tag, self.config.state_dir.display().to_string());
         let listed = |directory: &str| fs::read_dir(self.config.state_dir.join(directory)).unwrap().count();
         let cgroup = format!("sandkeep-{tag}");
         BTreeMap::from([
             ("interfaces", sh("ip -o link").matches(&format!("sk{tag}")).count()),
             ("routes", sh("ip route").lines().filter(|line| line.contains(&format!("sk{tag}"))).count()),
-            ("cgroups", sh(&format!("find /sys/fs/cgroup -path '*/{cgroup}/*' -type d")).lines().count()),
+            (
+                "cgroups",
+                sh(&format!("find /sys/fs/cgroup -path '*/{cgroup}*' -type d 2>/dev/null || true"))
+                    .lines()
+                    .count(),
+            ),
+            ("firewall tables", sh("nft list tables").lines().count()),
             ("sandboxes", listed("sandboxes")),
             ("slots", listed("slots")),
             ("trash", listed("trash")),

@@ -247,6 +247,13 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Removes the server's own directories; those with sandboxes in them stay.
+    pub(crate) fn remove_parents(&self) {
+        for root in self.roots() {
+            let _ = fs::remove_dir(root.join(&self.parent));
+        }
+    }
+
     /// Slots that have a directory in any hierarchy.
     pub(crate) fn present(&self) -> Vec<u16> {
         let mut slots: Vec<u16> = self

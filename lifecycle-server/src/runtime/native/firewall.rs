@@ -73,6 +73,12 @@ pub(crate) fn apply(names: &Names, config: &NativeConfig) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes the rules away, once no sandbox needs them.
+pub(crate) fn remove(names: &Names) {
+    let _ =
+        Command::new("nft").args(["delete", "table", "inet", &names.table()]).stderr(Stdio::null()).status();
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

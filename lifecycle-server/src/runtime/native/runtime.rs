@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NativeConfig, adopt,
+    NativeConfig, adopt, firewall,
     host::{Context, Host, keep_prepared},
     launch::Launch,
     state::is_plain,
@@ -157,6 +157,11 @@ impl Runtime for NativeRuntime {
         let _ = blocking("shutdown", move || {
             inner.host.slots.close().into_iter().for_each(|prepared| inner.host.discard(prepared));
             inner.host.reaper.flush(SHUTDOWN_PATIENCE);
+            // With no sandbox left, the host gets back what the next start makes again anyway.
+            if inner.host.slots.is_idle() {
+                inner.host.cgroups.remove_parents();
+                firewall::remove(&inner.host.names);
+            }
             Ok(())
         })
         .await;

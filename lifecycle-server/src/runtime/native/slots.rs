@@ -141,6 +141,11 @@ impl Slots {
         state.by_id.insert(id.to_owned(), slot);
     }
 
+    /// No sandbox holds a slot.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().by_id.is_empty()
+    }
+
     pub(crate) fn avoid(&self, foreign: impl IntoIterator<Item = Ipv4Addr>) {
         self.lock().foreign.extend(foreign);
     }
