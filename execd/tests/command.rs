@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use hyper::{Method, StatusCode};
 use sandkeep_specs::execd::event::EventKind;
@@ -109,6 +112,18 @@ async fn surroundings_of_a_command() {
         [0, 0],
         "nothing blocked, nothing ignored"
     );
+}
+
+#[tokio::test]
+async fn statuses_are_known_although_the_starter_ignored_children() {
+    let execd = Execd::start_with(|command, _| {
+        let mut wrapped = Command::new("/usr/bin/env");
+        wrapped.arg("--ignore-signal=CHLD").arg(command.get_program()).args(command.get_args());
+        wrapped.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        *command = wrapped;
+    })
+    .await;
+    assert_eq!(execd.run(json!({"command": "exit 6"})).await.exit_code(), 6);
 }
 
 #[tokio::test]

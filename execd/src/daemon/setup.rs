@@ -77,6 +77,7 @@ pub fn start(cli: Cli) -> Result<u8, StartFailure> {
     })?;
     let ready = cli.ready_fd.map(|number| take_descriptor(RawFd::from(number))).transpose()?;
     close_inherited_on_exec();
+    expect_children();
     raise_descriptor_limit();
     let settings = settings(&cli)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -217,6 +218,12 @@ fn take_descriptor(number: RawFd) -> Result<OwnedFd, StartFailure> {
 fn close_inherited_on_exec() {
     // SAFETY: plain system call that only sets flags of descriptors.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+}
+
+/// Whoever started us may have ignored the end of children, and then the kernel would not keep their statuses.
+fn expect_children() {
+    // SAFETY: restores a default disposition; no handler is involved.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
 /// Raises our own limit as far as it goes; children get the original one back.
