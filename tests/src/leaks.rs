@@ -26,6 +26,14 @@ const CGROUP_PREFIX: &str = "sandkeep-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holdings(BTreeMap<&'static str, usize>);
 
+impl Holdings {
+    /// Kinds of which there are more here than in `other`.
+    pub fn beyond(&self, other: &Self) -> Vec<&'static str> {
+        let count = |kind| other.0.get(kind).copied().unwrap_or_default();
+        self.0.iter().filter(|(kind, held)| **held > count(*kind)).map(|(kind, _)| *kind).collect()
+    }
+}
+
 /// Watches one server's holdings.
 pub struct Watch<'a> {
     server: &'a Server,

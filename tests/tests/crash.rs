@@ -225,6 +225,8 @@ async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Re
 #[tokio::test]
 async fn deleting_many_at_once_leaves_nothing() -> Result<()> {
     const MANY: usize = 24;
+    const SEEN: [&str; 7] =
+        ["cgroups", "interfaces", "network namespaces", "processes", "routes", "rows", "sandbox directories"];
     let server = Server::start(Setup::default())?;
     let api = server.api();
     let watch = Watch::new(&server).await?;
@@ -236,6 +238,12 @@ async fn deleting_many_at_once_leaves_nothing() -> Result<()> {
         execd.send(hyper::Method::GET, "/ping", None).await?.expect(200)
     });
     futures_util::future::try_join_all(pings).await?;
+    // Were the watch blind for one of these, its finding nothing at the end would mean nothing.
+    let held = watch.now()?;
+    let grown = held.beyond(&baseline);
+    for kind in SEEN {
+        ensure!(grown.contains(&kind), "{MANY} sandboxes hold no {kind}: {held:?}");
+    }
     futures_util::future::try_join_all(made.into_iter().map(|sandbox| sandbox.delete())).await?;
     watch.returns_to(&baseline).await
 }
