@@ -96,16 +96,27 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
         .and_then(|signals| if cli.init { init::reap_forever().map(|()| signals) } else { Ok(signals) })
         .map_err(|error| StartFailure::system("cannot handle signals", &error))?;
     let listener = listen(&settings, cli.port)?;
-    if let Some(ready) = ready {
-        // Connections queue from here on. A runtime that does not wait for the byte is no reason to stop.
-        let _ = rustix::io::write(&ready, b"1");
-    }
     let entrypoint = Program {
         argv: cli.entrypoint,
         env: settings.env.clone(),
         cwd: settings.cwd.clone(),
         identity: settings.identity.clone(),
     };
+    let entrypoint = match entrypoint.argv.is_empty() {
+        true => None,
+        false => match init::Entrypoint::start(&entrypoint) {
+            Ok(running) => Some(running),
+            Err((status, message)) => {
+                tracing::error!("{message}");
+                return Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
+            }
+        },
+    };
+    if let Some(ready) = ready {
+        // Connections queue from here on, and the entrypoint is known to be one that starts. A runtime that does
+        // not wait for the byte is no reason to stop.
+        let _ = rustix::io::write(&ready, b"1");
+    }
     let state = AppState::new(settings);
     tokio::spawn(state.commands.clone().sweep_forever());
     crate::code::compat::listen().await;
@@ -120,17 +131,12 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     });
     tokio::spawn(memory::release_when_idle(Arc::clone(&state.activity)));
     tracing::info!(port = cli.port, init = cli.init, "execd listens");
-    let status = if entrypoint.argv.is_empty() {
-        let number = signals.next().await;
-        tracing::info!(signal = number, "asked to end");
-        0
-    } else {
-        match init::Entrypoint::start(&entrypoint) {
-            Ok(running) => running.run(&mut signals).await,
-            Err((status, message)) => {
-                tracing::error!("{message}");
-                status
-            }
+    let status = match entrypoint {
+        Some(running) => running.run(&mut signals).await,
+        None => {
+            let number = signals.next().await;
+            tracing::info!(signal = number, "asked to end");
+            0
         }
     };
     if init::is_first_process() {
