@@ -139,14 +139,43 @@ fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Removes what a stopped server keeps on its host for its next start: a test's server has none.
-pub(crate) fn remove_host_settings(server: &Server) -> Result<()> {
-    let tag = tag(server)?;
-    nft(server, &["delete", "table", "inet", &format!("{TABLE_PREFIX}{tag}")])?;
-    let gateway = format!("10.{}.0.1/32", server.subnet);
-    run(server.host_command("ip").args(["address", "del", &gateway, "dev", "lo"]))?;
-    remove_cgroups(Path::new("/sys/fs/cgroup"), &format!("{CGROUP_PREFIX}{tag}"));
-    Ok(())
+/// Where a server's settings are found on its host.
+pub struct HostSettings {
+    tag: String,
+    gateway: String,
+}
+
+impl HostSettings {
+    /// Learns them from a running server.
+    pub fn of(server: &Server) -> Result<Self> {
+        Ok(Self { tag: tag(server)?, gateway: format!("10.{}.0.1/32", server.subnet) })
+    }
+
+    /// What of them is still there after the server has stopped.
+    pub fn left(&self, server: &Server) -> Result<Vec<String>> {
+        let tables = nft(server, &["list", "tables"])?;
+        let mut left: Vec<String> =
+            tables.lines().filter(|line| line.ends_with(&self.table())).map(str::to_owned).collect();
+        let interface = format!("{INTERFACE_PREFIX}{}", self.tag);
+        left.extend(names("/sys/class/net")?.into_iter().filter(|name| name.starts_with(&interface)));
+        for hierarchy in names("/sys/fs/cgroup")? {
+            let cgroup = format!("/sys/fs/cgroup/{hierarchy}/{CGROUP_PREFIX}{}", self.tag);
+            left.extend(Path::new(&cgroup).exists().then_some(cgroup));
+        }
+        Ok(left)
+    }
+
+    /// Removes what is left of them: a test's server is never started again.
+    pub(crate) fn remove(&self, server: &Server) {
+        // Each may be gone already, and nothing depends on any of them.
+        let _ = nft(server, &["delete", "table", "inet", &self.table()]);
+        let _ = run(server.host_command("ip").args(["address", "del", &self.gateway, "dev", "lo"]));
+        remove_cgroups(Path::new("/sys/fs/cgroup"), &format!("{CGROUP_PREFIX}{}", self.tag));
+    }
+
+    fn table(&self) -> String {
+        format!("{TABLE_PREFIX}{}", self.tag)
+    }
 }
 
 /// Removes every empty cgroup called `name`, in all hierarchies.

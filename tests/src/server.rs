@@ -364,8 +364,10 @@ impl Server {
         while self.busy() && since.elapsed() < CLEAN_TIMEOUT {
             sleep(POLL);
         }
+        let settings = leaks::HostSettings::of(self);
         self.stop()?;
-        leaks::remove_host_settings(self)
+        settings?.remove(self);
+        Ok(())
     }
 
     /// Deleted sandboxes still lie in the state directory.

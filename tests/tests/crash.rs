@@ -11,7 +11,7 @@ use chrono::{TimeDelta, Utc};
 use sandkeep_tests::{
     api::{Answer, Api, Sandbox, create_body, eventually},
     execd::Execd,
-    leaks::Watch,
+    leaks::{HostSettings, Watch},
     server::{Server, Setup},
 };
 use serde_json::json;
@@ -245,5 +245,11 @@ async fn deleting_many_at_once_leaves_nothing() -> Result<()> {
         ensure!(grown.contains(&kind), "{MANY} sandboxes hold no {kind}: {held:?}");
     }
     futures_util::future::try_join_all(made.into_iter().map(|sandbox| sandbox.delete())).await?;
-    watch.returns_to(&baseline).await
+    watch.returns_to(&baseline).await?;
+
+    let settings = HostSettings::of(&server)?;
+    server.stop()?;
+    let left = settings.left(&server)?;
+    ensure!(left.is_empty(), "a server without sandboxes leaves on its host: {left:?}");
+    Ok(())
 }
