@@ -57,7 +57,7 @@ pub struct Cli {
     #[arg(long)]
     pub ready_fd: Option<u16>,
 
-    /// Run the entrypoint and commands as USER[:GROUP], names or numbers of the image
+    /// Run the entrypoint and commands as `USER[:GROUP]`, names or numbers of the image
     #[arg(long)]
     pub user: Option<String>,
 

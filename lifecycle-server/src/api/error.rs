@@ -17,7 +17,7 @@ use crate::{
 /// When a caller should try again after the host had no room.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// The kinds of refusals. [`Code::entry`] is the one place that says what each means on the wire.
+/// The kinds of refusals. `Code::entry` is the one place that says what each means on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     MissingApiKey,

@@ -57,7 +57,7 @@ impl NativeRuntime {
     /// Takes over the state directory and sets the host up: cgroups, forwarding, firewall, launcher.
     ///
     /// # Errors
-    /// `Invalid` names what the host or the configuration lacks (see [`super::preflight`]); `Os` what failed.
+    /// `Invalid` names what the host or the configuration lacks (see [`preflight`](super::preflight())); `Os` what failed.
     pub fn new(config: NativeConfig) -> Result<Arc<Self>, RuntimeError> {
         let oci = OciRuntime::find(&config)?;
         let host = Host::new(config)?;
