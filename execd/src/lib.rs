@@ -8,6 +8,7 @@ pub mod command;
 pub mod daemon;
 pub mod files;
 pub mod id;
+pub mod isolated;
 pub mod metrics;
 pub mod process;
 pub mod pty;

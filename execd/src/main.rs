@@ -17,6 +17,9 @@ const PRINT_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     keep_memory_small();
+    if let Some(status) = execd::isolated::agent::entry() {
+        return status;
+    }
     let cli = Cli::parse();
     match cli.action {
         Some(Action::Openapi) => print_document(),

@@ -6,6 +6,7 @@ use crate::{
     activity::Activity,
     code::Contexts,
     command::{CommandError, Commands},
+    isolated::IsolatedSessions,
     metrics::Sampler,
     pty::Terminals,
     session::Sessions,
@@ -22,6 +23,7 @@ pub struct AppState {
     pub sessions: Sessions,
     pub terminals: Terminals,
     pub code: Contexts,
+    pub isolated: IsolatedSessions,
 }
 
 impl AppState {
@@ -35,6 +37,7 @@ impl AppState {
             activity: Arc::default(),
             metrics: Arc::default(),
             terminals: Terminals::new(Arc::clone(&settings)),
+            isolated: IsolatedSessions::new(Arc::clone(&settings)),
             code: Contexts::new(Arc::clone(&settings), sessions.clone()),
             sessions,
             settings,

@@ -42,6 +42,8 @@ pub enum ErrorKind {
     NotSupported,
     /// A limit of this daemon is reached; trying again later may work.
     Busy,
+    /// This machine lacks what is needed.
+    Unavailable,
     /// The requested range lies outside the file.
     RangeNotSatisfiable,
     /// The operation failed for reasons of ours or the system's.
@@ -69,6 +71,7 @@ impl ErrorKind {
             Self::Forbidden => (StatusCode::FORBIDDEN, "RUNTIME_ERROR"),
             Self::NotSupported => (StatusCode::BAD_REQUEST, "NOT_SUPPORTED"),
             Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "RUNTIME_ERROR"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "NOT_SUPPORTED"),
             Self::RangeNotSatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, "INVALID_REQUEST_BODY"),
             Self::Runtime => (StatusCode::INTERNAL_SERVER_ERROR, "RUNTIME_ERROR"),
         }

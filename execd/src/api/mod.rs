@@ -56,6 +56,7 @@ pub fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .merge(metrics::router())
         .merge(crate::code::api::router())
         .merge(crate::files::api::router())
+        .merge(crate::isolated::api::router())
         .merge(crate::session::api::router())
         .merge(crate::pty::api::router())
         .split_for_parts()

@@ -32,9 +32,15 @@ impl Logs {
     /// The output from `cursor` to what is there now. Of a command that still runs, a character whose end is yet to
     /// be written stays for the next time.
     pub(super) fn open(path: &Path, cursor: u64, ended: bool) -> io::Result<Self> {
+        Self::open_at_most(path, cursor, ended, u64::MAX)
+    }
+
+    /// The same, but no more than this many bytes.
+    pub(crate) fn open_at_most(path: &Path, cursor: u64, ended: bool, most: u64) -> io::Result<Self> {
         let file = File::open(path)?;
-        let mut end = file.metadata()?.len().max(cursor);
-        if !ended && end > cursor {
+        let there = file.metadata()?.len().max(cursor);
+        let mut end = there.min(cursor.saturating_add(most));
+        if (!ended || end < there) && end > cursor {
             let mut tail = [0; 4];
             let length = (end - cursor).min(4);
             let tail = &mut tail[..usize::try_from(length).unwrap_or(4)];
@@ -97,6 +103,16 @@ mod tests {
         assert_eq!(read(b"caf\xc3", 0, true).await, (b"caf\xc3".to_vec(), 4));
         assert_eq!(read(b"caf\xc3", 3, false).await, (vec![], 3));
         assert_eq!(read("café".as_bytes(), 3, false).await, ("é".as_bytes().to_vec(), 5));
+    }
+
+    #[test]
+    fn an_answer_may_be_bounded() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("output");
+        std::fs::write(&path, "abécd").unwrap();
+        let cursor = |from, most| Logs::open_at_most(&path, from, true, most).unwrap().cursor;
+        // Three bytes would end inside a character.
+        assert_eq!([cursor(0, 2), cursor(0, 3), cursor(0, 4), cursor(4, 9)], [2, 2, 4, 6]);
     }
 
     #[tokio::test]

@@ -143,7 +143,7 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
         init::end_all(grace).await
     } else {
         state.commands.shutdown(grace).await;
-        tokio::join!(state.sessions.shutdown(), state.terminals.shutdown());
+        tokio::join!(state.sessions.shutdown(), state.terminals.shutdown(), state.isolated.shutdown());
     }
     // The server only listens as long as the receiver exists; both are ours.
     let _ = stop.send(grace);

@@ -15,3 +15,4 @@ pub(crate) use directory::start_directory;
 pub use error::SessionError;
 pub(crate) use family::{Family, MARKER};
 pub use registry::Sessions;
+pub(crate) use script::check as check_text;

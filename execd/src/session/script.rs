@@ -45,7 +45,7 @@ fn quote(text: &str) -> String {
 }
 
 /// Refuses what a shell cannot be given.
-pub(super) fn check(text: &str, envs: &BTreeMap<String, String>) -> Result<(), SessionError> {
+pub(crate) fn check(text: &str, envs: &BTreeMap<String, String>) -> Result<(), SessionError> {
     let invalid = |message: String| Err(SessionError::Invalid(message));
     if text.trim().is_empty() {
         return invalid("command is blank".to_owned());

@@ -5,6 +5,7 @@ pub mod command;
 pub mod error;
 pub mod event;
 pub mod files;
+pub mod isolated;
 pub mod metrics;
 pub mod pty;
 pub mod session;
@@ -14,3 +15,6 @@ pub const ACCESS_TOKEN_HEADER: &str = "x-execd-access-token";
 
 /// Response header of `GET /command/{id}/logs`: the byte offset to ask for next.
 pub const LOG_CURSOR_HEADER: &str = "execd-commands-tail-cursor";
+
+/// Response header of an isolated run's logs: the byte offset to ask for next.
+pub const ISOLATED_CURSOR_HEADER: &str = "execd-isolated-tail-cursor";

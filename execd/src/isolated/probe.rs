@@ -1,0 +1,154 @@
+//! What isolation this machine can give: found out by putting up a session, once.
+
+use std::{fs, path::PathBuf};
+
+use sandkeep_specs::execd::isolated::{
+    CapabilitiesResponse, CapabilitiesResponseHardening, HardeningLayerState, InitMode, LayerState, MountMode,
+};
+
+use super::{
+    IsolatedError,
+    directory::StateDirectory,
+    launch,
+    plan::{Ids, Mount, Plan},
+};
+use crate::command::env::Environment;
+
+/// Name of what isolates.
+const ISOLATOR: &str = "execd-namespaces";
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// The Landlock version, or why sessions with the sandbox's ids cannot be made.
+    same_ids: Result<i32, String>,
+    /// The same for sessions with an id of their own.
+    own_id: Result<i32, String>,
+}
+
+impl Found {
+    /// Puts up one session of each kind.
+    pub(super) async fn find(state: &StateDirectory) -> Self {
+        let try_out = async |ids| try_out(state, ids).await.map_err(|error| error.to_string());
+        Self { same_ids: try_out(Ids::Same).await, own_id: try_out(Ids::One { uid: 0, gid: 0 }).await }
+    }
+
+    /// Nothing works, for this reason.
+    pub(super) fn nothing(reason: String) -> Self {
+        Self { same_ids: Err(reason.clone()), own_id: Err(reason) }
+    }
+
+    /// Why no session of this kind can be made, if so.
+    pub(super) fn check(&self, ids: Ids) -> Result<(), IsolatedError> {
+        let found = if ids == Ids::Same { &self.same_ids } else { &self.own_id };
+        found.as_ref().map(|_| ()).map_err(|reason| IsolatedError::Unavailable(reason.clone()))
+    }
+
+    /// Why no session at all can be made, if so.
+    pub(super) fn check_any(&self) -> Result<(), IsolatedError> {
+        self.check(Ids::Same).or_else(|error| if self.own_id.is_ok() { Ok(()) } else { Err(error) })
+    }
+
+    /// As clients see it.
+    pub(super) fn describe(&self) -> CapabilitiesResponse {
+        let landlock = self.same_ids.as_ref().or(self.own_id.as_ref()).copied();
+        let available = landlock.is_ok();
+        CapabilitiesResponse {
+            available,
+            isolator: ISOLATOR.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            message: self.same_ids.clone().err().or_else(|| self.own_id.clone().err()),
+            setpriv_available: self.same_ids.is_ok(),
+            userns_available: self.own_id.is_ok(),
+            commit_supported: available,
+            diff_supported: available,
+            hardening: landlock.ok().map(hardening),
+        }
+    }
+}
+
+fn hardening(landlock: i32) -> CapabilitiesResponseHardening {
+    let active = || HardeningLayerState { state: LayerState::Active, message: None };
+    CapabilitiesResponseHardening {
+        init_mode: InitMode::Pid1,
+        signal_shield: true,
+        cap_drop: active(),
+        seccomp: active(),
+        landlock: match landlock {
+            0 => HardeningLayerState {
+                state: LayerState::Unsupported,
+                message: Some(
+                    "this kernel has no Landlock; read-only mounts alone confine writes".to_owned(),
+                ),
+            },
+            1..6 => HardeningLayerState {
+                state: LayerState::Degraded,
+                message: Some(format!(
+                    "Landlock version {landlock} cannot scope abstract sockets and signals"
+                )),
+            },
+            _ => active(),
+        },
+        ebpf: HardeningLayerState {
+            state: LayerState::Disabled,
+            message: Some("nothing observes a session's code by eBPF".to_owned()),
+        },
+    }
+}
+
+async fn try_out(state: &StateDirectory, ids: Ids) -> Result<i32, IsolatedError> {
+    let failed = |error| IsolatedError::system("session directory", &error);
+    let directory = state.session().map_err(failed)?;
+    let _removed = Removed(directory.clone());
+    let layer = directory.join("0");
+    for part in ["lower", "0/upper", "0/work"] {
+        fs::create_dir_all(directory.join(part)).map_err(failed)?;
+    }
+    let mount = Mount {
+        source: directory.join("lower"),
+        target: "/tmp".into(),
+        mode: MountMode::Overlay,
+        layer: Some(layer),
+    };
+    let plan = Plan {
+        root: directory.join("root"),
+        runs: directory.join("runs"),
+        state: state.root.clone(),
+        ids,
+        identity: None,
+        cwd: "/".into(),
+        mounts: vec![mount],
+        share_net: false,
+        private_tmp: true,
+        probe: true,
+    };
+    let agent = launch::start(&directory, &plan, Environment::new()).await?;
+    Ok(agent.landlock)
+}
+
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let nothing = Found::nothing("no user namespaces".into());
+        let said = nothing.describe();
+        assert!(!said.available && said.hardening.is_none());
+        assert_eq!(said.message.as_deref(), Some("no user namespaces"));
+        assert!(nothing.check_any().unwrap_err().to_string().contains("no user namespaces"));
+        let half = Found { same_ids: Err("ids cannot be mapped".into()), own_id: Ok(3) };
+        let said = half.describe();
+        assert!(said.available && !said.setpriv_available && said.userns_available);
+        assert_eq!(said.hardening.unwrap().landlock.state, LayerState::Degraded);
+        assert!(half.check_any().is_ok() && half.check(Ids::Same).is_err());
+    }
+}
