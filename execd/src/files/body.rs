@@ -191,7 +191,7 @@ mod tests {
         }
 
         fn try_read(&mut self, out: &mut Vec<u8>) -> Option<io::Result<bool>> {
-            (self.0 % 2 == 0).then(|| self.read(out))
+            self.0.is_multiple_of(2).then(|| self.read(out))
         }
     }
 
