@@ -4,7 +4,7 @@ mod native_support;
 
 use std::{fs, path::Path, time::Duration};
 
-use lifecycle_server::runtime::{Exit, Limits, Runtime, RuntimeError};
+use lifecycle_server::runtime::{Exit, LaunchSpec, Limits, Runtime, RuntimeError, native::OverlayWay};
 use native_support::{Bed, in_own_network};
 
 #[test]
@@ -61,7 +61,7 @@ fn ends_are_reported_once_with_their_status() {
         assert_eq!(bed.exit().await, Exit { id: three.id.clone(), code: Some(3), oom_killed: false });
         let starved = bed.spec("exec dd if=/dev/zero of=/dev/null bs=300M count=1");
         let limits = Limits { memory_bytes: Some(32 << 20), ..Limits::default() };
-        bed.start_spec(&lifecycle_server::runtime::LaunchSpec { limits, ..starved.clone() }).await.unwrap();
+        bed.start_spec(&LaunchSpec { limits, ..starved.clone() }).await.unwrap();
         assert_eq!(bed.exit().await, Exit { id: starved.id.clone(), code: Some(137), oom_killed: true });
         let killed = bed.launch("sleep 1000").await;
         for id in [three.id, starved.id, killed.id] {
@@ -87,7 +87,7 @@ fn limits_hold() {
             pids: Some(32),
             disk_bytes: Some(32 << 20),
         };
-        let spec = lifecycle_server::runtime::LaunchSpec { limits, ..spec };
+        let spec = LaunchSpec { limits, ..spec };
         bed.start_spec(&spec).await.unwrap();
         let text = bed.printed(&spec.id, "END").await;
         assert!(text.contains("an't fork"), "no limit on processes: {text}");
@@ -108,7 +108,7 @@ fn a_start_that_fails_says_why_and_leaves_nothing() {
         let bed = Bed::new().await;
         let empty = bed.dir.path().join("empty");
         fs::create_dir(&empty).unwrap();
-        let spec = lifecycle_server::runtime::LaunchSpec { layers: vec![empty], ..bed.spec("true") };
+        let spec = LaunchSpec { layers: vec![empty], ..bed.spec("true") };
         // The stand-in for execd is a script, and this image has no shell.
         let error = bed.start_spec(&spec).await.unwrap_err();
         assert!(
@@ -116,16 +116,63 @@ fn a_start_that_fails_says_why_and_leaves_nothing() {
             "{error}"
         );
         bed.runtime.release(&spec.id);
-        let missing = lifecycle_server::runtime::LaunchSpec {
-            layers: vec!["/no/such/layer".into()],
-            ..bed.spec("true")
-        };
+        let missing = LaunchSpec { layers: vec!["/no/such/layer".into()], ..bed.spec("true") };
         let error = bed.start_spec(&missing).await.unwrap_err();
         assert!(error.to_string().contains("root file system"), "{error}");
         bed.runtime.release(&missing.id);
-        let relative = lifecycle_server::runtime::LaunchSpec { cwd: "here".into(), ..bed.spec("true") };
+        let relative = LaunchSpec { cwd: "here".into(), ..bed.spec("true") };
         assert!(matches!(bed.start_spec(&relative).await, Err(RuntimeError::Invalid(_))));
         bed.runtime.release(&relative.id);
+        bed.expect_clean_end().await;
+    });
+}
+
+#[test]
+fn what_no_host_could_do_is_refused_by_name() {
+    in_own_network(|| async {
+        let bed = Bed::new().await;
+        let limits = Limits { disk_bytes: Some(1 << 60), ..Limits::default() };
+        let huge = LaunchSpec { limits, ..bed.spec("true") };
+        let error = bed.start_spec(&huge).await.unwrap_err();
+        assert!(matches!(&error, RuntimeError::Invalid(text) if text.contains("disk")), "{error}");
+        bed.runtime.release(&huge.id);
+        let hollow = LaunchSpec { layers: Vec::new(), ..bed.spec("true") };
+        let error = bed.start_spec(&hollow).await.unwrap_err();
+        assert!(matches!(&error, RuntimeError::Invalid(text) if text.contains("no layers")), "{error}");
+        bed.runtime.release(&hollow.id);
+        bed.expect_clean_end().await;
+    });
+}
+
+/// Kernels before 6.15 want overlays by path; the option string of the old way is a page.
+#[test]
+fn an_older_kernels_way_gives_the_same_sandbox() {
+    in_own_network(|| async {
+        let bed = Bed::with(|config| config.overlay = OverlayWay::Attached).await;
+        let mut spec = bed.spec(
+            "cat /marks/*; echo new > /marks/0; rm /marks/1; ls /marks | wc -l; chown 33:44 /marks/2; \
+             ls -ln /marks/2 /opt/opensandbox/execd; echo x > /opt/opensandbox/execd; grep ' / ' /proc/mounts; echo END; sleep 1000",
+        );
+        for number in 0..200 {
+            let layer = bed.dir.path().join(format!("a-layer-with-a-rather-long-name-{number}"));
+            fs::create_dir_all(layer.join("marks")).unwrap();
+            fs::write(layer.join("marks").join((number % 3).to_string()), format!("from {number}\n"))
+                .unwrap();
+            spec.layers.push(layer);
+        }
+        bed.start_spec(&spec).await.unwrap();
+        let text = bed.printed(&spec.id, "END").await;
+        assert!(text.starts_with("from 0\nfrom 1\nfrom 2\n2\n"), "{text}");
+        assert!(text.contains(" 33 ") && text.contains(" 44 "), "{text}");
+        assert!(text.contains("Read-only file system"), "execd could be changed: {text}");
+        assert!(!text.contains(&bed.dir.path().display().to_string()), "host paths show: {text}");
+        assert_eq!(bed.holdings()["mounts"], 0, "the sandbox shows in the host's mount table");
+        bed.runtime.destroy(&spec.id).await.unwrap();
+        // Whatever was in the way of one start must not be in the way of the next.
+        let broken = LaunchSpec { layers: vec!["/dev/null".into()], ..bed.spec("true") };
+        assert!(bed.start_spec(&broken).await.is_err());
+        bed.runtime.release(&broken.id);
+        assert_eq!(bed.output("echo fine").await, "fine\n");
         bed.expect_clean_end().await;
     });
 }

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use lifecycle_server::runtime::Runtime;
+use lifecycle_server::runtime::{
+    Runtime,
+    native::{Severity, preflight},
+};
 use native_support::{Bed, PATIENCE, enter_new_network, in_own_network, sh};
 
 /// The host's address towards the Internet.
@@ -48,9 +51,11 @@ fn serve_web(listener: TcpListener) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let peer = stream.peer_addr().unwrap().ip();
-            let _ = stream.read(&mut [0; 1024]);
-            let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\nfrom {peer}\n");
+            std::thread::spawn(move || {
+                let peer = stream.peer_addr().unwrap().ip();
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\nfrom {peer}\n");
+            });
         }
     });
 }
@@ -127,6 +132,53 @@ fn the_first_packet_does_not_wait() {
             }
             bed.runtime.destroy(&spec.id).await.unwrap();
         }
+        bed.expect_clean_end().await;
+    });
+}
+
+#[test]
+fn one_sandbox_cannot_take_all_connections() {
+    in_own_network(|| async {
+        connect_to_an_internet();
+        let bed = Bed::with(|config| config.max_flows = 8).await;
+        let ask = "echo GET / | nc -w 2 203.0.113.10 80 2>/dev/null | tail -n 1";
+        let greedy = bed
+            .launch(&format!(
+                "for i in $(seq 8); do sleep 1000 | nc 203.0.113.10 80 & done; \
+                 until [ $(netstat -tn | grep -c ESTABLISHED) = 8 ]; do sleep 0.1; done; \
+                 {ask}; echo FULL; sleep 1000"
+            ))
+            .await;
+        assert_eq!(bed.printed(&greedy.id, "FULL").await, "", "a ninth connection");
+        // The others have their own count.
+        assert_eq!(bed.output(ask).await, format!("from {HOST}\n"));
+        bed.runtime.destroy(&greedy.id).await.unwrap();
+        // Closed connections do not count.
+        let text = bed.output(&format!("for i in $(seq 20); do {ask}; done | grep -c from")).await;
+        assert_eq!(text, "20\n");
+        bed.expect_clean_end().await;
+    });
+}
+
+#[test]
+fn a_firewall_in_the_way_is_reported_with_what_opens_it() {
+    in_own_network(|| async {
+        connect_to_an_internet();
+        sh("nft add table ip filter; \
+            nft add chain ip filter FORWARD '{ type filter hook forward priority filter; policy drop; }'");
+        let bed = Bed::with(|config| config.dns_servers = vec!["203.0.113.53".parse().unwrap()]).await;
+        let hindrances = || -> Vec<_> {
+            let all = preflight(&bed.config).into_iter();
+            all.filter(|problem| problem.severity == Severity::Hinders).collect()
+        };
+        let ask = "echo GET / | nc -w 1 203.0.113.10 80 2>/dev/null | tail -n 1";
+        assert_eq!(bed.output(ask).await, "", "the firewall was meant to be in the way");
+        let found = hindrances();
+        assert!(found.len() == 1 && found[0].what.contains("ip filter"), "{found:?}");
+        sh(&found[0].mend);
+        assert_eq!(bed.output(ask).await, format!("from {HOST}\n"));
+        assert_eq!(hindrances(), []);
+        sh("nft delete table ip filter");
         bed.expect_clean_end().await;
     });
 }

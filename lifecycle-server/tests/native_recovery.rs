@@ -87,6 +87,7 @@ fn sandboxes_survive_a_killed_server() {
         config.execd = fs::read_dir(state.join("bin")).unwrap().next().unwrap().unwrap().path();
         config.launcher = Some(env!("CARGO_BIN_EXE_lifecycle-server").into());
         config.prepared_slots = 1;
+        config.overlay = native_support::overlay_way();
         let mut bed = Bed::start(dir.clone(), config);
         let mut found = bed.runtime.adopt().await.unwrap();
         found.sort_by_key(|found| !found.alive);

@@ -20,7 +20,7 @@ use std::{
 
 use lifecycle_server::runtime::{
     Exit, LaunchReport, LaunchSpec, Limits, Runtime, RuntimeError,
-    native::{NativeConfig, NativeRuntime},
+    native::{NativeConfig, NativeRuntime, OverlayWay},
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -102,6 +102,39 @@ pub fn busybox_layer(at: &Path) -> PathBuf {
     layer
 }
 
+/// The way to mount overlays that these tests run with: what suits the kernel, or the one the environment names.
+pub fn overlay_way() -> OverlayWay {
+    match std::env::var("SANDKEEP_TEST_OVERLAY").as_deref() {
+        Ok("attached") => OverlayWay::Attached,
+        Ok("detached") => OverlayWay::Detached,
+        Ok(other) => panic!("SANDKEEP_TEST_OVERLAY is {other:?}, not attached or detached"),
+        Err(_) => OverlayWay::Auto,
+    }
+}
+
+impl Drop for Bed {
+    /// Ends what is left after a test that failed (or did not care): no later run should find it.
+    fn drop(&mut self) {
+        if let Ok(threads) = tokio::runtime::Handle::try_current() {
+            // This thread runs the test and cannot wait here for anything asynchronous; another one can.
+            std::thread::scope(|scope| {
+                let shutdown = scope.spawn(|| threads.block_on(self.runtime.shutdown()));
+                drop(shutdown.join());
+            });
+        }
+        let cgroups =
+            format!("find /sys/fs/cgroup -depth -type d -path '*/sandkeep-{}*' 2>/dev/null", self.tag);
+        let sweep = format!(
+            "for try in $(seq 50); do \
+               left=$({cgroups}); [ -z \"$left\" ] && exit; \
+               for dir in $left; do xargs -r kill -9 <$dir/cgroup.procs; done; \
+               rmdir $left; sleep 0.1; \
+             done"
+        );
+        let _ = Command::new("sh").args(["-c", &sweep]).stderr(std::process::Stdio::null()).status();
+    }
+}
+
 impl Bed {
     pub async fn new() -> Self {
         Self::with(|_| {}).await
@@ -117,6 +150,7 @@ impl Bed {
         let mut config = NativeConfig::new(dir.path().join("state"), execd);
         config.launcher = Some(PathBuf::from(env!("CARGO_BIN_EXE_lifecycle-server")));
         config.prepared_slots = 2;
+        config.overlay = overlay_way();
         change(&mut config);
         let bed = Self::start(dir, config);
         bed.runtime.adopt().await.unwrap();

@@ -8,7 +8,7 @@ use super::{
     console,
     host::Context,
     net,
-    preflight::PREFLIGHT_PREFIX,
+    overlay::TRIAL_PREFIX,
     runtime::Inner,
     state::Record,
     watch::{self, Live, Process},
@@ -43,7 +43,7 @@ pub(crate) fn survey(inner: &Inner) -> Result<Vec<Survivor>, RuntimeError> {
     }
     // A preflight check that was cut short.
     for entry in fs::read_dir(&host.paths.root).context("read the state directory")?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFLIGHT_PREFIX) {
+        if entry.file_name().to_string_lossy().starts_with(TRIAL_PREFIX) {
             host.reaper.dispose(None, Some(&entry.path()));
         }
     }

@@ -77,6 +77,18 @@ impl Default for Watermark {
     }
 }
 
+/// How a sandbox's file system is put together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OverlayWay {
+    /// Whichever works, tried when the runtime starts; detached first.
+    #[default]
+    Auto,
+    /// From descriptors of detached mounts: Linux 6.15 and newer.
+    Detached,
+    /// From paths in a private mount namespace: Linux 6.1 and newer.
+    Attached,
+}
+
 /// Configuration of [`super::NativeRuntime`].
 #[derive(Debug, Clone)]
 pub struct NativeConfig {
@@ -100,6 +112,9 @@ pub struct NativeConfig {
     pub uid_base: u32,
     /// Slots (network, cgroups, file system) kept ready for the next launches.
     pub prepared_slots: usize,
+    pub overlay: OverlayWay,
+    /// Connections through this host a sandbox may have at a time. The host's table of them is one for all sandboxes.
+    pub max_flows: u32,
     /// Binary that answers [`super::launcher::run_if_asked`]; `None` is the running one.
     pub launcher: Option<PathBuf>,
 }
@@ -138,6 +153,8 @@ impl Default for NativeConfig {
             deny_cidrs: vec![Cidr { address: Ipv4Addr::new(169, 254, 0, 0), prefix: 16 }],
             uid_base: 0x1000_0000,
             prepared_slots: 8,
+            overlay: OverlayWay::Auto,
+            max_flows: 16384,
             launcher: None,
         }
     }

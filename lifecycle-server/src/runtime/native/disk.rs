@@ -17,7 +17,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rustix::fs::{CWD, Mode, OFlags, SeekFrom, openat, seek};
+use rustix::fs::{CWD, SeekFrom, seek};
 
 use super::{
     config::Watermark,
@@ -80,10 +80,9 @@ impl Disks {
         Self { template_dir, default_bytes, template: Mutex::new(None), quotas }
     }
 
-    /// Opens the place for a private layer in `directory`, limited to `bytes` if given.
+    /// Opens the place for a private layer in `directory`, a detached mount, limited to `bytes` if given.
     pub(crate) fn open(&self, directory: &Path, bytes: Option<u64>, project: u32) -> io::Result<OwnedFd> {
-        let in_place =
-            || Ok(openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
+        let in_place = || sys::clone_tree(CWD, &CString::new(directory.as_os_str().as_bytes())?);
         let Some(bytes) = bytes else { return in_place() };
         if self.quotas {
             quota::limit(directory, project, bytes)?;
@@ -121,12 +120,29 @@ impl Disks {
     }
 }
 
-/// Refuses when the file system of `directory` has less room than the watermark asks for.
-pub(crate) fn check_watermark(directory: &Path, watermark: Watermark) -> Result<(), RuntimeError> {
-    let stat = rustix::fs::statvfs(directory).map_err(|error| RuntimeError::Os {
+/// Refuses a limit that the file system of `directory` could not hold even if it were empty.
+pub(crate) fn check_size(directory: &Path, bytes: Option<u64>) -> Result<(), RuntimeError> {
+    let stat = statvfs(directory)?;
+    let total = stat.f_blocks.saturating_mul(stat.f_frsize);
+    match bytes.filter(|bytes| *bytes > total) {
+        None => Ok(()),
+        Some(bytes) => Err(RuntimeError::Invalid(format!(
+            "the disk limit of {bytes} bytes (resourceLimits.disk) is more than this host's file system for sandboxes \
+             holds: {total} bytes"
+        ))),
+    }
+}
+
+fn statvfs(directory: &Path) -> Result<rustix::fs::StatVfs, RuntimeError> {
+    rustix::fs::statvfs(directory).map_err(|error| RuntimeError::Os {
         context: format!("statvfs {}", directory.display()),
         source: error.into(),
-    })?;
+    })
+}
+
+/// Refuses when the file system of `directory` has less room than the watermark asks for.
+pub(crate) fn check_watermark(directory: &Path, watermark: Watermark) -> Result<(), RuntimeError> {
+    let stat = statvfs(directory)?;
     let (free, total) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
     let percent = (free * 100).checked_div(total).unwrap_or(100);
     if free >= watermark.free_bytes && percent >= u64::from(watermark.free_percent) {
@@ -249,6 +265,18 @@ mod tests {
         copy_sparse(&from, &to).unwrap();
         assert_eq!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
         assert!(fs::metadata(&to).unwrap().blocks() * 512 < 1 << 20);
+    }
+
+    #[test]
+    fn a_disk_that_no_file_system_here_could_hold_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(check_size(dir.path(), None).is_ok());
+        assert!(check_size(dir.path(), Some(MIN_BYTES)).is_ok());
+        let error = check_size(dir.path(), Some(u64::MAX)).unwrap_err();
+        assert!(
+            matches!(&error, RuntimeError::Invalid(text) if text.contains("resourceLimits.disk")),
+            "{error}"
+        );
     }
 
     #[test]

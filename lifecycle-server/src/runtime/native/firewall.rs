@@ -14,6 +14,7 @@ use super::{
 /// host are as separate as those of one server.
 pub(crate) fn ruleset(names: &Names, config: &NativeConfig) -> String {
     let (table, inside, subnet) = (names.table(), format!("\"{INTERFACE_PREFIX}*\""), config.subnet);
+    let flows = config.max_flows;
     let denied = config.deny_cidrs.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ");
     let deny = if denied.is_empty() {
         String::new()
@@ -25,6 +26,9 @@ pub(crate) fn ruleset(names: &Names, config: &NativeConfig) -> String {
         "add table inet {table}
 delete table inet {table}
 table inet {table} {{
+  set flows {{
+    type ipv4_addr; size 65535; flags dynamic;
+  }}
   chain spoof {{
     type filter hook prerouting priority raw; policy accept;
     iifname {inside} meta nfproto ipv6 drop
@@ -39,6 +43,7 @@ table inet {table} {{
     type filter hook forward priority filter - 10; policy accept;
     iifname {inside} oifname {inside} drop
     {deny}
+    iifname {inside} ct state new add @flows {{ ip saddr ct count over {flows} }} drop
     oifname {inside} ct state established,related accept
     oifname {inside} drop
   }}
@@ -91,6 +96,7 @@ mod tests {
         config.deny_cidrs.push("192.168.0.0/16".parse().unwrap());
         let rules = ruleset(&Names::new(&config, Path::new("/x")), &config);
         assert!(rules.contains("ip daddr { 169.254.0.0/16, 192.168.0.0/16 } drop"), "{rules}");
+        assert!(rules.contains("ct count over 16384"), "{rules}");
         config.deny_cidrs.clear();
         assert!(!ruleset(&Names::new(&config, Path::new("/x")), &config).contains("daddr"));
     }

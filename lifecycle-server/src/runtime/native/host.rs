@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File},
     io,
+    ops::ControlFlow,
     os::fd::OwnedFd,
     path::Path,
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -14,10 +15,11 @@ use super::{
     cgroup::{Cgroups, Layout},
     console,
     disk::{self, Disks},
-    firewall,
+    firewall, forward,
     launcher::Launcher,
     names::Names,
     net,
+    overlay::Overlays,
     reaper::Reaper,
     rootfs::{self, IdMaps},
     slots::{Prepared, Slots},
@@ -41,7 +43,8 @@ pub(crate) struct Host {
     pub reaper: Reaper,
     pub launcher: Launcher,
     pub disks: Disks,
-    /// A mount of the installed execd, to be copied into each sandbox.
+    pub overlays: Overlays,
+    /// The installed execd, to be mounted in each sandbox.
     pub execd: OwnedFd,
     pub resolvers: Vec<std::net::Ipv4Addr>,
     /// Keeps a second server off the state directory.
@@ -88,11 +91,25 @@ impl Host {
             tracing::info!("switched on IPv4 forwarding (net.ipv4.ip_forward)");
         }
         firewall::apply(&names, &config).context("set up the firewall")?;
+        for obstacle in forward::obstacles() {
+            tracing::warn!(mend = obstacle.mend, "{}", obstacle.what);
+        }
         let slots = Arc::new(Slots::new(names.clone()));
         let reaper = Reaper::start(names.clone(), cgroups.clone(), slots.clone(), paths.trash())
             .context("start the reaper thread")?;
+        let launcher = Launcher::start(config.launcher.clone()).context("start the launcher")?;
+        let overlays =
+            Overlays::choose(config.overlay, &paths.root, &launcher, names.uid_base(0)).map_err(|error| {
+                RuntimeError::Invalid(format!(
+                    "this host cannot mount id-mapped overlays, which Linux 6.1 and newer can ({error})"
+                ))
+            })?;
+        if overlays.attaches() {
+            tracing::info!("mounting overlays by path: this kernel takes no detached mounts as layers");
+        }
         Ok(Self {
-            launcher: Launcher::start(config.launcher.clone()).context("start the launcher")?,
+            launcher,
+            overlays,
             disks: Disks::new(
                 paths.disk(),
                 limits(&Limits::default(), &config).disk_bytes,
@@ -188,25 +205,37 @@ pub(crate) fn keep_prepared(host: &Host, wake: &mpsc::Receiver<()>) {
     let disk_bytes = host.limits(&Limits::default()).disk_bytes;
     loop {
         while let Some(slot) = host.slots.wants_preparing(host.config.prepared_slots) {
-            match host.prepare(slot, disk_bytes) {
+            let pause = match host.prepare(slot, disk_bytes) {
                 Ok(prepared) => {
                     if let Err(late) = host.slots.add_prepared(prepared) {
                         host.discard(late);
                     }
+                    PREPARE_PAUSE
                 }
                 Err(error) => {
                     host.slots.free(slot.number);
                     tracing::warn!(%error, "cannot prepare a slot");
-                    std::thread::sleep(PREPARE_RETRY);
+                    PREPARE_RETRY
                 }
-            }
-            if let Err(mpsc::TryRecvError::Disconnected) = wake.try_recv() {
+            };
+            if rest(wake, pause).is_break() {
                 return;
             }
-            std::thread::sleep(PREPARE_PAUSE);
         }
         if wake.recv().is_err() {
             return;
+        }
+    }
+}
+
+/// Waits, however often it is woken; breaks once the sender is gone.
+fn rest(wake: &mpsc::Receiver<()>, pause: Duration) -> ControlFlow<()> {
+    let deadline = Instant::now() + pause;
+    loop {
+        match wake.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(()) => {}
+            Err(mpsc::RecvTimeoutError::Timeout) => return ControlFlow::Continue(()),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return ControlFlow::Break(()),
         }
     }
 }

@@ -275,7 +275,9 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         host.cgroups.limit(spec.slot.number, &limits).context("set limits")?;
         let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
         phases.mark("limits");
-        let root = rootfs::mount(&spec.layers, &prepared.store, &prepared.maps, &host.execd)
+        let root = host
+            .overlays
+            .mount(&spec.layers, prepared.store.as_fd(), &prepared.maps, host.execd.as_fd())
             .context("mount the root file system")?;
         phases.mark("rootfs");
         Ok((entrance, root))
@@ -349,6 +351,7 @@ fn check(host: &Host, spec: &LaunchSpec) -> Result<(), RuntimeError> {
     if let Some(bytes) = spec.limits.disk_bytes.filter(|bytes| *bytes < disk::MIN_BYTES) {
         return Err(RuntimeError::Invalid(format!("disk limit {bytes} is below {} bytes", disk::MIN_BYTES)));
     }
+    disk::check_size(&host.paths.root, spec.limits.disk_bytes)?;
     if host.slots.is_draining(spec.slot.number) {
         return Err(RuntimeError::Exhausted(format!("slot {} is still being cleaned", spec.slot.number)));
     }

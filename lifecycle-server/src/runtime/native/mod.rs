@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `launcher` | the small process that forks sandboxes, and what runs between fork and exec |
 //! | `spec`, `seccomp` | the OCI document of a sandbox; the system calls it is refused |
-//! | `net`, `netlink`, `firewall` | one routed interface pair per sandbox, and what it may reach |
-//! | `rootfs`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
+//! | `net`, `netlink`, `firewall`, `forward` | one routed interface pair per sandbox, and what it may reach |
+//! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
 //! | `cgroup` | limits and measurements, version 1 and 2 |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
@@ -19,12 +19,14 @@ mod config;
 mod console;
 mod disk;
 mod firewall;
+mod forward;
 mod host;
 mod launch;
 pub mod launcher;
 mod names;
 mod net;
 mod netlink;
+mod overlay;
 mod preflight;
 mod quota;
 mod reaper;
@@ -37,8 +39,8 @@ mod state;
 pub(super) mod sys;
 mod watch;
 
-pub use config::{Cidr, DefaultLimits, NativeConfig, Watermark};
-pub use preflight::{Problem, preflight};
+pub use config::{Cidr, DefaultLimits, NativeConfig, OverlayWay, Watermark};
+pub use preflight::{Problem, Severity, preflight};
 pub use runtime::NativeRuntime;
 pub(super) use runtime::blocking;
 pub use spec::EXECD_PORT;

@@ -10,29 +10,38 @@ use std::{
 use super::{
     NativeConfig,
     cgroup::{Cgroups, Layout},
-    firewall,
+    firewall, forward,
     launcher::Launcher,
     names::Names,
-    rootfs::{self, IdMaps},
+    overlay::Overlays,
 };
 use crate::runtime::oci::OciRuntime;
 
-/// Start of the name of the directory in which things are tried.
-pub(crate) const PREFLIGHT_PREFIX: &str = "preflight-";
+/// What a [`Problem`] means for sandboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// None can start.
+    Stops,
+    /// They run, but lack something most of them need.
+    Hinders,
+    /// They run; something is slower or less informative than it could be.
+    Note,
+}
 
 /// Something missing, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    pub severity: Severity,
     pub what: String,
     pub mend: String,
 }
 
 fn problem(what: impl Into<String>, mend: impl Into<String>) -> Problem {
-    Problem { what: what.into(), mend: mend.into() }
+    Problem { severity: Severity::Stops, what: what.into(), mend: mend.into() }
 }
 
 /// Checks everything [`super::NativeRuntime::new`] and the first launch depend on, by trying it where that is possible
-/// without leaving anything behind. An empty list means that sandboxes can run.
+/// without leaving anything behind. Sandboxes can run unless something in the list stops them.
 pub fn preflight(config: &NativeConfig) -> Vec<Problem> {
     if !rustix::process::geteuid().is_root() {
         let what = "not running as root";
@@ -43,7 +52,12 @@ pub fn preflight(config: &NativeConfig) -> Vec<Problem> {
     }
     let checks: [fn(&NativeConfig) -> Option<Problem>; 7] =
         [controllers, firewall_rules, forwarding, disk_tools, execd_binary, oci_binary, overlay];
-    checks.iter().filter_map(|check| check(config)).collect()
+    let obstacles = forward::obstacles().into_iter().map(|obstacle| Problem {
+        severity: Severity::Hinders,
+        what: obstacle.what,
+        mend: obstacle.mend,
+    });
+    checks.iter().filter_map(|check| check(config)).chain(obstacles).collect()
 }
 
 fn controllers(_: &NativeConfig) -> Option<Problem> {
@@ -82,7 +96,7 @@ fn firewall_rules(config: &NativeConfig) -> Option<Problem> {
         Ok(reason) if reason.is_empty() => None,
         Ok(reason) => Some(problem(
             format!("the kernel refuses the firewall rules: {}", reason.trim()),
-            "use a kernel with nf_tables, nft_fib, nft_ct, nft_nat and nft_masq (modprobe them if they are modules)",
+            "use a kernel with nf_tables, nft_fib, nft_ct, nft_connlimit, nft_nat and nft_masq (modprobe them if they are modules)",
         )),
     }
 }
@@ -130,28 +144,25 @@ fn oci_binary(config: &NativeConfig) -> Option<Problem> {
 
 /// Tries the whole file-system recipe in the state directory.
 fn overlay(config: &NativeConfig) -> Option<Problem> {
-    let directory = config.state_dir.join(format!("{PREFLIGHT_PREFIX}{}", std::process::id()));
-    let attempt = || -> io::Result<()> {
-        let (store, layer) = (directory.join("store"), directory.join("layer"));
-        fs::create_dir_all(&store)?;
-        fs::create_dir_all(&layer)?;
-        let sample = directory.join("sample");
-        fs::write(&sample, b"")?;
-        let sample = std::ffi::CString::new(sample.as_os_str().as_encoded_bytes())?;
-        let execd = super::sys::clone_tree(rustix::fs::CWD, &sample)?;
+    let attempt = || -> io::Result<Overlays> {
+        fs::create_dir_all(&config.state_dir)?;
         let launcher = Launcher::start(config.launcher.clone())?;
-        let [processes, files] = launcher.user_namespaces(config.uid_base)?;
-        let store = fs::File::open(&store)?;
-        rootfs::populate(&store)?;
-        rootfs::mount(&[layer], &store, &IdMaps { processes, files }, &execd).map(drop)
+        Overlays::choose(config.overlay, &config.state_dir, &launcher, config.uid_base)
     };
-    let result = attempt();
-    let _ = fs::remove_dir_all(&directory);
-    let error = result.err()?;
-    Some(problem(
-        format!("cannot mount an id-mapped overlay in {}: {error}", config.state_dir.display()),
-        "use Linux 6.13 or newer with overlayfs and user namespaces, and a state directory on ext4, xfs or btrfs",
-    ))
+    match attempt() {
+        Ok(overlays) if overlays.attaches() => Some(Problem {
+            severity: Severity::Note,
+            what: "this kernel takes no detached mounts as layers; file systems are put together by path".into(),
+            mend: "nothing needs to be done; Linux 6.15 and newer start sandboxes a little faster, and know the exit \
+                   codes of sandboxes that ended while no server ran"
+                .into(),
+        }),
+        Ok(_) => None,
+        Err(error) => Some(problem(
+            format!("cannot mount an id-mapped overlay in {}: {error}", config.state_dir.display()),
+            "use Linux 6.1 or newer with overlayfs and user namespaces, and a state directory on ext4, xfs or btrfs",
+        )),
+    }
 }
 
 #[cfg(test)]

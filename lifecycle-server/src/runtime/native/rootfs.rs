@@ -1,25 +1,24 @@
 //! The sandbox's file system: image layers below, a private layer on top, both seen through id maps.
 //!
 //! On disk every file keeps the ids it has inside (0 to 65535), so layers are shared as they are and a private layer
-//! can move to another uid range. The overlay is a detached mount until the sandbox's own namespace takes it: the
-//! host's mount table never shows it.
+//! can move to another uid range. The overlay (see [`super::overlay`]) is a detached mount until the sandbox's own
+//! namespace takes it: the host's mount table never shows it.
 
 use std::{
-    ffi::{CStr, CString},
     fs,
     io::{self, Write},
     net::Ipv4Addr,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::PermissionsExt},
+        unix::fs::PermissionsExt,
     },
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, openat};
 use sha2::{Digest, Sha256};
 
-use super::sys::{self, FsContext};
+use super::overlay::open_path;
 
 /// Where sandboxes find execd.
 pub(crate) const EXECD_PATH: &str = "/opt/opensandbox/execd";
@@ -95,39 +94,8 @@ pub(crate) struct IdMaps {
     pub files: OwnedFd,
 }
 
-/// Mounts the whole root, detached: layers (topmost first), private layer, execd.
-pub(crate) fn mount(
-    layers: &[PathBuf],
-    store: impl AsFd,
-    maps: &IdMaps,
-    execd: &OwnedFd,
-) -> io::Result<OwnedFd> {
-    let private = sys::clone_tree_idmapped(store, c"", maps.files.as_fd())?;
-    let open = |name: &CStr| {
-        openat(&private, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-    };
-    let (upper, work) = (open(c"upper")?, open(c"work")?);
-    let overlay = FsContext::new(c"overlay")?;
-    // A detached mount dissolves with its descriptor, so all of them stay open until overlayfs has its own copies.
-    let mut lowers = Vec::with_capacity(layers.len());
-    for layer in layers {
-        let path = CString::new(layer.as_os_str().as_bytes())?;
-        let lower = sys::clone_tree_idmapped(CWD, &path, maps.processes.as_fd())
-            .map_err(|error| io::Error::new(error.kind(), format!("layer {}: {error}", layer.display())))?;
-        overlay.fd(c"lowerdir+", &lower)?;
-        lowers.push(lower);
-    }
-    overlay.fd(c"upperdir", &upper)?.fd(c"workdir", &work)?;
-    // Without it, ending a sandbox (and every fsync inside) would flush the whole disk it shares with the others.
-    overlay.flag(c"volatile")?;
-    let root = overlay.mount()?;
-    let execd = sys::clone_read_only(execd)?;
-    sys::attach(&execd, &root, c"opt/opensandbox/execd")?;
-    Ok(root)
-}
-
 /// Copies execd into the state directory, under a name that follows from its content: replacing the binary never
-/// disturbs sandboxes that run the old one. Returns it open for mounting.
+/// disturbs sandboxes that run the old one. Returns it as a place to clone mounts from.
 pub(crate) fn install_execd(source: &Path, directory: &Path) -> io::Result<OwnedFd> {
     let explain = |error: io::Error| {
         io::Error::new(error.kind(), format!("execd binary {}: {error}", source.display()))
@@ -147,6 +115,5 @@ pub(crate) fn install_execd(source: &Path, directory: &Path) -> io::Result<Owned
             let _ = fs::remove_file(entry.path());
         }
     }
-    let path = CString::new(target.as_os_str().as_bytes())?;
-    sys::clone_tree(CWD, &path)
+    open_path(&target)
 }

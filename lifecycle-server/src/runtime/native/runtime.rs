@@ -22,14 +22,20 @@ use crate::runtime::{
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
-const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Hosts sandboxes on this machine with its own kernel and nothing else.
 pub struct NativeRuntime {
     inner: Arc<Inner>,
     exits: Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
-    /// Wakes the thread that prepares slots; dropping it ends the thread.
-    prepare: Mutex<Option<std_mpsc::Sender<()>>>,
+    prepare: Mutex<Option<Preparing>>,
+}
+
+/// The thread that prepares slots.
+struct Preparing {
+    /// Wakes it; dropping this ends it.
+    wake: std_mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
 }
 
 pub(crate) struct Inner {
@@ -74,17 +80,17 @@ impl NativeRuntime {
     fn start_preparing(&self) -> Result<(), RuntimeError> {
         let (wake, woken) = std_mpsc::channel();
         let inner = self.inner.clone();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("prepare".into())
             .spawn(move || keep_prepared(&inner.host, &woken))
             .context("start the preparing thread")?;
-        *self.prepare.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+        *self.prepare.lock().unwrap_or_else(PoisonError::into_inner) = Some(Preparing { wake, thread });
         Ok(())
     }
 
     fn wake_preparing(&self) {
-        if let Some(wake) = &*self.prepare.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = wake.send(());
+        if let Some(preparing) = &*self.prepare.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = preparing.wake.send(());
         }
     }
 }
@@ -152,10 +158,15 @@ impl Runtime for NativeRuntime {
     }
 
     async fn shutdown(&self) {
-        drop(self.prepare.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let preparing = self.prepare.lock().unwrap_or_else(PoisonError::into_inner).take();
         let inner = self.inner.clone();
         let _ = blocking("shutdown", move || {
             inner.host.slots.close().into_iter().for_each(|prepared| inner.host.discard(prepared));
+            if let Some(Preparing { wake, thread }) = preparing {
+                drop(wake);
+                // A slot it was busy with is discarded as well, and has to be gone below.
+                let _ = thread.join();
+            }
             inner.host.reaper.flush(SHUTDOWN_PATIENCE);
             // With no sandbox left, the host gets back what the next start makes again anyway.
             if inner.host.slots.is_idle() {

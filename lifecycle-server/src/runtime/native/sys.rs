@@ -67,6 +67,13 @@ pub(crate) fn clone_tree(dir: impl AsFd, path: &CStr) -> io::Result<OwnedFd> {
     Ok(open_tree(dir, path, flags)?)
 }
 
+/// A detached copy of the mount at `path` with everything mounted below it.
+pub(crate) fn clone_subtree(dir: impl AsFd, path: &CStr) -> io::Result<OwnedFd> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    Ok(open_tree(dir, path, flags)?)
+}
+
 /// A detached copy of the directory `path` whose ids are shifted as the user namespace says.
 pub(crate) fn clone_tree_idmapped(
     dir: impl AsFd,
@@ -83,7 +90,7 @@ pub(crate) fn clone_tree_idmapped(
     Ok(tree)
 }
 
-/// A detached, read-only copy of a mounted file.
+/// A detached, read-only copy of a file of the host.
 pub(crate) fn clone_read_only(file: impl AsFd) -> io::Result<OwnedFd> {
     let tree = clone_tree(file, c"")?;
     let attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -91,7 +98,7 @@ pub(crate) fn clone_read_only(file: impl AsFd) -> io::Result<OwnedFd> {
     Ok(tree)
 }
 
-/// Attaches a detached mount at `path` below `dir`, which may itself be detached.
+/// Attaches a detached mount at `path` below `dir`, which may itself be detached on kernels since 6.15.
 pub(crate) fn attach(mount: impl AsFd, dir: impl AsFd, path: &CStr) -> io::Result<()> {
     Ok(move_mount(mount, c"", dir, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }

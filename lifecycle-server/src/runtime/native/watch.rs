@@ -103,8 +103,13 @@ async fn find_status(process: &Process, launcher: Option<oneshot::Receiver<i32>>
         match sys::pidfd_exit_status(process.pidfd.as_fd()) {
             Ok(Some(status)) => return Some(exit_code(status)),
             Ok(None) => {}
-            // A kernel that cannot tell.
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) && launcher.is_none() => return None,
+            // A kernel that cannot tell (before 6.15) refuses the request in one of these ways.
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EINVAL))
+                    && launcher.is_none() =>
+            {
+                return None;
+            }
             Err(_) => {}
         }
         if launcher.is_none() {
