@@ -29,7 +29,12 @@ pub(super) struct Found {
 impl Found {
     /// Puts up one session of each kind.
     pub(super) async fn find(state: &StateDirectory) -> Self {
-        let try_out = async |ids| try_out(state, ids).await.map_err(|error| error.to_string());
+        let try_out = async |ids| {
+            try_out(state, ids).await.map_err(|error| match error {
+                IsolatedError::Unavailable(reason) => reason,
+                other => other.to_string(),
+            })
+        };
         Self { same_ids: try_out(Ids::Same).await, own_id: try_out(Ids::One { uid: 0, gid: 0 }).await }
     }
 

@@ -130,7 +130,8 @@ pub struct CreateIsolatedSessionRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub binds: Option<Vec<BindMount>>,
-    /// False leaves the session a loopback device and no other network. Default: true.
+    /// False leaves the session a loopback device and no other network; where network namespaces cannot be made, as
+    /// in most sandboxes, no sockets but local ones. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub share_net: Option<bool>,

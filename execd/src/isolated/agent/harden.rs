@@ -12,10 +12,10 @@ const KEPT: [u32; 8] = [0, 1, 3, 4, 5, 6, 7, 10];
 const COUNT: u32 = 64;
 
 /// Walls the process in for good. Returns the Landlock version used, 0 for none.
-pub(super) fn apply(writable: &[PathBuf]) -> Result<i32, Failure> {
+pub(super) fn apply(writable: &[PathBuf], local_sockets_only: bool) -> Result<i32, Failure> {
     let landlock = confine_writes(writable).map_err(|error| Failure::refused("landlock", error))?;
     drop_capabilities().map_err(|error| Failure::refused("capabilities", error))?;
-    seccomp::install().map_err(|error| Failure::refused("seccomp", error))?;
+    seccomp::install(local_sockets_only).map_err(|error| Failure::refused("seccomp", error))?;
     Ok(landlock)
 }
 

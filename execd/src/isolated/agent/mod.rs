@@ -80,11 +80,12 @@ pub(super) fn report(mut channel: &UnixStream, report: &Report) -> std::io::Resu
 
 /// Makes the session's walls around this process, or rather its child. Returns the Landlock version used.
 fn put_up(plan: &Plan) -> Result<i32, Failure> {
-    namespaces::enter(plan)?;
+    let network = namespaces::enter(plan)?;
     namespaces::become_first_process()?;
-    if !plan.share_net {
+    if network {
         namespaces::raise_loopback()?;
     }
     let writable = mounts::build(plan)?;
-    harden::apply(&writable)
+    // Without a network of its own a session that is to have none gets no sockets instead.
+    harden::apply(&writable, !plan.share_net && !network)
 }

@@ -16,8 +16,9 @@ use rustix::{
 use super::Failure;
 use crate::isolated::plan::{Ids, Plan};
 
-/// Makes the namespaces. Only children are in the new PID namespace.
-pub(super) fn enter(plan: &Plan) -> Result<(), Failure> {
+/// Makes the namespaces. Only children are in the new PID namespace. Returns whether there is a network of its own,
+/// which the plan may ask for and the machine may refuse.
+pub(super) fn enter(plan: &Plan) -> Result<bool, Failure> {
     let maps = Maps::of(plan.ids).map_err(|error| Failure::refused("reading the user namespace", error))?;
     let mut flags =
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
@@ -40,13 +41,16 @@ pub(super) fn enter(plan: &Plan) -> Result<(), Failure> {
     if helper < 0 {
         return Err(Failure::refused("fork", io::Error::last_os_error()));
     }
-    // SAFETY: takes integers; this process has one thread.
-    if unsafe { libc::unshare(flags) } != 0 {
-        let error = io::Error::last_os_error();
-        drop(start);
-        wait(helper);
-        return Err(Failure::refused(missing_namespace(plan.share_net), error));
-    }
+    let network = match unshare(flags) {
+        Ok(()) => flags & CLONE_NEWNET != 0,
+        // Some places grant everything but networks.
+        Err(_) if flags & CLONE_NEWNET != 0 && unshare(flags & !CLONE_NEWNET).is_ok() => false,
+        Err(error) => {
+            drop(start);
+            wait(helper);
+            return Err(Failure::refused("user, mount and PID namespaces cannot be made", error));
+        }
+    };
     let _ = rustix::io::write(&start, b"1");
     if wait(helper) != 0 {
         return Err(Failure::refused(
@@ -54,15 +58,12 @@ pub(super) fn enter(plan: &Plan) -> Result<(), Failure> {
             io::Error::from_raw_os_error(libc::EPERM),
         ));
     }
-    Ok(())
+    Ok(network)
 }
 
-fn missing_namespace(share_net: bool) -> &'static str {
-    if share_net {
-        "user, mount and PID namespaces cannot be made"
-    } else {
-        "user, mount, PID and network namespaces cannot be made"
-    }
+fn unshare(flags: i32) -> io::Result<()> {
+    // SAFETY: takes an integer; this process has one thread.
+    if unsafe { libc::unshare(flags) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Forks the first process of the PID namespace, the only one to return; this one ends with it.

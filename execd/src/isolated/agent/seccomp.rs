@@ -7,8 +7,8 @@ use std::io;
 
 use libc::{
     BPF_ABS, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, CLONE_NEWCGROUP, CLONE_NEWIPC,
-    CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, c_long, sock_filter,
-    sock_fprog,
+    CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWUTS, EACCES, ENOSYS, EPERM, c_long,
+    sock_filter, sock_fprog,
 };
 
 /// Refused whatever the arguments.
@@ -91,7 +91,7 @@ fn jump(test: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: (BPF_JMP | test | BPF_K) as u16, jt, jf, k }
 }
 
-fn program() -> Vec<sock_filter> {
+fn program(local_sockets_only: bool) -> Vec<sock_filter> {
     let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
     let refuse = |errno: i32| statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32);
     let allow = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
@@ -120,19 +120,28 @@ fn program() -> Vec<sock_filter> {
         ]);
     }
     program.extend([
-        jump(BPF_JEQ, libc::SYS_ioctl as u32, 0, 4),
+        jump(BPF_JEQ, libc::SYS_ioctl as u32, 0, 5),
         load(ARGUMENTS + 8),
         jump(BPF_JEQ, TIOCSTI, 1, 0),
         jump(BPF_JEQ, TIOCLINUX, 0, 1),
         refuse(EPERM),
         allow,
     ]);
+    if local_sockets_only {
+        program.extend([
+            jump(BPF_JEQ, libc::SYS_socket as u32, 0, 3),
+            load(ARGUMENTS),
+            jump(BPF_JEQ, libc::AF_UNIX as u32, 1, 0),
+            refuse(EACCES),
+        ]);
+    }
+    program.push(allow);
     program
 }
 
 /// Installs the filter; needs `no_new_privs`.
-pub(super) fn install() -> io::Result<()> {
-    let mut program = program();
+pub(super) fn install(local_sockets_only: bool) -> io::Result<()> {
+    let mut program = program(local_sockets_only);
     let filter = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: the pointer is to a live program of the length given.
     let result =
@@ -146,7 +155,10 @@ mod tests {
 
     /// Runs the program as the kernel would.
     fn run(number: c_long, arguments: [u32; 2]) -> u32 {
-        let program = program();
+        evaluate(&program(false), number, arguments)
+    }
+
+    fn evaluate(program: &[sock_filter], number: c_long, arguments: [u32; 2]) -> u32 {
         let (mut pc, mut accumulator) = (0, 0);
         loop {
             let step = program[pc];
@@ -186,6 +198,18 @@ mod tests {
         assert_eq!(run(libc::SYS_clone, [libc::SIGCHLD as u32, 0]), ALLOW);
         assert_eq!(run(libc::SYS_unshare, [libc::CLONE_FILES as u32, 0]), ALLOW);
         assert_eq!(run(libc::SYS_ioctl, [TIOCSTI, 1]), ALLOW);
+    }
+
+    #[test]
+    fn without_a_network_only_local_sockets_are_left() {
+        let program = program(true);
+        let socket = |family: i32| evaluate(&program, libc::SYS_socket, [family as u32, 0]);
+        assert_eq!(socket(libc::AF_UNIX), ALLOW);
+        for family in [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET, libc::AF_VSOCK] {
+            assert_eq!(socket(family), errno(EACCES));
+        }
+        assert_eq!(evaluate(&program, libc::SYS_read, [0; 2]), ALLOW);
+        assert_eq!(run(libc::SYS_socket, [libc::AF_INET as u32, 0]), ALLOW);
     }
 
     #[test]

@@ -22,15 +22,18 @@ use super::overlay::open_path;
 
 /// Where sandboxes find execd.
 pub(crate) const EXECD_PATH: &str = "/opt/opensandbox/execd";
+/// Where execd keeps isolated sessions, when the sandbox is prepared for them.
+pub(crate) const ISOLATION_PATH: &str = "/opt/opensandbox/isolation";
 /// File of extra environment variables that sandboxes may fill for their later commands.
 pub(crate) const ENVS_PATH: &str = "/opt/opensandbox/.env";
 
 /// Directories that exist in every sandbox, whatever its image holds.
-const DIRECTORIES: [(&str, u32); 7] = [
+const DIRECTORIES: [(&str, u32); 8] = [
     ("dev", 0o755),
     ("etc", 0o755),
     ("opt", 0o755),
     ("opt/opensandbox", 0o755),
+    ("opt/opensandbox/isolation", 0o700),
     ("proc", 0o555),
     ("sys", 0o555),
     ("tmp", 0o1777),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     launcher::plan::SECCOMP_ANNOTATION,
-    rootfs::{ENVS_PATH, EXECD_PATH},
+    rootfs::{ENVS_PATH, EXECD_PATH, ISOLATION_PATH},
     seccomp::{self, Profile},
 };
 use crate::runtime::{LaunchSpec, Limits, RuntimeError};
@@ -96,14 +96,16 @@ fn process(spec: &LaunchSpec) -> (Vec<String>, Vec<String>) {
     ];
     let mut env: Vec<(&str, &str)> = vec![("PATH", DEFAULT_PATH)];
     // Later entries win, and each name appears once: programs differ in which of two they take.
-    for (name, value) in spec.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(ours) {
+    let isolation = spec.nested_isolation.then_some(("EXECD_ISOLATION_UPPER_ROOT", ISOLATION_PATH));
+    let given = spec.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in given.chain(ours).chain(isolation) {
         env.retain(|(known, _)| *known != name);
         env.push((name, value));
     }
     (args, env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
 }
 
-fn mounts(joined: bool) -> Value {
+fn mounts(joined: bool, nested: bool) -> Value {
     let mut mounts = vec![
         json!({ "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
                 "options": ["nosuid", "noexec", "mode=755", "size=1m", "uid=0", "gid=0"] }),
@@ -118,6 +120,12 @@ fn mounts(joined: bool) -> Value {
     if !joined {
         mounts.push(json!({ "destination": "/sys", "type": "sysfs", "source": "sysfs",
                             "options": ["nosuid", "noexec", "nodev", "ro"] }));
+    }
+    // The overlays of isolated sessions need a file system that is no overlay itself. What is in it counts as the
+    // sandbox's memory.
+    if nested {
+        mounts.push(json!({ "destination": ISOLATION_PATH, "type": "tmpfs", "source": "tmpfs",
+                            "options": ["nosuid", "nodev", "mode=700", "size=2g", "uid=0", "gid=0"] }));
     }
     Value::from(mounts)
 }
@@ -171,7 +179,7 @@ pub(crate) fn build(spec: &LaunchSpec, host: &Host<'_>) -> Result<Spec, RuntimeE
             "noNewPrivileges": host.no_new_privileges,
             "oomScoreAdj": OOM_SCORE_ADJ,
         },
-        "mounts": mounts(host.join.is_some()),
+        "mounts": mounts(host.join.is_some(), spec.nested_isolation),
         "linux": {
             "cgroupsPath": host.cgroup,
             "namespaces": namespaces,
@@ -260,6 +268,7 @@ mod tests {
             build(&LaunchSpec { nested_isolation: true, ..spec() }, &host(Path::new("/r"))).unwrap();
         let plan = Plan::from_spec(&document, 0, Path::new("/m")).unwrap();
         assert!(plan.masked.is_empty());
+        assert!(plan.mounts.iter().any(|mount| mount.target.to_bytes() == &ISOLATION_PATH.as_bytes()[1..]));
         assert_eq!(plan.seccomp, Profile::Nested);
     }
 
