@@ -11,6 +11,8 @@ use crate::runtime::Slot;
 pub(crate) const INTERFACE_PREFIX: &str = "sk";
 /// Uids (and gids) in one sandbox.
 pub(crate) const IDS_PER_SLOT: u32 = 65536;
+/// No id above this is used: older kernels read the group of a sandbox's terminals as a signed number.
+const HIGHEST_ID: u32 = i32::MAX as u32;
 /// First usable slot: the subnet's first two addresses are the network's and the host's.
 const FIRST_SLOT: u16 = 2;
 
@@ -39,7 +41,7 @@ impl Names {
             .map(|byte| char::from(b"0123456789abcdefghijklmnopqrstuv"[usize::from(byte & 31)]))
             .collect();
         let (subnet_base, size) = config.subnet.range();
-        let by_ids = u64::from((u32::MAX - 1 - config.uid_base) / IDS_PER_SLOT);
+        let by_ids = u64::from(HIGHEST_ID.saturating_sub(config.uid_base) / IDS_PER_SLOT);
         let last = (size.saturating_sub(2)).min(by_ids.saturating_sub(1)).min(u64::from(u16::MAX)) as u16;
         let capacity = (last + 1).saturating_sub(FIRST_SLOT);
         let seed = u16::from_be_bytes([digest[4], digest[5]]);
@@ -128,10 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_uid_range_does_not_wrap() {
+    fn the_highest_id_is_one_that_older_kernels_take() {
         let names = names("10.0.0.0/8");
         let last = (0..u32::from(names.capacity)).map(|i| names.slot(i).number).max().unwrap();
-        assert!(u64::from(names.uid_base(last)) + u64::from(IDS_PER_SLOT) <= u64::from(u32::MAX));
+        assert!(u64::from(names.uid_base(last)) + u64::from(IDS_PER_SLOT) <= u64::from(HIGHEST_ID) + 1);
+        assert!(last > 20_000, "{last}");
     }
 
     #[test]
