@@ -16,7 +16,7 @@ use crate::{paths, server::Server};
 const CLIENTS: [&str; 3] =
     ["opensandbox==1.1.1", "opensandbox-cli==1.1.1", "opensandbox-code-interpreter==1.1.1"];
 /// A scenario that takes longer hangs.
-const SCENARIO_TIMEOUT: Duration = Duration::from_secs(80);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// The `bin` directory of an environment that has the clients; made once and kept.
 pub fn environment() -> Result<PathBuf> {

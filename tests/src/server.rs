@@ -7,6 +7,7 @@ use std::{
     ffi::OsStr,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
@@ -18,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
 use crate::{
@@ -126,9 +128,7 @@ impl Server {
         };
         server.write_config(&setup)?;
         if !setup.without_image {
-            let archive = paths::base_image()?;
-            let archive = archive.to_str().context("a path in UTF-8")?;
-            server.cli_ok(&["image", "import", archive, "--name", BASE_IMAGE])?;
+            server.take_image()?;
         }
         server.launch()?;
         Ok(server)
@@ -162,6 +162,31 @@ impl Server {
         let known = json!({"port": self.port, "key": self.key, "subnet": self.subnet});
         fs::write(self.dir.join("known.json"), known.to_string())?;
         Ok(())
+    }
+
+    /// Puts the base image into the store: imported by the first server after a build, linked by all others, since
+    /// nobody ever writes to an unpacked layer.
+    fn take_image(&self) -> Result<()> {
+        let archive = paths::base_image()?;
+        let lock = fs::File::create(paths::artifacts()?.join("image.lock"))?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        let mut stamp = String::new();
+        for file in [&archive, &paths::dist("lifecycle-server")?] {
+            let known = fs::metadata(file)?;
+            stamp.push_str(&format!("{}-{}-", known.len(), known.mtime()));
+        }
+        let (kept, stamped) = (paths::artifacts()?.join("image"), paths::artifacts()?.join("image.stamp"));
+        let own = self.state().join("images");
+        if fs::read_to_string(&stamped).unwrap_or_default() != stamp {
+            let archive = archive.to_str().context("a path in UTF-8")?;
+            self.cli_ok(&["image", "import", archive, "--name", BASE_IMAGE])?;
+            // Absent the first time.
+            let _ = fs::remove_dir_all(&kept);
+            link_tree(&own, &kept)?;
+            fs::write(stamped, stamp)?;
+            return Ok(());
+        }
+        link_tree(&kept, &own)
     }
 
     /// Directory that holds the sandboxes, images and records.
@@ -330,8 +355,7 @@ impl Server {
             self.destroy_all()?;
         }
         self.keep_log()?;
-        fs::remove_dir_all(&self.dir).with_context(|| format!("removing {}", self.dir.display()))?;
-        Ok(())
+        remove_in_background(&self.dir)
     }
 
     /// A failed test is looked into afterwards: logs stay, named after the test program.
@@ -386,6 +410,26 @@ impl Drop for Server {
     }
 }
 
+/// Copies a directory: sub-directories with links to the same files, top-level files (index, locks) for real.
+fn link_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let way = if entry.file_type()?.is_dir() { "-al" } else { "-a" };
+        let status = Command::new("cp").arg(way).arg(entry.path()).arg(to).status()?;
+        ensure!(status.success(), "copying {}: {status}", entry.path().display());
+    }
+    Ok(())
+}
+
+/// Takes a directory away at once; its content may take longer to go.
+fn remove_in_background(dir: &Path) -> Result<()> {
+    let gone = dir.with_extension("gone");
+    fs::rename(dir, &gone).with_context(|| format!("removing {}", dir.display()))?;
+    Command::new("rm").arg("-rf").arg(&gone).stdin(Stdio::null()).spawn()?;
+    Ok(())
+}
+
 /// Resident memory of a process, in KiB.
 pub fn resident_kib(pid: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -419,6 +463,10 @@ fn sweep() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let owner = name.split('-').next().and_then(|pid| pid.parse::<u32>().ok());
             if owner.is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
+                continue;
+            }
+            if name.ends_with(".gone") {
+                let _ = fs::remove_dir_all(entry.path());
                 continue;
             }
             match abandoned(&entry.path()) {
