@@ -59,6 +59,7 @@ pub fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .merge(crate::isolated::api::router())
         .merge(crate::session::api::router())
         .merge(crate::pty::api::router())
+        .merge(crate::proxy::api::router())
         .split_for_parts()
 }
 

@@ -25,7 +25,7 @@ const NOT_EXECUTABLE: i32 = 126;
 const PASSED_ON: [i32; 6] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
 
-/// Signals that end a daemon without an entrypoint.
+/// Signals that end a daemon that has no entrypoint, or not yet.
 const ENDING: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
 
 /// Signals as they arrive.
@@ -55,6 +55,16 @@ impl Signals {
                 return number;
             }
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// The next one that asks us to end.
+    pub(super) async fn next_ending(&mut self) -> i32 {
+        loop {
+            let number = self.next().await;
+            if ENDING.contains(&number) {
+                return number;
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -19,6 +19,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
+use tower::ServiceExt;
+
+use crate::proxy::Peer;
 
 /// A connection without a whole request head for this long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -93,6 +96,13 @@ fn serve_http(
     service: Router,
     mut stopped: watch::Receiver<bool>,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let peer = stream.peer_addr().ok().map(Peer);
+    let service = service.map_request(move |mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_TIMEOUT)

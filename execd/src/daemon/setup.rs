@@ -21,6 +21,7 @@ use super::{init, log, memory, server};
 use crate::{
     api,
     cli::Cli,
+    hooks::{self, Hook, Hooks, Surroundings},
     process::{self, Program},
     reason::reason,
     settings::Settings,
@@ -95,6 +96,10 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     let mut signals = init::Signals::for_daemon(cli.init && !cli.entrypoint.is_empty())
         .and_then(|signals| if cli.init { init::reap_forever().map(|()| signals) } else { Ok(signals) })
         .map_err(|error| StartFailure::system("cannot handle signals", &error))?;
+    // Only a first process has a sandbox's life to take care of.
+    let wanted =
+        if cli.init { Hooks::of(&settings.env).map_err(StartFailure::usage)? } else { Hooks::default() };
+    let surroundings = Surroundings::of(&settings);
     let listener = listen(&settings, cli.port)?;
     let entrypoint = Program {
         argv: cli.entrypoint,
@@ -102,6 +107,17 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
         cwd: settings.cwd.clone(),
         identity: settings.identity.clone(),
     };
+    let state = AppState::new(settings);
+    let (stop, stopped) = oneshot::channel();
+    let grace = cli.graceful_shutdown_timeout;
+    let stopped = async move { stopped.await.unwrap_or_default() };
+    let (service, build_rest) = api::service(state.clone());
+    let server = tokio::spawn(server::serve(listener, service, stopped));
+    if let Some(hook) = &wanted.pre_start
+        && let Err(status) = before_start(hook, &surroundings, &mut signals).await
+    {
+        return Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
+    }
     let entrypoint = match entrypoint.argv.is_empty() {
         true => None,
         false => match init::Entrypoint::start(&entrypoint) {
@@ -117,19 +133,16 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
         // not wait for the byte is no reason to stop.
         let _ = rustix::io::write(&ready, b"1");
     }
-    let state = AppState::new(settings);
     tokio::spawn(state.commands.clone().sweep_forever());
     crate::code::compat::listen().await;
-    let (stop, stopped) = oneshot::channel();
-    let grace = cli.graceful_shutdown_timeout;
-    let stopped = async move { stopped.await.unwrap_or_default() };
-    let (service, build_rest) = api::service(state.clone());
-    let server = tokio::spawn(server::serve(listener, service, stopped));
     tokio::spawn(async {
         sleep(BUILD_AFTER).await;
         build_rest();
     });
     tokio::spawn(memory::release_when_idle(Arc::clone(&state.activity)));
+    for periodic in wanted.periodic {
+        tokio::spawn(hooks::repeat(periodic, surroundings.clone()));
+    }
     tracing::info!(port = cli.port, init = cli.init, "execd listens");
     let status = match entrypoint {
         Some(running) => running.run(&mut signals).await,
@@ -149,6 +162,24 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     let _ = stop.send(grace);
     let _ = server.await;
     Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
+}
+
+/// Runs what comes before the entrypoint; an error is the exit status of a sandbox that does not start.
+async fn before_start(
+    hook: &Hook,
+    surroundings: &Surroundings,
+    signals: &mut init::Signals,
+) -> Result<(), i32> {
+    tokio::select! {
+        ended = hook.run(surroundings) => ended.map_err(|problem| {
+            tracing::error!("preStart hook: {problem}");
+            problem.code()
+        }),
+        number = signals.next_ending() => {
+            tracing::info!(signal = number, "asked to end before the start");
+            Err(128 + number)
+        }
+    }
 }
 
 fn shown(path: Option<&PathBuf>) -> String {

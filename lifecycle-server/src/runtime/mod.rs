@@ -6,7 +6,7 @@
 pub mod native;
 pub(crate) mod oci;
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -43,6 +43,8 @@ pub struct LaunchSpec {
     pub execd_token: String,
     /// Prepare the sandbox for nested isolated sessions (`bootstrap.execd.isolation=enable`).
     pub nested_isolation: bool,
+    /// Time the sandbox may take, on top of its own start, for a command that runs before its program.
+    pub pre_start: Duration,
 }
 
 /// Upper bounds for one sandbox; `None` means the runtime's configured default.
@@ -80,7 +82,7 @@ pub struct Found {
 /// Where the time of a launch went.
 #[derive(Debug, Clone, Default)]
 pub struct LaunchReport {
-    pub phases: Vec<(&'static str, std::time::Duration)>,
+    pub phases: Vec<(&'static str, Duration)>,
 }
 
 /// Why a runtime could not do what was asked.

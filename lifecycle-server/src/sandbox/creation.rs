@@ -89,9 +89,11 @@ impl Inner {
     ) -> Result<Arc<Record>, ServiceError> {
         let record = entry.record();
         let work = async {
-            let _permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
+            let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
             let prepared = self.images.acquire(image, &record.id).await?;
             let spec = launch::spec(&record, prepared, &self.options.env);
+            // A start that runs a command of the user's may take hours: others must not wait for it.
+            let _permit = spec.pre_start.is_zero().then_some(permit);
             Ok::<_, ServiceError>(self.runtime.launch(&spec).await?)
         };
         let report = tokio::select! {

@@ -1,7 +1,18 @@
 //! From a record to what the runtime starts.
 
-use super::{images::PreparedImage, record::Record};
+use std::time::Duration;
+
+use super::{
+    images::PreparedImage,
+    record::{Hooks, Record},
+};
 use crate::runtime::LaunchSpec;
+
+/// Variable from which execd takes the sandbox's hooks.
+const HOOKS_VARIABLE: &str = "OPENSANDBOX_LIFECYCLE";
+
+/// What execd may need beyond a hook's own timeout to end it.
+const HOOK_END: Duration = Duration::from_secs(10);
 
 /// Search path of a sandbox whose image names none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -9,7 +20,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Extension that prepares a sandbox for isolated sessions inside it.
 const ISOLATION_EXTENSION: (&str, &str) = ("bootstrap.execd.isolation", "enable");
 
-/// The image's environment is the weakest, then the server's, then the request's.
+/// The image's environment is the weakest, then the server's, then the request's. Hooks come from the request alone.
 pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String, String)]) -> LaunchSpec {
     let mut env = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned())];
     let request = record.plan.env.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -19,6 +30,9 @@ pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String,
             None => env.push((name, value)),
         }
     }
+    env.retain(|(name, _)| name != HOOKS_VARIABLE);
+    let hooks = record.plan.hooks.as_ref();
+    env.extend(hooks.map(|hooks| (HOOKS_VARIABLE.to_owned(), hooks.document.clone())));
     LaunchSpec {
         id: record.id.clone(),
         slot: record.slot,
@@ -31,6 +45,14 @@ pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String,
         execd_token: record.execd_token.clone(),
         nested_isolation: record.plan.extensions.get(ISOLATION_EXTENSION.0).map(String::as_str)
             == Some(ISOLATION_EXTENSION.1),
+        pre_start: hooks.map_or(Duration::ZERO, pre_start),
+    }
+}
+
+fn pre_start(hooks: &Hooks) -> Duration {
+    match hooks.pre_start_seconds {
+        0 => Duration::ZERO,
+        seconds => Duration::from_secs(seconds) + HOOK_END,
     }
 }
 
@@ -62,5 +84,27 @@ mod tests {
             ]
         );
         assert_eq!(spec.cwd, "/");
+        assert!(spec.pre_start.is_zero());
+    }
+
+    #[test]
+    fn hooks_come_from_the_request_alone() {
+        let mut record = record_for_tests("a", chrono::Utc::now());
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let image = || PreparedImage {
+            layers: vec![],
+            env: vec![pair(HOOKS_VARIABLE, "image")],
+            working_dir: String::new(),
+            user: None,
+        };
+        let hooks_of = |spec: &LaunchSpec| -> Vec<String> {
+            let found = spec.env.iter().filter(|(name, _)| name == HOOKS_VARIABLE);
+            found.map(|(_, value)| value.clone()).collect()
+        };
+        assert!(hooks_of(&spec(&record, image(), &[])).is_empty());
+        record.plan.hooks = Some(Hooks { document: "{}".to_owned(), pre_start_seconds: 90 });
+        let spec = spec(&record, image(), &[pair(HOOKS_VARIABLE, "server")]);
+        assert_eq!(hooks_of(&spec), ["{}"]);
+        assert_eq!(spec.pre_start, Duration::from_secs(100));
     }
 }

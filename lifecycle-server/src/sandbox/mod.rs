@@ -18,7 +18,7 @@ pub use access::Target;
 pub use error::ServiceError;
 pub use images::{Credentials, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind};
 pub use list::{Filter, Page, PageRequest};
-pub use record::{CreateSpec, Platform, Record, Status};
+pub use record::{CreateSpec, Hooks, Platform, Record, Status};
 pub use service::{Service, ServiceOptions};
 pub use state::{Denial, State};
 

@@ -35,6 +35,16 @@ pub struct CreateSpec {
     pub extensions: BTreeMap<String, String>,
     /// Echoed in answers only when it was asked for.
     pub platform: Option<Platform>,
+    pub hooks: Option<Hooks>,
+}
+
+/// Commands tied to the sandbox's life, which its execd runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// All of them as execd reads them.
+    pub document: String,
+    /// Seconds the one before the entrypoint may take, 0 without one.
+    pub pre_start_seconds: u64,
 }
 
 /// State with its cause.
@@ -59,6 +69,9 @@ pub struct Plan {
     pub disk_bytes: Option<u64>,
     pub extensions: BTreeMap<String, String>,
     pub platform: Option<Platform>,
+    /// Absent in records of servers that knew no hooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
 }
 
 /// One sandbox.
@@ -92,6 +105,7 @@ impl Plan {
             disk_bytes: spec.limits.disk_bytes,
             extensions: spec.extensions.clone(),
             platform: spec.platform.clone(),
+            hooks: spec.hooks.clone(),
         }
     }
 
@@ -163,6 +177,7 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
             disk_bytes: None,
             extensions: BTreeMap::new(),
             platform: None,
+            hooks: None,
         },
         metadata: BTreeMap::new(),
         status: Status { state: State::Running, ..Status::pending(now) },

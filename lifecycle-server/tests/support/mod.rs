@@ -145,5 +145,6 @@ pub fn spec(image: &str) -> CreateSpec {
         limits: Limits::default(),
         extensions: BTreeMap::new(),
         platform: None,
+        hooks: None,
     }
 }

@@ -1,5 +1,22 @@
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// Variable of a sandbox that holds its [`SandboxLifecycle`] as JSON, for execd.
+pub const LIFECYCLE_VARIABLE: &str = "OPENSANDBOX_LIFECYCLE";
+
+/// Seconds a hook may take that says nothing about it.
+pub const DEFAULT_HOOK_SECONDS: i64 = 60;
+
+/// What `timeoutSeconds` of the hook before the start may be.
+pub const PRE_START_SECONDS: RangeInclusive<i64> = 1..=10_800;
+
+/// What `timeoutSeconds` of a periodic hook may be.
+pub const PERIODIC_SECONDS: RangeInclusive<i64> = 1..=300;
+
+/// Periodic hooks of one sandbox.
+pub const MAX_PERIODIC_HOOKS: usize = 64;
 
 /// Commands tied to a sandbox's life.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -10,6 +10,7 @@ mod network;
 mod page;
 mod renew;
 mod sandbox;
+mod schedule;
 mod service;
 mod state;
 mod volume;
@@ -17,7 +18,10 @@ mod volume;
 pub use create::{CreateSandboxRequest, CreateSandboxResponse};
 pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, SECURE_ACCESS_HEADER};
 pub use error::ErrorResponse;
-pub use hooks::{LifecycleHook, PeriodicLifecycleHook, SandboxLifecycle};
+pub use hooks::{
+    DEFAULT_HOOK_SECONDS, LIFECYCLE_VARIABLE, LifecycleHook, MAX_PERIODIC_HOOKS, PERIODIC_SECONDS,
+    PRE_START_SECONDS, PeriodicLifecycleHook, SandboxLifecycle,
+};
 pub use image::{
     ImageAuth, ImageSpec, ImportImagesResponse, ListImagesResponse, PlatformSpec, PullImageRequest,
     StoredImage,
@@ -30,6 +34,7 @@ pub use sandbox::{
     AllocationMode, AllocationState, AllocationSummary, ListSandboxesResponse, PatchSandboxMetadataRequest,
     Sandbox, SandboxStatus,
 };
+pub use schedule::{BadSchedule, Cron, Schedule};
 pub use service::{Health, Version};
 pub use state::SandboxState;
 pub use volume::{Host, Ossfs, OssfsVersion, Pvc, Volume};

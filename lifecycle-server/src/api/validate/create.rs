@@ -2,7 +2,7 @@
 
 use sandkeep_specs::lifecycle::CreateSandboxRequest;
 
-use super::{entrypoint, env, extensions, labels, platform, resources, source, timeout};
+use super::{entrypoint, env, extensions, hooks, labels, platform, resources, source, timeout};
 use crate::{
     api::error::ApiError,
     sandbox::{CreateSpec, ImageRequest, Platform},
@@ -36,6 +36,7 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         metadata: labels::create(request.metadata.unwrap_or_default())?,
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
         platform,
+        hooks: request.lifecycle.map(hooks::check).transpose()?.flatten(),
     })
 }
 
@@ -52,10 +53,6 @@ fn refuse_what_is_not_there_yet(request: &CreateSandboxRequest) -> Result<(), Ap
     }
     if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
         return unavailable("volumes");
-    }
-    let hooks = request.lifecycle.as_ref();
-    if hooks.is_some_and(|hooks| hooks.pre_start.is_some() || hooks.periodic.is_some()) {
-        return unavailable("lifecycle");
     }
     Ok(())
 }
@@ -153,7 +150,11 @@ mod tests {
                 Code::NotSupported,
                 "volumes",
             ),
-            (json!({"lifecycle": {"preStart": {"command": ["x"]}}}), Code::NotSupported, "lifecycle"),
+            (
+                json!({"lifecycle": {"preStart": {"command": []}}}),
+                Code::InvalidParameter,
+                "lifecycle.preStart.command",
+            ),
             (
                 json!({"extensions": {"access.renew.extend.seconds": "10"}}),
                 Code::InvalidParameter,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use sandkeep_specs::lifecycle::LIFECYCLE_VARIABLE;
+
 use crate::api::error::ApiError;
 
-/// Set by the server when a request has lifecycle hooks.
-const RESERVED: &str = "OPENSANDBOX_LIFECYCLE";
 /// Variables meant for the egress sidecar.
 const SIDECAR_PREFIX: &str = "OPENSANDBOX_EGRESS_";
 /// The ones of them a caller may set.
@@ -45,7 +45,8 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(ApiError::invalid("env", format_args!("{name:?} cannot be the name of a variable")));
     }
-    if name == RESERVED {
+    if name == LIFECYCLE_VARIABLE {
+        // The server sets it when a request has hooks.
         return Err(ApiError::invalid(format_args!("env.{name}"), "is set by the server"));
     }
     match name.strip_prefix(SIDECAR_PREFIX) {

@@ -4,6 +4,7 @@ mod create;
 mod entrypoint;
 mod env;
 mod extensions;
+mod hooks;
 mod labels;
 mod platform;
 mod resources;

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::runtime::{LaunchReport, LaunchSpec, RuntimeError, oci::ROOT_POINT};
 
-/// How long execd may take until it listens.
+/// How long execd may take until the user's program runs, not counting what comes before that program.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the end of a failed first process may take to become known.
 const POST_MORTEM: Duration = Duration::from_millis(500);
@@ -180,6 +180,7 @@ impl Launch {
             None => drop(fs::File::from(begun.go).write(b"g")),
         }
         let mut byte = [0];
+        let patience = READY_TIMEOUT + self.spec.pre_start;
         let problem = tokio::select! {
             read = begun.ready.read(&mut byte) => match (read, begun.record.is_some()) {
                 (Ok(1), true) => None,
@@ -189,7 +190,7 @@ impl Launch {
                 self.end(&begun.process).await;
                 return Err(abandoned());
             }
-            () = tokio::time::sleep(READY_TIMEOUT) => Some(format!("was not ready within {} s", READY_TIMEOUT.as_secs())),
+            () = tokio::time::sleep(patience) => Some(format!("was not ready within {} s", patience.as_secs())),
         };
         self.phases.mark("ready");
         let (None, Some(record)) = (&problem, begun.record) else {

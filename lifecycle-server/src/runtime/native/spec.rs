@@ -232,6 +232,7 @@ mod tests {
             limits: Limits::default(),
             execd_token: "secret".into(),
             nested_isolation: false,
+            pre_start: std::time::Duration::ZERO,
         }
     }
 
