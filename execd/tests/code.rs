@@ -401,7 +401,7 @@ async fn bad_input_is_refused() {
         ("/code", "{}", 400, "code"),
         ("/code", r#"{"code": ""}"#, 400, "code: is empty"),
         ("/code", r#"{"code": "1", "context": {"id": "nobody"}}"#, 404, "CONTEXT_NOT_FOUND"),
-        ("/code", r#"{"code": "1", "context": {"language": "java"}}"#, 400, "not offered here yet"),
+        ("/code", r#"{"code": "1", "context": {"language": "sql"}}"#, 400, "not offered here"),
         ("/code", r#"{"code": "1", "context": {"language": "cobol"}}"#, 400, "unknown language"),
         ("/code/context", "{}", 400, "no contexts"),
         ("/code/context", r#"{"language": "sql"}"#, 400, "NOT_SUPPORTED"),

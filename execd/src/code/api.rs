@@ -82,10 +82,9 @@ async fn run_code(
         return Ok(stream::response(state.code.run(&id, request.code).await?));
     }
     let background = match Language::parse(target.language.as_deref())? {
-        language @ (Language::Bash | Language::Python) => {
-            return Ok(stream::response(state.code.run_in_default(language, request.code).await?));
-        }
-        language => language == Language::BackgroundCommand,
+        Language::Command => false,
+        Language::BackgroundCommand => true,
+        language => return Ok(stream::response(state.code.run_in_default(language, request.code).await?)),
     };
     let command =
         RunCommandRequest { command: Some(request.code), background, ..RunCommandRequest::default() };

@@ -11,8 +11,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::error::CodeError;
 use super::language::Language;
-use super::python::{Finder, Start};
+use super::python::Finder;
 use super::shell::ShellWorker;
+use super::start::{Driver, Start};
 use super::worker::{Handle, Job, Worker};
 use crate::command::env;
 use crate::files;
@@ -67,7 +68,8 @@ struct Context {
 /// What runs a context's code.
 #[derive(Debug)]
 enum Engine {
-    Python(Arc<Handle>),
+    /// A process of its own.
+    Interpreter(Arc<Handle>),
     /// A bash session of the context's id.
     Bash(Arc<Notify>),
 }
@@ -117,7 +119,7 @@ impl Contexts {
         let (jobs, queue) = mpsc::channel(MAX_WAITING);
         let (id, engine) = match language {
             Language::Bash => self.start_bash(cwd.clone(), queue)?,
-            _ => self.start_python(cwd.as_deref(), queue).await?,
+            _ => self.start_interpreter(language, cwd.as_deref(), queue).await?,
         };
         drop(reservation);
         let mut table = self.table();
@@ -127,23 +129,33 @@ impl Contexts {
         Ok(context)
     }
 
-    async fn start_python(
+    async fn start_interpreter(
         &self,
+        language: Language,
         cwd: Option<&str>,
         jobs: mpsc::Receiver<Job>,
     ) -> Result<(String, Engine), CodeError> {
         let settings = &self.0.settings;
         let env = env::for_command(settings, None);
-        let python = self.0.finder.find(settings, &env).await?;
+        let (driver, program) = match language {
+            Language::JavaScript => (Driver::JavaScript, program("node", language, &env)?),
+            Language::TypeScript => (Driver::TypeScript, program("node", language, &env)?),
+            Language::Java => {
+                // A Java without it cannot compile.
+                program("jshell", language, &env)?;
+                (Driver::Java, program("java", language, &env)?)
+            }
+            _ => (Driver::Python, self.0.finder.find(settings, &env).await?),
+        };
         let directory = match cwd {
             Some(cwd) => prepare(cwd, settings).await?,
             None => settings.cwd.clone(),
         };
-        let start = Start { python, env, cwd: directory, identity: settings.identity.clone() };
-        let interpreter = start.interpreter()?;
+        let start = Start { driver, program, env, cwd: directory, identity: settings.identity.clone() };
         let handle = Arc::new(Handle::default());
+        let interpreter = start.interpreter()?;
         tokio::spawn(Worker::new(start, interpreter, jobs, Arc::clone(&handle)).work());
-        Ok((uuid::Uuid::new_v4().simple().to_string(), Engine::Python(handle)))
+        Ok((uuid::Uuid::new_v4().simple().to_string(), Engine::Interpreter(handle)))
     }
 
     fn start_bash(
@@ -152,10 +164,7 @@ impl Contexts {
         jobs: mpsc::Receiver<Job>,
     ) -> Result<(String, Engine), CodeError> {
         let env = env::for_command(&self.0.settings, None);
-        if find_in_path("bash", &env).is_none() {
-            let missing = "the sandbox has no bash on its PATH, which code in bash needs";
-            return Err(CodeError::NotSupported(missing.to_owned()));
-        }
+        program("bash", Language::Bash, &env)?;
         let sessions = self.0.sessions.clone();
         let id = sessions.create(&CreateSessionRequest { cwd })?;
         let interrupt = Arc::new(Notify::new());
@@ -230,7 +239,7 @@ impl Contexts {
     /// When there is none with this id.
     pub(crate) fn interrupt(&self, id: &str) -> Result<(), CodeError> {
         match &self.find(id)?.engine {
-            Engine::Python(handle) => handle.interrupt(),
+            Engine::Interpreter(handle) => handle.interrupt(),
             Engine::Bash(interrupt) => interrupt.notify_waiters(),
         }
         Ok(())
@@ -255,7 +264,7 @@ impl Contexts {
 
     async fn end(&self, context: &Context) {
         match &context.engine {
-            Engine::Python(handle) => handle.delete(),
+            Engine::Interpreter(handle) => handle.delete(),
             // The session may have been deleted on its own.
             Engine::Bash(_) => drop(self.0.sessions.delete(&context.id).await),
         }
@@ -264,6 +273,16 @@ impl Contexts {
     fn find(&self, id: &str) -> Result<Arc<Context>, CodeError> {
         self.table().contexts.get(id).cloned().ok_or_else(|| CodeError::Unknown(id.to_owned()))
     }
+}
+
+/// Where a program is that a language needs.
+fn program(name: &str, language: Language, env: &env::Environment) -> Result<PathBuf, CodeError> {
+    find_in_path(name, env).ok_or_else(|| {
+        let language = language.name();
+        CodeError::NotSupported(format!(
+            "the sandbox has no {name} on its PATH, which code in {language} needs"
+        ))
+    })
 }
 
 /// Queues code and begins its stream.

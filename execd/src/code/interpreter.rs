@@ -1,6 +1,9 @@
 //! A running interpreter and its channels.
 
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -13,6 +16,9 @@ use crate::process::{Child, ExitStatus, Group};
 /// Most reads from a pipe for one report: what was written before the report fits, and a background writer cannot hold
 /// the report up.
 const DRAINED: usize = 8;
+
+/// How long an interpreter that has closed the channel may take to end.
+const END_TIME: Duration = Duration::from_secs(1);
 
 /// What an interpreter did.
 #[derive(Debug)]
@@ -46,6 +52,11 @@ impl Interpreter {
     /// Its process group.
     pub(crate) fn group(&self) -> Group {
         self.child.group()
+    }
+
+    /// Another descriptor of the channel to the driver; `None` when there are no more descriptors.
+    pub(crate) fn channel(&self) -> Option<StdUnixStream> {
+        self.socket.as_fd().try_clone_to_owned().ok().map(StdUnixStream::from)
     }
 
     /// Hands code to the driver.
@@ -101,6 +112,8 @@ impl Interpreter {
     }
 
     async fn ended(&mut self) -> Event {
+        // It may close the channel some time before it ends, and should say by itself how it does.
+        let _ = tokio::time::timeout(END_TIME, self.child.wait()).await;
         // Whatever is left of it may not live on unobserved.
         self.group().signal(libc::SIGKILL);
         let how = match self.child.wait().await {

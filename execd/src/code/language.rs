@@ -2,11 +2,11 @@
 
 use super::error::CodeError;
 
-/// What the contract knows but nothing here runs yet.
-const NOT_YET: [&str; 5] = ["java", "javascript", "typescript", "go", "sql"];
+/// What the contract knows but nothing here runs.
+const NOT_OFFERED: [&str; 2] = ["go", "sql"];
 
 /// What is offered, for error messages.
-const OFFERED: &str = "python, bash, command and background-command";
+const OFFERED: &str = "python, bash, javascript, typescript, java, command and background-command";
 
 /// Where a piece of code goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,12 @@ pub(crate) enum Language {
     Bash,
     /// An interpreter that keeps its state.
     Python,
+    /// Node.
+    JavaScript,
+    /// Node as well, after leaving out the types.
+    TypeScript,
+    /// A Java shell.
+    Java,
 }
 
 impl Language {
@@ -32,9 +38,12 @@ impl Language {
             "background-command" => Ok(Self::BackgroundCommand),
             "bash" => Ok(Self::Bash),
             "python" => Ok(Self::Python),
-            other if NOT_YET.contains(&other) => Err(CodeError::NotSupported(format!(
-                "language {other:?} is not offered here yet; {OFFERED} are"
-            ))),
+            "javascript" => Ok(Self::JavaScript),
+            "typescript" => Ok(Self::TypeScript),
+            "java" => Ok(Self::Java),
+            other if NOT_OFFERED.contains(&other) => {
+                Err(CodeError::NotSupported(format!("language {other:?} is not offered here; {OFFERED} are")))
+            }
             other => Err(CodeError::Invalid(format!("unknown language {other:?}; {OFFERED} are offered"))),
         }
     }
@@ -45,11 +54,11 @@ impl Language {
     /// When it is not offered, no language, or keeps no state.
     pub(crate) fn of_context(name: Option<&str>) -> Result<Self, CodeError> {
         match Self::parse(name)? {
-            language @ (Self::Bash | Self::Python) => Ok(language),
             Self::Command | Self::BackgroundCommand => {
                 let name = name.unwrap_or_default();
-                Err(CodeError::Invalid(format!("language {name:?} has no contexts; bash and python have")))
+                Err(CodeError::Invalid(format!("language {name:?} has no contexts: it keeps nothing")))
             }
+            language => Ok(language),
         }
     }
 
@@ -60,6 +69,9 @@ impl Language {
             Self::BackgroundCommand => "background-command",
             Self::Bash => "bash",
             Self::Python => "python",
+            Self::JavaScript => "javascript",
+            Self::TypeScript => "typescript",
+            Self::Java => "java",
         }
     }
 }
@@ -70,12 +82,20 @@ mod tests {
 
     #[test]
     fn names() {
-        for language in [Language::Command, Language::BackgroundCommand, Language::Bash, Language::Python] {
+        for language in [
+            Language::Command,
+            Language::BackgroundCommand,
+            Language::Bash,
+            Language::Python,
+            Language::JavaScript,
+            Language::TypeScript,
+            Language::Java,
+        ] {
             assert_eq!(Language::parse(Some(language.name())), Ok(language));
         }
         assert_eq!(Language::parse(None), Ok(Language::Command));
         assert!(
-            matches!(Language::parse(Some("java")), Err(CodeError::NotSupported(text)) if text.contains("java"))
+            matches!(Language::parse(Some("sql")), Err(CodeError::NotSupported(text)) if text.contains("sql"))
         );
         assert!(matches!(Language::parse(Some("cobol")), Err(CodeError::Invalid(_))));
         assert!(matches!(Language::of_context(None), Err(CodeError::Invalid(_))));

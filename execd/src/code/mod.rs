@@ -6,10 +6,13 @@ mod contexts;
 mod error;
 mod frame;
 mod interpreter;
+mod java;
 mod language;
+mod node;
 mod output;
 mod python;
 mod shell;
+mod start;
 mod worker;
 
 pub use contexts::Contexts;

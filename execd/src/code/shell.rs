@@ -5,13 +5,11 @@ use std::time::Instant;
 
 use http_body_util::BodyExt;
 use memchr::memmem;
-use sandkeep_specs::execd::event::{EventKind, ServerStreamEvent};
 use sandkeep_specs::execd::session::RunInSessionRequest;
 use tokio::sync::{Notify, mpsc};
 
 use super::worker::{Job, Run};
 use crate::session::Sessions;
-use crate::stream::now_millis;
 
 /// Name of the error event of a run that was interrupted.
 const INTERRUPTED: &str = "Interrupted";
@@ -43,9 +41,7 @@ impl ShellWorker {
         while let Some(job) = self.jobs.recv().await {
             count += 1;
             let mut run = Run { events: job.events, gone: false, begun: Instant::now() };
-            let mut event = ServerStreamEvent::new(EventKind::ExecutionCount, now_millis());
-            event.execution_count = Some(count);
-            run.send(&event).await;
+            run.count(count).await;
             self.run(job.code, &mut run).await;
             run.complete().await;
         }
@@ -99,6 +95,8 @@ fn own(frame: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use sandkeep_specs::execd::event::{EventKind, ServerStreamEvent};
+
     use super::*;
     use crate::stream::push_event;
 

@@ -1,14 +1,19 @@
 //! The task behind a context: runs one piece of code after the other in its interpreter.
 
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use sandkeep_specs::execd::event::{EventKind, ExecutionError, ServerStreamEvent};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::frame::Report;
 use super::interpreter::{Event, Interpreter};
-use super::python::Start;
+use super::node;
+use super::start::{Driver, Start};
 use crate::process::Group;
 use crate::stream::{EventSender, Gone, now_millis};
 
@@ -31,6 +36,8 @@ struct Status {
     phase: Phase,
     /// The interpreter's processes while it lives.
     group: Option<Group>,
+    /// A second way to the driver, for one that signals do not reach.
+    channel: Option<StdUnixStream>,
     deleted: bool,
 }
 
@@ -56,8 +63,15 @@ impl Handle {
         match status.phase {
             Phase::Idle => {}
             Phase::Starting { .. } => status.phase = Phase::Starting { interrupt: true },
-            Phase::Running => signal(&status, libc::SIGINT),
+            Phase::Running => interrupt(&status),
         }
+    }
+
+    /// There is no interpreter any more.
+    pub(super) fn let_go(&self) {
+        let mut status = self.lock();
+        status.group = None;
+        status.channel = None;
     }
 
     /// Ends the interpreter for good.
@@ -67,11 +81,18 @@ impl Handle {
         signal(&status, libc::SIGKILL);
     }
 
+    /// An interpreter is there for the context.
+    pub(super) fn holds(&self, interpreter: &Interpreter, channel: Option<StdUnixStream>) {
+        let mut status = self.lock();
+        status.group = Some(interpreter.group());
+        status.channel = channel;
+    }
+
     /// The code has begun: an interrupt that came before reaches it now.
-    fn started(&self) {
+    pub(super) fn started(&self) {
         let mut status = self.lock();
         if status.phase == (Phase::Starting { interrupt: true }) {
-            signal(&status, libc::SIGINT);
+            interrupt(&status);
         }
         status.phase = Phase::Running;
     }
@@ -80,6 +101,17 @@ impl Handle {
 fn signal(status: &Status, signal: i32) {
     if let Some(group) = status.group {
         group.signal(signal);
+    }
+}
+
+/// Signals what runs, its subprocesses included. Node's main thread may be too busy to notice, so that its other thread
+/// is told, too.
+fn interrupt(status: &Status) {
+    signal(status, libc::SIGINT);
+    if let Some(mut channel) = status.channel.as_ref() {
+        // Code that runs has been received, so that this is not put into the middle of a frame. A driver that is that far
+        // behind cannot be helped.
+        let _ = channel.write_all(&node::INTERRUPT);
     }
 }
 
@@ -101,7 +133,7 @@ impl Worker {
         jobs: mpsc::Receiver<Job>,
         handle: Arc<Handle>,
     ) -> Self {
-        handle.lock().group = Some(interpreter.group());
+        handle.holds(&interpreter, channel(&start, &interpreter));
         Self { start, interpreter: Some(interpreter), jobs, handle, count: 0 }
     }
 
@@ -118,7 +150,7 @@ impl Worker {
             };
             let Some(job) = job else { break };
             let mut run = Run { events: job.events, gone: false, begun: Instant::now() };
-            self.run(&job.code, &mut run).await;
+            self.run(job.code, &mut run).await;
             self.handle.lock().phase = Phase::Idle;
             run.complete().await;
         }
@@ -133,23 +165,25 @@ impl Worker {
 
     /// Lets go of the interpreter.
     fn forget(&mut self) {
-        self.handle.lock().group = None;
+        self.handle.let_go();
         self.interpreter = None;
         self.count = 0;
     }
 
-    async fn run(&mut self, code: &str, run: &mut Run) {
+    async fn run(&mut self, code: String, run: &mut Run) {
         self.handle.lock().phase = Phase::Starting { interrupt: false };
         if let Err(error) = self.revive() {
             return run.fail(LOST, error).await;
         }
         let Some(interpreter) = &mut self.interpreter else { return };
+        run.count(self.count + 1).await;
+        let code = match self.start.driver.prepare(code, self.count + 1) {
+            Ok(code) => code,
+            Err(error) => return run.error(error).await,
+        };
         self.count += 1;
-        let mut event = ServerStreamEvent::new(EventKind::ExecutionCount, now_millis());
-        event.execution_count = Some(self.count);
-        run.send(&event).await;
         // Should this fail, the interpreter is gone, and the wait below finds that out.
-        let _ = interpreter.run(code).await;
+        let _ = interpreter.run(&code).await;
         let how = loop {
             let event = interpreter.next().await;
             let report = match event {
@@ -163,11 +197,7 @@ impl Worker {
             run.pass_on(interpreter, true).await;
             match report {
                 Report::Started => self.handle.started(),
-                Report::Value(found) => {
-                    let mut event = ServerStreamEvent::new(EventKind::Result, now_millis());
-                    event.results = Some(found);
-                    run.send(&event).await;
-                }
+                Report::Value(found) => run.result(found).await,
                 Report::Failed(error) => run.error(error).await,
                 Report::Done => return,
             }
@@ -190,11 +220,17 @@ impl Worker {
     fn revive(&mut self) -> Result<(), String> {
         if self.interpreter.is_none() {
             let interpreter = self.start.interpreter().map_err(|error| error.to_string())?;
-            self.handle.lock().group = Some(interpreter.group());
+            self.handle.holds(&interpreter, channel(&self.start, &interpreter));
             self.interpreter = Some(interpreter);
         }
         Ok(())
     }
+}
+
+/// The second way to a driver that needs one.
+fn channel(start: &Start, interpreter: &Interpreter) -> Option<StdUnixStream> {
+    let is_node = matches!(start.driver, Driver::JavaScript | Driver::TypeScript);
+    is_node.then(|| interpreter.channel()).flatten()
 }
 
 /// While nothing runs: keeps background output from blocking its writers, and returns when the interpreter has ended.
@@ -232,6 +268,19 @@ impl Run {
         }
     }
 
+    /// Says which run of its interpreter this is.
+    pub(crate) async fn count(&mut self, count: i64) {
+        let mut event = ServerStreamEvent::new(EventKind::ExecutionCount, now_millis());
+        event.execution_count = Some(count);
+        self.send(&event).await;
+    }
+
+    pub(crate) async fn result(&mut self, found: BTreeMap<String, Value>) {
+        let mut event = ServerStreamEvent::new(EventKind::Result, now_millis());
+        event.results = Some(found);
+        self.send(&event).await;
+    }
+
     async fn text(&mut self, kind: EventKind, text: &str) {
         if !self.gone {
             self.gone = self.events.send_text(kind, text).await == Err(Gone);
@@ -239,7 +288,7 @@ impl Run {
     }
 
     /// Passes output on: whole lines, or all of it.
-    async fn pass_on(&mut self, interpreter: &mut Interpreter, all: bool) {
+    pub(crate) async fn pass_on(&mut self, interpreter: &mut Interpreter, all: bool) {
         for output in interpreter.outputs() {
             if let Some(text) = output.take(all) {
                 self.text(output.kind, &text).await;
@@ -248,7 +297,7 @@ impl Run {
     }
 
     /// Passes on what is left of an interpreter that has ended.
-    async fn rest(&mut self, interpreter: &mut Interpreter) {
+    pub(crate) async fn rest(&mut self, interpreter: &mut Interpreter) {
         for output in interpreter.outputs() {
             if let Some(text) = output.take_rest() {
                 self.text(output.kind, &text).await;
@@ -261,7 +310,7 @@ impl Run {
     }
 
     /// As clients expect it: the state first, then the error, then (from elsewhere) the completion.
-    async fn error(&mut self, error: ExecutionError) {
+    pub(crate) async fn error(&mut self, error: ExecutionError) {
         self.send(&ServerStreamEvent::new(EventKind::Status, now_millis()).with_text("error")).await;
         self.send(&ServerStreamEvent::new(EventKind::Error, now_millis()).with_error(error)).await;
     }
