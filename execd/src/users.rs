@@ -1,11 +1,14 @@
 //! Users and groups from the image's own files: a static program has no name service.
 
-use std::{fs, path::PathBuf};
+use std::{collections::HashMap, fs::OpenOptions, io::Read, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
 use crate::process::Identity;
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
+
+/// Most bytes read of either file.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A user to run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +39,17 @@ pub fn by_number(uid: u32, gid: Option<u32>) -> Identity {
     Database::read().identity(uid, gid)
 }
 
+/// The same with name and home directory.
+#[must_use]
+pub(crate) fn account_of(uid: u32, gid: u32) -> Account {
+    let database = Database::read();
+    let entry = database.user(uid).map(|entry| (entry.name.to_owned(), entry.home.into()));
+    Account { identity: database.identity(uid, Some(gid)), entry }
+}
+
 /// Contents of the two files; a missing one counts as empty.
-struct Database {
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
     passwd: String,
     group: String,
 }
@@ -50,11 +62,29 @@ struct Entry<'a> {
 }
 
 impl Database {
-    fn read() -> Self {
-        let text = |path| {
-            fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-        };
+    /// Reads both files.
+    pub(crate) fn read() -> Self {
         Self { passwd: text(PASSWD), group: text(GROUP) }
+    }
+
+    /// Number of the user of this name.
+    pub(crate) fn user_named(&self, name: &str) -> Option<u32> {
+        self.users().find(|entry| entry.name == name).map(|entry| entry.uid)
+    }
+
+    /// Number of the group of this name.
+    pub(crate) fn group_named(&self, name: &str) -> Option<u32> {
+        self.groups().find(|(known, ..)| *known == name).map(|(_, gid, _)| gid)
+    }
+
+    /// Names of all users by number.
+    pub(crate) fn user_names(&self) -> HashMap<u32, &str> {
+        first_of_each(self.users().map(|entry| (entry.uid, entry.name)))
+    }
+
+    /// Names of all groups by number.
+    pub(crate) fn group_names(&self) -> HashMap<u32, &str> {
+        first_of_each(self.groups().map(|(name, gid, _)| (gid, name)))
     }
 
     fn account(&self, specification: &str) -> Result<Account, UnknownName> {
@@ -97,7 +127,7 @@ impl Database {
     }
 
     fn users(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.passwd.lines().filter_map(|line| {
+        records(&self.passwd).filter_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next().filter(|name| !name.is_empty())?;
             let uid = fields.nth(1)?.parse().ok()?;
@@ -108,7 +138,7 @@ impl Database {
 
     /// Name, number and members of each group.
     fn groups(&self) -> impl Iterator<Item = (&str, u32, &str)> {
-        self.group.lines().filter_map(|line| {
+        records(&self.group).filter_map(|line| {
             let mut fields = line.split(':');
             let name = fields.next().filter(|name| !name.is_empty())?;
             let gid = fields.nth(1)?.parse().ok()?;
@@ -117,8 +147,7 @@ impl Database {
     }
 
     fn gid(&self, name: &str) -> Option<u32> {
-        let named = self.groups().find(|(known, ..)| *known == name).map(|(_, gid, _)| gid);
-        named.or_else(|| name.parse().ok())
+        self.group_named(name).or_else(|| name.parse().ok())
     }
 
     fn groups_of(&self, user: &str) -> Vec<u32> {
@@ -129,13 +158,38 @@ impl Database {
     }
 }
 
+/// A file's text. Whoever owns the image may have put anything there, so neither a pipe nor an endless file is waited
+/// for.
+fn text(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    if let Ok(file) = opened {
+        // What cannot be read counts as not there.
+        let _ = file.take(MAX_BYTES).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn records(file: &str) -> impl Iterator<Item = &str> {
+    file.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// The first line for a number wins, as it does in the C library.
+fn first_of_each<'a>(names: impl Iterator<Item = (u32, &'a str)>) -> HashMap<u32, &'a str> {
+    let mut by_number = HashMap::new();
+    for (number, name) in names {
+        by_number.entry(number).or_insert(name);
+    }
+    by_number
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn database() -> Database {
         Database {
-            passwd: "root:x:0:0:root:/root:/bin/bash\nbroken\n::1:1\nann:x:1000:1001:Ann,,,:/home/ann:/bin/sh\n1005:x:7:7::/seven:\n".to_owned(),
+            passwd: "root:x:0:0:root:/root:/bin/bash\n#gone:x:9:9::/:\ntoor:x:0:0::/:\nbroken\n::1:1\nann:x:1000:1001:Ann,,,:/home/ann:/bin/sh\n1005:x:7:7::/seven:\n".to_owned(),
             group: "root:x:0:\nann:x:1001:\ndocker:x:998:bob,ann\nwheel:x:10:annika\nself:x:1001:ann\nbad:x:y:ann\n".to_owned(),
         }
     }
@@ -164,6 +218,16 @@ mod tests {
         let account = database().account("1000").unwrap();
         assert_eq!(account.entry, Some(("ann".to_owned(), PathBuf::from("/home/ann"))));
         assert_eq!(database().account("99").unwrap().entry, None);
+    }
+
+    #[test]
+    fn names_by_number_prefer_the_first_line() {
+        let database = database();
+        assert_eq!(database.user_names().get(&0), Some(&"root"));
+        assert_eq!(database.user_names().get(&9), None, "a comment is no user");
+        assert_eq!(database.group_names().get(&1001), Some(&"ann"));
+        assert_eq!((database.user_named("ann"), database.user_named("broken")), (Some(1000), None));
+        assert_eq!((database.group_named("wheel"), database.group_named("bad")), (Some(10), None));
     }
 
     #[test]

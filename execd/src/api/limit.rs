@@ -17,13 +17,14 @@ use super::{
 const MAX_NEEDLESS_BYTES: u64 = 64 * 1024;
 
 /// Refuses a body whose declared length is beyond what its route can take, before any of it is read. Uploads as
-/// multipart forms and what is only passed on may be of any length.
+/// multipart forms, archives and what is only passed on may be of any length.
 pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Response {
     let length = request.body().size_hint().lower();
     let limit = match *request.method() {
         _ if request.uri().path().starts_with(crate::proxy::api::PREFIX) => u64::MAX,
         Method::GET | Method::HEAD | Method::DELETE => MAX_NEEDLESS_BYTES,
         _ if is_form(&request) => u64::MAX,
+        Method::PUT if request.uri().path() == crate::files::api::ARCHIVE_PATH => u64::MAX,
         _ => MAX_BODY_BYTES as u64,
     };
     if length <= limit {

@@ -1,13 +1,19 @@
 //! HTTP surface of files and directories.
 
+mod archive;
+mod identity;
 mod read;
 mod responses;
+mod watch;
 mod write;
 
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::state::AppState;
+
+/// Route of archives, whose bodies may be of any length.
+pub(crate) const ARCHIVE_PATH: &str = "/directories/archive";
 
 /// Routes of files and directories.
 pub fn router() -> OpenApiRouter<AppState> {
@@ -24,4 +30,7 @@ pub fn router() -> OpenApiRouter<AppState> {
         .routes(routes!(write::replace))
         .routes(routes!(write::make_directories, write::remove_directories))
         .merge(uploads)
+        .merge(identity::router())
+        .merge(archive::router())
+        .merge(watch::router())
 }

@@ -9,6 +9,9 @@ use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use super::actor::{Actor, joined};
+use super::error::FileError;
+
 /// Buffers kept for reuse by one answer; more are never in flight unless the client reads slowly.
 const POOLED_BUFFERS: usize = 4;
 
@@ -32,11 +35,12 @@ struct Piece<S> {
 
 enum State<S> {
     Idle(S),
-    Reading(JoinHandle<Piece<S>>),
+    Reading(JoinHandle<Result<Piece<S>, FileError>>),
     Done,
 }
 
 struct SourceBody<S> {
+    actor: Actor,
     state: State<S>,
     first: Vec<u8>,
     pool: Pool,
@@ -44,33 +48,35 @@ struct SourceBody<S> {
 }
 
 /// Answer made of `first`, then of what `rest` produces. `length` is that of the whole, if it is known; an answer that
-/// turns out shorter breaks the connection.
-pub(crate) fn body<S: Source>(first: Vec<u8>, rest: Option<S>, length: Option<u64>) -> Body {
+/// turns out shorter breaks the connection. What may block is done by `actor`.
+pub(crate) fn body<S: Source>(actor: Actor, first: Vec<u8>, rest: Option<S>, length: Option<u64>) -> Body {
     match rest {
         None => Body::from(first),
         Some(rest) => {
-            Body::new(SourceBody { state: State::Idle(rest), first, pool: Pool::default(), left: length })
+            let pool = Pool::default();
+            Body::new(SourceBody { actor, state: State::Idle(rest), first, pool, left: length })
         }
     }
 }
 
-/// Prepares the answer of a source that has no known length: its first piece is made before anything is sent.
+/// Prepares the answer of a source that has no known length: its first piece is made at once, so the caller acts for
+/// `actor`; it makes the others.
 ///
 /// # Errors
 /// When the first piece cannot be made.
-pub(crate) fn start<S: Source>(mut source: S) -> io::Result<Body> {
+pub(crate) fn start<S: Source>(actor: Actor, mut source: S) -> io::Result<Body> {
     let mut first = Vec::new();
     let more = source.read(&mut first)?;
-    Ok(body(first, more.then_some(source), None))
+    Ok(body(actor, first, more.then_some(source), None))
 }
 
 impl<S: Source> SourceBody<S> {
     /// Starts reading the next piece on a thread that may block.
     fn prepare(&mut self, mut source: S) {
         let mut data = self.pool.take();
-        self.state = State::Reading(tokio::task::spawn_blocking(move || {
+        self.state = State::Reading(self.actor.spawn(move || {
             let outcome = source.read(&mut data);
-            Piece { source, data, outcome }
+            Ok(Piece { source, data, outcome })
         }));
     }
 
@@ -96,7 +102,7 @@ impl<S: Source> SourceBody<S> {
                         self.state = State::Reading(task);
                         return Poll::Pending;
                     };
-                    let piece = done.map_err(io::Error::other)?;
+                    let piece = joined(done).map_err(io::Error::other)?;
                     if piece.outcome? {
                         self.prepare(piece.source);
                     }
@@ -197,14 +203,15 @@ mod tests {
 
     #[tokio::test]
     async fn pieces_keep_their_order() {
-        let all = body(vec![9], Some(Countdown(6)), Some(7)).collect().await.unwrap().to_bytes();
+        let all =
+            body(Actor::own(), vec![9], Some(Countdown(6)), Some(7)).collect().await.unwrap().to_bytes();
         assert_eq!(all.as_ref(), [9, 6, 5, 4, 3, 2, 1]);
-        let all = start(Countdown(1)).unwrap().collect().await.unwrap().to_bytes();
+        let all = start(Actor::own(), Countdown(1)).unwrap().collect().await.unwrap().to_bytes();
         assert_eq!(all.as_ref(), [1]);
     }
 
     #[tokio::test]
     async fn a_short_answer_is_an_error() {
-        assert!(body(Vec::new(), Some(Countdown(2)), Some(3)).collect().await.is_err());
+        assert!(body(Actor::own(), Vec::new(), Some(Countdown(2)), Some(3)).collect().await.is_err());
     }
 }

@@ -9,10 +9,11 @@ use memchr::memmem;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, RenameFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
-use super::accounts::Attributes;
+use super::actor::Actor;
+use super::attributes::Attributes;
 use super::error::FileError;
 use super::remove::remove_tree;
-use super::staged::{Staged, make_directories, set_attributes};
+use super::staged::{Staged, make_directories, set_new_directory};
 
 /// Levels of directories moved to another file system: whoever made the tree could choose its depth.
 const MAX_COPY_DEPTH: usize = 200;
@@ -65,7 +66,7 @@ fn gone(path: &Path, done: io::Result<()>) -> Result<(), FileError> {
 /// # Errors
 /// When something on the way is not a directory, or the file system refuses.
 pub(crate) fn make_directory(path: &Path, attributes: Attributes) -> Result<(), FileError> {
-    if make_directories(path)? { set_attributes(path, attributes) } else { Ok(()) }
+    if make_directories(path)? { set_new_directory(path, attributes) } else { Ok(()) }
 }
 
 /// Moves a file or directory to a path that must not exist, across file systems if need be.
@@ -159,7 +160,7 @@ fn copy(from: &Path, to: &Path, depth: usize) -> io::Result<()> {
 ///
 /// # Errors
 /// When `old` is empty or the file cannot be read or written.
-pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<u64, FileError> {
+pub(crate) fn replace(actor: Actor, path: &Path, old: &[u8], new: &[u8]) -> Result<u64, FileError> {
     if old.is_empty() {
         return Err(FileError::invalid(path, "the text to replace is empty"));
     }
@@ -174,7 +175,7 @@ pub(crate) fn replace(path: &Path, old: &[u8], new: &[u8]) -> Result<u64, FileEr
             return Ok(0);
         }
     }
-    let mut staged = Staged::create(path, Attributes::default())?;
+    let mut staged = Staged::create(actor, path, Attributes::default())?;
     let source = File::open(path).map_err(failed)?;
     let count = transform(source, &mut staged.file, old, new, BLOCK).map_err(failed)?;
     staged.content.commit()?;
@@ -218,6 +219,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::files::staged::set_attributes;
 
     proptest! {
         #[test]
@@ -237,14 +239,17 @@ mod tests {
         text.extend_from_slice(b"needle-and-needle");
         std::fs::write(&path, &text).unwrap();
         set_attributes(&path, Attributes { mode: Some(0o751), ..Attributes::default() }).unwrap();
-        assert_eq!(replace(&path, b"needle", b"pin").unwrap(), 2);
+        assert_eq!(replace(Actor::own(), &path, b"needle", b"pin").unwrap(), 2);
         let now = std::fs::read(&path).unwrap();
         assert_eq!(&now[BLOCK - 2..], b"pin-and-pin");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o751);
-        assert_eq!(replace(&path, b"needle", b"pin").unwrap(), 0);
-        assert!(matches!(replace(&path, b"", b"pin"), Err(FileError::Invalid(_))));
-        assert!(matches!(replace(&dir.path().join("no"), b"a", b"b"), Err(FileError::Missing(_))));
-        assert!(matches!(replace(dir.path(), b"a", b"b"), Err(FileError::Invalid(_))));
+        assert_eq!(replace(Actor::own(), &path, b"needle", b"pin").unwrap(), 0);
+        assert!(matches!(replace(Actor::own(), &path, b"", b"pin"), Err(FileError::Invalid(_))));
+        assert!(matches!(
+            replace(Actor::own(), &dir.path().join("no"), b"a", b"b"),
+            Err(FileError::Missing(_))
+        ));
+        assert!(matches!(replace(Actor::own(), dir.path(), b"a", b"b"), Err(FileError::Invalid(_))));
     }
 
     #[test]

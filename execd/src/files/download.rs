@@ -11,6 +11,7 @@ use axum::body::Body;
 use chrono::DateTime;
 use rustix::buffer::spare_capacity;
 
+use super::actor::Actor;
 use super::body::{Source, body, start};
 use super::conditions::Version;
 use super::error::FileError;
@@ -56,9 +57,9 @@ impl Download {
     }
 
     /// A body with these bytes of the file.
-    pub(crate) fn part(self, offset: u64, length: u64) -> Body {
+    pub(crate) fn part(self, actor: Actor, offset: u64, length: u64) -> Body {
         let rest = FileSource { file: self.file, offset, left: length, cached: true };
-        body(Vec::new(), (length > 0).then_some(rest), Some(length))
+        body(actor, Vec::new(), (length > 0).then_some(rest), Some(length))
     }
 
     /// A body with everything that can be read, for files whose size says 0 although they have content, as those of
@@ -66,17 +67,17 @@ impl Download {
     ///
     /// # Errors
     /// When the first read fails.
-    pub(crate) fn unsized_whole(self) -> io::Result<Body> {
-        start(FileSource { file: self.file, offset: 0, left: u64::MAX, cached: false })
+    pub(crate) fn unsized_whole(self, actor: Actor) -> io::Result<Body> {
+        start(actor, FileSource { file: self.file, offset: 0, left: u64::MAX, cached: false })
     }
 
     /// A body with `limit` lines from line `first` on.
     ///
     /// # Errors
     /// When the first read fails.
-    pub(crate) fn lines(self, first: u64, limit: Option<u64>) -> io::Result<Body> {
+    pub(crate) fn lines(self, actor: Actor, first: u64, limit: Option<u64>) -> io::Result<Body> {
         let file = FileSource { file: self.file, offset: 0, left: u64::MAX, cached: false };
-        start(LineSource { file, picker: LinePicker::new(first, limit), block: Vec::new() })
+        start(actor, LineSource { file, picker: LinePicker::new(first, limit), block: Vec::new() })
     }
 }
 
@@ -205,11 +206,17 @@ mod tests {
             (0..3_000_000u32).map(|n| if n % 100 == 99 { b'\n' } else { b'a' + (n % 26) as u8 }).collect();
         std::fs::write(&path, &content).unwrap();
         let open = || Download::open(&path).unwrap();
-        assert_eq!(collect(open().part(0, 3_000_000)).await, content);
-        assert_eq!(collect(open().part(1_234_567, 900_001)).await, content[1_234_567..2_134_568]);
-        assert_eq!(collect(open().part(5, 0)).await, b"");
-        assert_eq!(collect(open().lines(29_999, Some(7)).unwrap()).await, content[2_999_800..2_999_999]);
-        assert_eq!(collect(open().lines(40_000, None).unwrap()).await, b"");
+        assert_eq!(collect(open().part(Actor::own(), 0, 3_000_000)).await, content);
+        assert_eq!(
+            collect(open().part(Actor::own(), 1_234_567, 900_001)).await,
+            content[1_234_567..2_134_568]
+        );
+        assert_eq!(collect(open().part(Actor::own(), 5, 0)).await, b"");
+        assert_eq!(
+            collect(open().lines(Actor::own(), 29_999, Some(7)).unwrap()).await,
+            content[2_999_800..2_999_999]
+        );
+        assert_eq!(collect(open().lines(Actor::own(), 40_000, None).unwrap()).await, b"");
     }
 
     #[tokio::test]
@@ -219,14 +226,14 @@ mod tests {
         std::fs::write(&path, b"12345").unwrap();
         let download = Download::open(&path).unwrap();
         std::fs::write(&path, b"1").unwrap();
-        assert!(download.part(0, 5).collect().await.is_err());
+        assert!(download.part(Actor::own(), 0, 5).collect().await.is_err());
     }
 
     #[tokio::test]
     async fn sends_files_that_do_not_know_their_size() {
         let download = Download::open(Path::new("/proc/self/status")).unwrap();
         assert_eq!(download.version.size, 0);
-        assert!(collect(download.unsized_whole().unwrap()).await.starts_with(b"Name:"));
+        assert!(collect(download.unsized_whole(Actor::own()).unwrap()).await.starts_with(b"Name:"));
     }
 
     #[test]

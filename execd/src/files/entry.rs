@@ -4,7 +4,8 @@ use std::io::Write;
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 
-use super::accounts::{Names, mode_to_digits};
+use super::attributes::mode_to_digits;
+use super::names::Names;
 
 /// Looks at an entry without following a final symbolic link.
 pub(crate) fn stat(dir: impl std::os::fd::AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Statx> {

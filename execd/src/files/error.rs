@@ -34,6 +34,9 @@ pub(crate) enum FileError {
     /// The range lies outside the file, whose size in bytes is given, or is not a range.
     #[error("the requested range cannot be served: the file has {size} bytes")]
     Range { size: u64 },
+    /// A limit is reached.
+    #[error("{0}")]
+    Busy(String),
     /// The machine failed.
     #[error("{0}")]
     Io(String),

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
+use super::actor::Actor;
 use super::error::FileError;
 use crate::settings::Settings;
 
@@ -12,8 +13,17 @@ use crate::settings::Settings;
 /// # Errors
 /// When it is empty, has a NUL byte, or names an undefined variable.
 pub(crate) fn resolve(raw: &[u8], settings: &Settings) -> Result<PathBuf, FileError> {
+    resolve_for(&Actor::own(), raw, settings)
+}
+
+/// The same for whoever works on it: `~` is that one's home directory.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_for(actor: &Actor, raw: &[u8], settings: &Settings) -> Result<PathBuf, FileError> {
     let variable = |name: &[u8]| settings.env.get(OsStr::from_bytes(name)).cloned();
-    let expanded = expand(raw, variable, settings.home())?;
+    let home = actor.home().unwrap_or(settings.home());
+    let expanded = expand(raw, variable, home)?;
     Ok(clean(&settings.cwd.join(expanded)))
 }
 

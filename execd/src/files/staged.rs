@@ -3,16 +3,18 @@
 //! The content goes to a temporary file beside the target, which is then renamed over it. Nothing is synchronised to
 //! disk: a sandbox that loses its machine loses its files anyway.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
-use super::accounts::Attributes;
+use super::actor::Actor;
+use super::attributes::Attributes;
 use super::error::FileError;
 
 /// Mode of a new file for which none is asked, before the umask.
@@ -32,6 +34,8 @@ pub(crate) struct Staged {
 
 /// New content for a file, not in place yet. Dropped without [`commit`](Self::commit), it leaves no trace.
 pub(crate) struct Content {
+    /// Who clears up.
+    actor: Actor,
     target: PathBuf,
     /// The temporary file; `None` when the target itself is written because nothing can be made beside it.
     temporary: Option<PathBuf>,
@@ -39,11 +43,11 @@ pub(crate) struct Content {
 
 impl Staged {
     /// Prepares to write `target`, making its directories. Owner, group and mode are those of the existing file where
-    /// `attributes` does not say otherwise.
+    /// `attributes` does not say otherwise. The caller acts for `actor`.
     ///
     /// # Errors
     /// When the target is not a regular file, or cannot be written.
-    pub(crate) fn create(target: &Path, attributes: Attributes) -> Result<Self, FileError> {
+    pub(crate) fn create(actor: Actor, target: &Path, attributes: Attributes) -> Result<Self, FileError> {
         let target = follow(target)?;
         let existing = match std::fs::symlink_metadata(&target) {
             Ok(found) if found.is_dir() => return Err(FileError::invalid(&target, "is a directory")),
@@ -55,7 +59,10 @@ impl Staged {
             Err(error) => return Err(FileError::io(&target, error)),
         };
         let directory = target.parent().unwrap_or(Path::new("/"));
-        if existing.is_none() {
+        if existing.is_some() {
+            // Renaming over it would ask for the directory's permission only.
+            may_write(&target).map_err(|error| FileError::io(&target, error))?;
+        } else {
             make_directories(directory)?;
         }
         let wanted = Attributes {
@@ -72,21 +79,33 @@ impl Staged {
             .open(&temporary);
         match opened {
             Ok(file) => {
-                let staged = Self { file, content: Content { target, temporary: Some(temporary) } };
-                staged.set(wanted)?;
-                Ok(staged)
+                let content = Content { actor, target, temporary: Some(temporary) };
+                let staged = Self { file, content };
+                match staged.set(wanted) {
+                    Ok(()) => Ok(staged),
+                    // A new file cannot be given the owner of the old one, so the old one itself is written.
+                    Err(FileError::Denied(_)) if existing.is_some() => {
+                        let (actor, target) = (staged.content.actor.clone(), staged.content.target.clone());
+                        Self::in_place(actor, target, attributes)
+                    }
+                    Err(error) => Err(error),
+                }
             }
             // The file may be writable although its directory is not, as one mounted on its own is.
-            Err(error) if existing.is_some() && is_refusal(&error) => Self::in_place(target, attributes),
+            Err(error) if existing.is_some() && is_refusal(&error) => {
+                Self::in_place(actor, target, attributes)
+            }
             Err(error) => Err(FileError::io(&target, error)),
         }
     }
 
-    fn in_place(target: PathBuf, attributes: Attributes) -> Result<Self, FileError> {
-        let opened = OpenOptions::new().write(true).truncate(true).open(&target);
+    /// Checks all it can before the old content is lost.
+    fn in_place(actor: Actor, target: PathBuf, attributes: Attributes) -> Result<Self, FileError> {
+        let opened = OpenOptions::new().write(true).open(&target);
         let file = opened.map_err(|error| FileError::io(&target, error))?;
-        let staged = Self { file, content: Content { target, temporary: None } };
+        let staged = Self { file, content: Content { actor, target, temporary: None } };
         staged.set(attributes)?;
+        staged.file.set_len(0).map_err(|error| FileError::io(staged.content.target(), error))?;
         Ok(staged)
     }
 
@@ -144,8 +163,26 @@ impl Drop for Content {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
             // Best effort: there is nobody to tell.
-            let _ = std::fs::remove_file(temporary);
+            let _ = self.actor.act(|| std::fs::remove_file(temporary));
         }
+    }
+}
+
+/// Whether an existing file may be written, asked without opening it: a program that runs can be replaced.
+fn may_write(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // Through the bare call, because the library's own would look with the identity of the process, not the thread.
+    // SAFETY: the path ends in a NUL byte and is alive.
+    let answer = unsafe {
+        libc::syscall(libc::SYS_faccessat2, libc::AT_FDCWD, path.as_ptr(), libc::W_OK, libc::AT_EACCESS)
+    };
+    if answer == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        // Kernels without the call have only the directory's permission to go by.
+        error if error.raw_os_error() == Some(libc::ENOSYS) => Ok(()),
+        error => Err(error),
     }
 }
 
@@ -214,9 +251,24 @@ pub(crate) fn make_directory_for(path: &Path, owner: Option<(u32, u32)>) -> Resu
     if make_directories(path)?
         && let Some((uid, gid)) = owner
     {
-        set_attributes(path, Attributes { uid: Some(uid), gid: Some(gid), mode: None })?;
+        set_new_directory(path, Attributes { uid: Some(uid), gid: Some(gid), mode: None })?;
     }
     Ok(())
+}
+
+/// Sets owner, group and mode of a directory just made; a symbolic link that has taken its place is not followed.
+///
+/// # Errors
+/// When it is no directory any more or the file system refuses.
+pub(crate) fn set_new_directory(path: &Path, attributes: Attributes) -> Result<(), FileError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let set = || -> rustix::io::Result<()> {
+        let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let (uid, gid) = (attributes.uid.map(Uid::from_raw), attributes.gid.map(Gid::from_raw));
+        rustix::fs::fchown(&directory, uid, gid)?;
+        attributes.mode.map_or(Ok(()), |mode| rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode)))
+    };
+    set().map_err(|error| FileError::io(path, error))
 }
 
 /// Sets owner, group and mode of a path, following symbolic links as `chmod` does.
@@ -241,7 +293,7 @@ mod tests {
     use super::*;
 
     fn write(target: &Path, content: &[u8], mode: Option<u32>) -> Result<(), FileError> {
-        let mut staged = Staged::create(target, Attributes { mode, ..Attributes::default() })?;
+        let mut staged = Staged::create(Actor::own(), target, Attributes { mode, ..Attributes::default() })?;
         staged.file.write_all(content).unwrap();
         staged.content.commit()
     }
@@ -265,7 +317,7 @@ mod tests {
     fn leaves_no_trace_when_given_up() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("file");
-        let mut staged = Staged::create(&target, Attributes::default()).unwrap();
+        let mut staged = Staged::create(Actor::own(), &target, Attributes::default()).unwrap();
         staged.file.write_all(b"half").unwrap();
         drop(staged);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

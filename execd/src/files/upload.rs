@@ -14,10 +14,11 @@ use http_body_util::BodyExt;
 use sandkeep_specs::execd::files::FileMetadata;
 use tokio::task::JoinHandle;
 
-use super::accounts::Attributes;
+use super::actor::{Actor, joined};
+use super::attributes::Attributes;
 use super::error::FileError;
 use super::multipart::{Event, Multipart, MultipartError};
-use super::path::resolve;
+use super::path::resolve_for;
 use super::staged::{Content, Staged};
 use crate::settings::Settings;
 
@@ -57,6 +58,7 @@ enum Part {
 
 /// An upload in progress.
 struct Upload {
+    actor: Actor,
     settings: Arc<Settings>,
     part: Part,
     targets: VecDeque<Target>,
@@ -68,11 +70,12 @@ struct Upload {
 /// # Errors
 /// When the body is not as it should be, breaks off, or the file system refuses; nothing is in place then.
 pub(crate) async fn receive(
+    actor: Actor,
     settings: Arc<Settings>,
     content_type: &str,
     mut body: Body,
 ) -> Result<(), FileError> {
-    let done = receive_parts(settings, content_type, &mut body).await;
+    let done = receive_parts(actor, settings, content_type, &mut body).await;
     if done.is_err() {
         discard(body).await;
     }
@@ -95,12 +98,14 @@ async fn discard(mut body: Body) {
 }
 
 async fn receive_parts(
+    actor: Actor,
     settings: Arc<Settings>,
     content_type: &str,
     body: &mut Body,
 ) -> Result<(), FileError> {
     let mut reader = Multipart::new(content_type).map_err(bad_upload)?;
-    let mut upload = Upload { settings, part: Part::None, targets: VecDeque::new(), received: Vec::new() };
+    let (targets, received) = (VecDeque::new(), Vec::new());
+    let mut upload = Upload { actor, settings, part: Part::None, targets, received };
     let mut epilogue = 0;
     while let Some(frame) = tokio::time::timeout(IDLE_TIMEOUT, body.frame()).await.map_err(|_| stalled())? {
         let frame = frame.map_err(|error| FileError::BadUpload(format!("the upload broke off: {error}")))?;
@@ -161,7 +166,7 @@ impl Upload {
             }
             "metadata" => Ok(Part::Metadata(Vec::new())),
             "file" => match self.targets.pop_front() {
-                Some(target) => Ok(Part::File(Writer::new(target))),
+                Some(target) => Ok(Part::File(Writer::new(self.actor.clone(), target))),
                 None => Err(FileError::BadMetadata(format!(
                     "file {} has no metadata part before it",
                     self.received.len() + 1
@@ -176,8 +181,9 @@ impl Upload {
         let number = self.received.len() + self.targets.len() + 1;
         let wrong = |what: String| FileError::BadMetadata(format!("metadata of file {number}: {what}"));
         let read: FileMetadata = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-        let path = resolve(read.path.as_bytes(), &self.settings).map_err(|error| wrong(error.to_string()))?;
-        let attributes = blocking(move || Attributes::parse(&read.permission)).await?;
+        let path = resolve_for(&self.actor, read.path.as_bytes(), &self.settings);
+        let path = path.map_err(|error| wrong(error.to_string()))?;
+        let attributes = self.actor.run(move || Attributes::parse(&read.permission)).await;
         Ok(Target { path, attributes: attributes.map_err(|error| wrong(error.to_string()))? })
     }
 
@@ -193,17 +199,8 @@ impl Upload {
             return Err(FileError::BadMetadata("the upload has no metadata part".to_owned()));
         }
         let received = self.received;
-        blocking(move || received.into_iter().try_for_each(Content::commit)).await?
+        self.actor.run(move || received.into_iter().try_for_each(Content::commit)).await
     }
-}
-
-/// Runs file work where it may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, FileError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| FileError::Io(format!("file work failed: {error}")))
 }
 
 /// A file before and after its first write.
@@ -214,6 +211,7 @@ enum Place {
 
 /// Writes one file.
 struct Writer {
+    actor: Actor,
     batch: Vec<Bytes>,
     length: usize,
     /// Absent while a batch is being written.
@@ -222,8 +220,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(target: Target) -> Self {
-        Self { batch: Vec::new(), length: 0, place: Some(Place::Planned(target)), writing: None }
+    fn new(actor: Actor, target: Target) -> Self {
+        Self { actor, batch: Vec::new(), length: 0, place: Some(Place::Planned(target)), writing: None }
     }
 
     async fn write(&mut self, data: Bytes) -> Result<(), FileError> {
@@ -235,14 +233,13 @@ impl Writer {
     /// Begins to write the batch, once the one before is written.
     async fn flush(&mut self) -> Result<(), FileError> {
         if let Some(writing) = self.writing.take() {
-            let written =
-                writing.await.map_err(|error| FileError::Io(format!("file work failed: {error}")))?;
-            self.place = Some(Place::Open(written?));
+            self.place = Some(Place::Open(joined(writing.await)?));
         }
         let batch = std::mem::take(&mut self.batch);
         self.length = 0;
         if let Some(place) = self.place.take() {
-            self.writing = Some(tokio::task::spawn_blocking(move || place.append(&batch)));
+            let actor = self.actor.clone();
+            self.writing = Some(self.actor.spawn(move || place.append(actor, &batch)));
         }
         Ok(())
     }
@@ -251,11 +248,7 @@ impl Writer {
     async fn finish(mut self) -> Result<Content, FileError> {
         self.flush().await?;
         match self.writing {
-            Some(writing) => {
-                let written =
-                    writing.await.map_err(|error| FileError::Io(format!("file work failed: {error}")))?;
-                Ok(written?.content)
-            }
+            Some(writing) => Ok(joined(writing.await)?.content),
             None => Err(FileError::Io("the file was not written".to_owned())),
         }
     }
@@ -263,9 +256,9 @@ impl Writer {
 
 impl Place {
     /// Writes at the file's end, making the file first if need be.
-    fn append(self, batch: &[Bytes]) -> Result<Staged, FileError> {
+    fn append(self, actor: Actor, batch: &[Bytes]) -> Result<Staged, FileError> {
         let mut staged = match self {
-            Self::Planned(target) => Staged::create(&target.path, target.attributes)?,
+            Self::Planned(target) => Staged::create(actor, &target.path, target.attributes)?,
             Self::Open(staged) => staged,
         };
         for data in batch {

@@ -1,18 +1,19 @@
 //! Walking directories: names are read in blocks, matched, and only then looked at.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
-use super::accounts::Names;
 use super::body::Source;
 use super::entry;
 use super::error::FileError;
 use super::glob::Matcher;
+use super::names::Names;
 
 /// Size of one piece of the answer, in bytes.
 const PIECE: usize = 128 * 1024;
@@ -138,7 +139,7 @@ impl Walk {
         let Ok(c_name) = std::ffi::CStr::from_bytes_with_nul(name) else { return true };
         let path = [level.prefix.as_slice(), &name[..name.len() - 1]].concat();
         let is_directory = found.kind == FileType::Directory;
-        let below = if is_directory { open(dir, c_name).ok() } else { None };
+        let below = if is_directory { open_below(dir, c_name).ok() } else { None };
         let listed = !is_directory || matches!(self.select, Select::Depth(_));
         if listed && let Ok(stat) = entry::stat(dir, c_name) {
             if self.begun {
@@ -171,11 +172,19 @@ impl Source for Walk {
     }
 }
 
-/// Opens a directory to read its names; a symbolic link is followed only at the root of a walk.
-fn open(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    rustix::fs::openat(at, path, flags, Mode::empty())
+/// Opens a directory to read its names.
+fn open(at: impl AsFd, path: impl Arg) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(at, path, DIRECTORY, Mode::empty())
 }
+
+/// The same below the root of a walk, where symbolic links are not followed: one may just have taken the place of the
+/// directory that was listed.
+fn open_below(at: impl AsFd, name: impl Arg) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(at, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+}
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 #[cfg(test)]
 mod tests {

@@ -165,3 +165,90 @@ pub struct ReplaceQuery {
     #[param(default = false)]
     pub verbose: Option<bool>,
 }
+
+/// Who works on the files.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct IdentityPath {
+    /// User number; the groups that `/etc/group` gives this user count as well.
+    #[param(minimum = 0, maximum = 4294967294u64)]
+    pub uid: u32,
+    /// Group number.
+    #[param(minimum = 0, maximum = 4294967294u64)]
+    pub gid: u32,
+}
+
+/// Directory that an archive is made of or unpacked into.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ArchiveQuery {
+    /// Directory; `~` and `$NAME` are expanded.
+    pub path: String,
+}
+
+/// The bytes of a tar archive.
+#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub struct ArchiveContent(pub Vec<u8>);
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveSummary {
+    /// Entries of the archive, directories and links included.
+    pub entries: u64,
+    /// Bytes of the files' content.
+    pub bytes: u64,
+}
+
+/// What to watch.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WatchQuery {
+    /// Directory; `~` and `$NAME` are expanded.
+    pub path: String,
+    /// Whether directories in it are watched as well, those that come later included.
+    #[param(default = false)]
+    pub recursive: Option<bool>,
+}
+
+/// One change in a watched directory, or what became of the watch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WatchEvent {
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: WatchEventKind,
+    /// Where; empty for `ping`.
+    #[serde(default)]
+    pub path: String,
+    /// Where it was before, for `moved`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub from: Option<String>,
+    /// Whether it is a directory.
+    #[serde(default)]
+    pub directory: bool,
+    /// Why the watch ended, for `error`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub message: Option<String>,
+}
+
+/// Kind of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchEventKind {
+    /// It is new, or was moved here from outside.
+    Created,
+    /// Its content, owner, mode or times have changed.
+    Modified,
+    /// It is gone, or was moved outside.
+    Deleted,
+    /// It was moved or renamed within what is watched.
+    Moved,
+    /// Changes came faster than they were read and some are lost: look at the directory afresh.
+    Overflow,
+    /// Nothing happened; the stream is alive.
+    Ping,
+    /// The watch has ended for the reason in `message`.
+    Error,
+}

@@ -15,13 +15,13 @@ use sandkeep_specs::execd::files::{
 
 use super::responses::{BadRequest, Common, NotFound};
 use crate::api::error::ApiError;
-use crate::files::accounts::Names;
+use crate::files::actor::Actor;
 use crate::files::conditions::Answer;
 use crate::files::download::{Download, disposition};
 use crate::files::error::FileError;
 use crate::files::glob::Matcher;
-use crate::files::path::resolve;
-use crate::files::upload::blocking;
+use crate::files::names::Names;
+use crate::files::path::resolve_for;
 use crate::files::walk::{Select, Walk};
 use crate::files::{body, entry, query};
 use crate::state::AppState;
@@ -36,14 +36,15 @@ const DEFAULT_DEPTH: usize = 1;
 #[utoipa::path(get, path = "/files/info", operation_id = "getFilesInfo", tag = "Files", params(PathsQuery), responses(
     (status = 200, description = "One entry a path", body = BTreeMap<String, FileInfo>), BadRequest, NotFound, Common,
 ))]
-pub(super) async fn info(
+pub(in crate::files) async fn info(
     State(state): State<AppState>,
+    actor: Actor,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
     let paths = query::values(raw.as_deref(), "path");
     let resolved: Vec<PathBuf> =
-        paths.iter().map(|path| resolve(path, &state.settings)).collect::<Result<_, _>>()?;
-    let json = blocking(move || {
+        paths.iter().map(|path| resolve_for(&actor, path, &state.settings)).collect::<Result<_, _>>()?;
+    let json = actor.run(move || {
         let mut names = Names::read();
         let mut out = b"{".to_vec();
         for (asked, path) in paths.iter().zip(&resolved) {
@@ -56,9 +57,9 @@ pub(super) async fn info(
             entry::write_json(&mut out, path.as_os_str().as_bytes(), &stat, &mut names);
         }
         out.push(b'}');
-        Ok::<_, FileError>(out)
+        Ok(out)
     });
-    Ok(json_response(Body::from(json.await??)))
+    Ok(json_response(Body::from(json.await?)))
 }
 
 /// Files at any depth below a directory whose base name matches a glob.
@@ -66,16 +67,17 @@ pub(super) async fn info(
     (status = 200, description = "Everything that matches and is not a directory", body = Vec<FileInfo>),
     BadRequest, NotFound, Common,
 ))]
-pub(super) async fn search(
+pub(in crate::files) async fn search(
     State(state): State<AppState>,
+    actor: Actor,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let root = path(&state, raw.as_deref())?;
+    let root = path(&state, &actor, raw.as_deref())?;
     let pattern = query::value(raw.as_deref(), "pattern").filter(|pattern| !pattern.is_empty());
     let pattern = String::from_utf8(pattern.unwrap_or_else(|| b"**".to_vec()))
         .map_err(|_| ApiError::invalid("pattern: is not UTF-8"))?;
     let select = Select::Matching(Matcher::new(&pattern)?);
-    walk(root, select).await
+    walk(actor, root, select).await
 }
 
 /// Entries of a directory, down to a depth; symbolic links are listed, not followed.
@@ -83,25 +85,27 @@ pub(super) async fn search(
     responses((status = 200, description = "Parents before children, in order of their names", body = Vec<FileInfo>),
     BadRequest, NotFound, Common,
 ))]
-pub(super) async fn list(
+pub(in crate::files) async fn list(
     State(state): State<AppState>,
+    actor: Actor,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, ApiError> {
-    let root = path(&state, raw.as_deref())?;
+    let root = path(&state, &actor, raw.as_deref())?;
     let depth = number(raw.as_deref(), "depth", 0)?
         .map_or(DEFAULT_DEPTH, |depth| usize::try_from(depth).unwrap_or(usize::MAX));
-    if root.is_symlink() {
-        return Err(FileError::invalid(&root, "is a symbolic link").into());
-    }
-    walk(root, Select::Depth(depth)).await
+    walk(actor, root, Select::Depth(depth)).await
 }
 
-async fn walk(root: PathBuf, select: Select) -> Result<Response, ApiError> {
-    let body = blocking(move || {
+async fn walk(actor: Actor, root: PathBuf, select: Select) -> Result<Response, ApiError> {
+    let reader = actor.clone();
+    let body = actor.run(move || {
+        if matches!(select, Select::Depth(_)) && root.is_symlink() {
+            return Err(FileError::invalid(&root, "is a symbolic link"));
+        }
         let walk = Walk::new(&root, select)?;
-        body::start(walk).map_err(|error| FileError::io(&root, error))
+        body::start(reader, walk).map_err(|error| FileError::io(&root, error))
     });
-    Ok(json_response(body.await??))
+    Ok(json_response(body.await?))
 }
 
 /// A file's content: all of it, a range of bytes, or a range of lines.
@@ -130,32 +134,34 @@ async fn walk(root: PathBuf, select: Select) -> Result<Response, ApiError> {
         )),
         BadRequest, NotFound, Common,
 ))]
-pub(super) async fn download(
+pub(in crate::files) async fn download(
     State(state): State<AppState>,
+    actor: Actor,
     RawQuery(raw): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let path = path(&state, raw.as_deref())?;
+    let path = path(&state, &actor, raw.as_deref())?;
     let first = number(raw.as_deref(), "offset", 1)?;
     let limit = number(raw.as_deref(), "limit", 1)?;
     if first.is_none() && limit.is_none() {
-        return bytes(path, &headers).await;
+        return bytes(actor, path, &headers).await;
     }
     if headers.contains_key(header::RANGE) {
         return Err(ApiError::invalid("offset and limit cannot be combined with a Range header"));
     }
-    let lines = blocking(move || {
+    let reader = actor.clone();
+    let lines = actor.run(move || {
         let download = Download::open(&path)?;
-        download.lines(first.unwrap_or(1), limit).map_err(|error| FileError::io(&path, error))
+        download.lines(reader, first.unwrap_or(1), limit).map_err(|error| FileError::io(&path, error))
     });
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.await??).into_response())
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.await?).into_response())
 }
 
 /// The answer to a download that is not one of lines.
-async fn bytes(path: PathBuf, headers: &HeaderMap) -> Result<Response, ApiError> {
+async fn bytes(actor: Actor, path: PathBuf, headers: &HeaderMap) -> Result<Response, ApiError> {
     let save_as = disposition(&path);
-    let opened = blocking(move || Download::open(&path).map(|download| (download, path)));
-    let (download, path) = opened.await??;
+    let opened = actor.run(move || Download::open(&path).map(|download| (download, path)));
+    let (download, path) = opened.await?;
     let version = download.version.clone();
     let size = version.size;
     let mut described = vec![
@@ -175,15 +181,16 @@ async fn bytes(path: PathBuf, headers: &HeaderMap) -> Result<Response, ApiError>
         Answer::Malformed => (StatusCode::RANGE_NOT_SATISFIABLE, MALFORMED_RANGE).into_response(),
         Answer::Part { start, length } => {
             described.push((header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", start + length - 1)));
-            (StatusCode::PARTIAL_CONTENT, headers_of(&described), download.part(start, length))
+            (StatusCode::PARTIAL_CONTENT, headers_of(&described), download.part(actor, start, length))
                 .into_response()
         }
         Answer::Whole if size == 0 => {
-            let whole =
-                blocking(move || download.unsized_whole().map_err(|error| FileError::io(&path, error)));
-            (headers_of(&described), whole.await??).into_response()
+            let reader = actor.clone();
+            let whole = actor
+                .run(move || download.unsized_whole(reader).map_err(|error| FileError::io(&path, error)));
+            (headers_of(&described), whole.await?).into_response()
         }
-        Answer::Whole => (headers_of(&described), download.part(0, size)).into_response(),
+        Answer::Whole => (headers_of(&described), download.part(actor, 0, size)).into_response(),
     })
 }
 
@@ -194,9 +201,9 @@ fn headers_of(pairs: &[(HeaderName, String)]) -> HeaderMap {
 }
 
 /// The path a request names.
-fn path(state: &AppState, raw: Option<&str>) -> Result<PathBuf, FileError> {
+pub(super) fn path(state: &AppState, actor: &Actor, raw: Option<&str>) -> Result<PathBuf, FileError> {
     let path = query::value(raw, "path").filter(|path| !path.is_empty());
-    resolve(&path.ok_or(FileError::MissingQuery("path"))?, &state.settings)
+    resolve_for(actor, &path.ok_or(FileError::MissingQuery("path"))?, &state.settings)
 }
 
 /// A whole number that a parameter must be, and not below `least`.

@@ -50,6 +50,7 @@ impl From<FileError> for ApiError {
             FileError::Missing(_) => ErrorKind::FileNotFound,
             FileError::Denied(_) => ErrorKind::Forbidden,
             FileError::Range { .. } => ErrorKind::RangeNotSatisfiable,
+            FileError::Busy(_) => ErrorKind::Busy,
             FileError::Io(_) => ErrorKind::Runtime,
         };
         Self::new(kind, error.to_string())

@@ -1,0 +1,9 @@
+//! Directories as tar streams, both ways, in memory that does not grow with them.
+
+mod pack;
+mod parse;
+mod receive;
+mod unpack;
+
+pub(crate) use pack::Packer;
+pub(crate) use receive::receive;
