@@ -26,7 +26,7 @@ pub struct ImagesConfig {
     pub parallel_layers: usize,
     /// Space that must stay free; pulls and imports that would need it are refused. Default `1Gi`.
     pub min_free_disk: Quantity,
-    /// The same in percent of the file system; the larger of the two counts. Default 5.
+    /// The same in percent of the file system; the larger of the two counts. Default 2.
     pub min_free_disk_percent: u8,
 }
 
@@ -39,7 +39,7 @@ impl Default for ImagesConfig {
             pull_timeout_seconds: 1800,
             parallel_layers: 3,
             min_free_disk: Quantity::gibibytes(1),
-            min_free_disk_percent: 5,
+            min_free_disk_percent: 2,
         }
     }
 }

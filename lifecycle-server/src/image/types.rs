@@ -167,7 +167,7 @@ impl Default for StoreOptions {
             pull_timeout: Duration::from_secs(30 * 60),
             parallel_layers: 3,
             min_free_bytes: 1 << 30,
-            min_free_percent: 5,
+            min_free_percent: 2,
             max_layer_bytes: 64 << 30,
             platform: Platform::host(),
         }
