@@ -32,7 +32,7 @@ pub use client::{Client, ClientBuilder, ListQuery};
 pub use error::Error;
 pub use execd::{
     ByteStream, Code, Command, Commands, EventStream, Execd, Execution, FileSource, Files, Logs,
-    MetricsStream,
+    MetricsStream, WatchStream,
 };
 pub use images::Images;
 pub use options::CreateOptions;

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use reqwest::header::RANGE;
 use reqwest::multipart::Form;
 use reqwest::{Method, RequestBuilder};
 use sandkeep_specs::execd::files::{
-    FileInfo, Permission, RenameFileItem, ReplaceFileContentItem, ReplaceFileContentResult,
+    ArchiveSummary, FileInfo, Permission, RenameFileItem, ReplaceFileContentItem, ReplaceFileContentResult,
 };
 
-use super::{ByteStream, FileSource};
-use crate::Result;
+use super::{ByteStream, FileSource, WatchStream};
 use crate::transport::{Http, Stalled};
+use crate::{Error, Result};
 
 /// Operations on files and directories.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +139,37 @@ impl<'a> Files<'a> {
     /// Removes directories with everything in them; missing ones are no error.
     pub async fn delete_directories(&self, paths: &[&str]) -> Result<()> {
         self.http.done(self.paths(Method::DELETE, &["directories"], paths)).await
+    }
+
+    /// A directory with all that is in it as a tar stream.
+    pub async fn download_directory(&self, directory: &str) -> Result<ByteStream> {
+        let request = self.http.get(&["directories", "archive"]);
+        self.open(request.query(&[("path", directory)])).await
+    }
+
+    /// Unpacks a tar stream into a directory, making it if it is missing.
+    pub async fn upload_directory<S>(&self, directory: &str, archive: S) -> Result<ArchiveSummary>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    {
+        let moved = Stalled::default();
+        let request = self.http.request(Method::PUT, &["directories", "archive"]);
+        let body = reqwest::Body::wrap_stream(moved.watch(archive));
+        let request = request.query(&[("path", directory)]).body(body);
+        let work = async {
+            let response = self.http.open(request).await?;
+            let answer = response.bytes().await.map_err(|source| self.http.transport(source))?;
+            serde_json::from_slice(&answer)
+                .map_err(|error| Error::Decode { what: "the archive's summary", detail: error.to_string() })
+        };
+        moved.guard(self.http.timeouts.idle, "moving an archive on", work).await
+    }
+
+    /// Changes in a directory from now on, and with `recursive` in all directories in it.
+    pub async fn watch(&self, directory: &str, recursive: bool) -> Result<WatchStream> {
+        let request = self.http.get(&["directories", "watch"]).query(&[("path", directory)]);
+        let response = self.http.send(request.query(&[("recursive", recursive)])).await?;
+        Ok(WatchStream::new(self.http, response))
     }
 
     fn paths(&self, method: Method, segments: &[&str], paths: &[&str]) -> RequestBuilder {

@@ -7,6 +7,7 @@ mod execution;
 mod files;
 mod metrics;
 mod transfer;
+mod watch;
 
 use reqwest::header::HeaderMap;
 use sandkeep_specs::execd::ACCESS_TOKEN_HEADER;
@@ -18,6 +19,7 @@ pub use execution::Execution;
 pub use files::Files;
 pub use metrics::MetricsStream;
 pub use transfer::{ByteStream, FileSource};
+pub use watch::WatchStream;
 
 use crate::Result;
 use crate::transport::{Http, Timeouts, add_header};
