@@ -219,7 +219,10 @@ mod tests {
             for bytes in [encoded, whole] {
                 assert_eq!(decoded(&bytes).text.as_deref(), Some(text.as_str()));
                 let json = std::str::from_utf8(&bytes).unwrap().trim_end();
-                assert!(!json.contains(['\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}', '\u{1c}']), "{json}");
+                assert!(
+                    !json.contains(['\u{85}', '\u{2028}', '\u{2029}', '\u{b}', '\u{c}', '\u{1c}']),
+                    "{json}"
+                );
             }
         }
     }
