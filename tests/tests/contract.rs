@@ -43,7 +43,7 @@ fn exported(document: &str) -> Result<Vec<String>> {
             route = name.trim_end_matches(':');
         } else if let Some(name) = line.strip_prefix("    ").filter(|name| within && !name.starts_with(' ')) {
             let method = name.trim_end_matches(':').to_uppercase();
-            if ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
+            if ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].contains(&method.as_str()) {
                 operations.push(format!("{method} /{route}"));
             }
         }
