@@ -12,7 +12,7 @@ fn a_sandbox_finds_what_it_was_promised() {
     in_own_network(|| async {
         let bed = Bed::with(|config| config.dns_servers = vec!["203.0.113.53".parse().unwrap()]).await;
         let text = bed
-            .output("id -u; cat /proc/self/uid_map; hostname; env; pwd; cat /etc/resolv.conf; ls -ld /work/here /tmp /etc; echo $$")
+            .output("id -u; cat /proc/self/uid_map; hostname; env; pwd; cat /etc/resolv.conf; ls -ld /srv/here /tmp /etc; echo $$")
             .await;
         for line in
             ["GREETING=hello", "EXECD_ACCESS_TOKEN=t0ken", "EXECD_URL=http://127.0.0.1:44772", "EXECD_INIT=1"]

@@ -85,7 +85,7 @@ async fn an_image_is_pulled_found_and_stacked() {
     assert_eq!(image.layers.len(), 3);
     assert_eq!(fs::read_to_string(image.layers[0].join("etc/name")).unwrap(), "top");
     assert_eq!(image.config.env[1], ("GREETING".into(), "hi=there".into()));
-    assert_eq!((image.config.user.as_str(), image.config.working_dir.as_str()), ("33", "/work"));
+    assert_eq!((image.config.user.as_str(), image.config.working_dir.as_str()), ("33", "/srv"));
     assert!(image.size_bytes > 300_000);
     for reference in [&name, &image.id, &image.digests[0]] {
         assert_eq!(store.find(reference).await.unwrap().as_ref(), Some(&image), "{reference}");

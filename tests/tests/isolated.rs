@@ -56,15 +56,15 @@ async fn sessions_inside_a_sandbox() -> Result<()> {
     for layer in ["cap_drop", "seccomp", "landlock"] {
         ensure!(found["hardening"][layer]["state"] == "active", "{layer}: {found}");
     }
-    execd.output("mkdir -p /work/sub; echo old > /work/old; echo deep > /work/sub/deep").await?;
+    execd.output("mkdir -p /project/sub; echo old > /project/old; echo deep > /project/sub/deep").await?;
 
-    let session = Session::create(&execd, json!({ "workspace": { "path": "/work" } })).await?;
+    let session = Session::create(&execd, json!({ "workspace": { "path": "/project" } })).await?;
     assert_eq!(session.output("cat old; echo new > new; rm -r old sub; ls").await?, "old\nnew\n");
-    assert_eq!(execd.output("ls /work").await?, "old\nsub");
+    assert_eq!(execd.output("ls /project").await?, "old\nsub");
     let hostile = "touch /etc/x; mount -t tmpfs none /mnt && echo mounted; unshare -U true && echo unshared; \
                    ls /opt/opensandbox/isolation && echo seen; echo token=$EXECD_ACCESS_TOKEN";
     assert_eq!(session.run(hostile).await?.stdout, "token=\n");
-    let listed = session.call(Method::GET, "/directories/list?path=/work", None, 200).await?;
+    let listed = session.call(Method::GET, "/directories/list?path=/project", None, 200).await?;
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
     let diff = execd.send(Method::GET, &format!("{}/diff", session.path), None).await?.expect(200)?;
     ensure!(diff.body.starts_with(&[0x1f, 0x8b]), "a diff is compressed");
@@ -83,7 +83,7 @@ async fn sessions_inside_a_sandbox() -> Result<()> {
 
     let done = session.call(Method::POST, "/commit", None, 200).await?;
     assert_eq!(done, json!({ "written": 1, "removed": 2 }));
-    assert_eq!(execd.output("ls /work; cat /work/new").await?, "new\nnew");
+    assert_eq!(execd.output("ls /project; cat /project/new").await?, "new\nnew");
     session.call(Method::DELETE, "", None, 200).await?;
     session.call(Method::GET, "", None, 404).await?;
     sandbox.delete().await
@@ -95,8 +95,8 @@ async fn identities_and_no_network_inside_a_sandbox() -> Result<()> {
     let sandbox =
         server.api().create(json!({ "extensions": { "bootstrap.execd.isolation": "enable" } })).await?;
     let execd = sandbox.execd().await?;
-    execd.output("mkdir -p /work").await?;
-    let workspace = json!({ "path": "/work" });
+    execd.output("mkdir -p /project").await?;
+    let workspace = json!({ "path": "/project" });
     let connect = "python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 44772))'";
     let open = Session::create(&execd, json!({ "workspace": workspace })).await?;
     assert_eq!(open.run(connect).await?.exit_code, 0);

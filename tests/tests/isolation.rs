@@ -5,6 +5,7 @@ use sandkeep_tests::{
     api::{Sandbox, create_body},
     execd::Execd,
     internet::{self, Internet},
+    paths::workspace,
     server::{Server, Setup},
 };
 use serde_json::json;
@@ -140,7 +141,7 @@ async fn sandbox_root_has_no_power_over_the_host() -> Result<()> {
         "ip link add x type dummy",
         "ip route del default",
         "nft list ruleset",
-        "chroot /proc/1/root/proc/1/root ls /work",
+        "chroot /proc/1/root/proc/1/root ls /var/lib/sandkeep",
         "touch /opt/opensandbox/execd",
         "rm -f /opt/opensandbox/execd",
         "dmesg",
@@ -183,7 +184,8 @@ async fn a_sandbox_does_not_see_the_host() -> Result<()> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname")?;
     let name = execd.output("cat /proc/sys/kernel/hostname").await?;
     ensure!(name != host.trim(), "the sandbox has the host's name {name}");
-    assert_eq!(execd.output("ls -d /work /var/lib/sandkeep 2>/dev/null | wc -l").await?, "0");
+    let host_paths = format!("ls -d {} /var/lib/sandkeep 2>/dev/null | wc -l", workspace().display());
+    assert_eq!(execd.output(&host_paths).await?, "0");
     // What kills every process kills only the sandbox's own.
     execd.run("kill -9 -1").await.ok();
     server.api().get("/health").await?.expect(200)?;

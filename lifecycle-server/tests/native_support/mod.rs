@@ -178,7 +178,7 @@ impl Bed {
             layers: vec![self.dir.path().join("layer")],
             entrypoint: ["sh", "-c", script].map(str::to_owned).into(),
             env: vec![("GREETING".into(), "hello".into())],
-            cwd: "/work/here".into(),
+            cwd: "/srv/here".into(),
             user: None,
             limits: Limits::default(),
             execd_token: "t0ken".into(),

@@ -54,7 +54,7 @@ pub(super) fn config(architecture: &str, layers: &[Layer]) -> Vec<u8> {
     let diff_ids: Vec<_> = layers.iter().map(|layer| &layer.diff_id).collect();
     json!({
         "os": "linux", "architecture": architecture, "created": "2026-01-02T03:04:05Z",
-        "config": {"Env": ["PATH=/bin", "GREETING=hi=there"], "Cmd": ["sh"], "WorkingDir": "/work", "User": "33"},
+        "config": {"Env": ["PATH=/bin", "GREETING=hi=there"], "Cmd": ["sh"], "WorkingDir": "/srv", "User": "33"},
         "rootfs": {"type": "layers", "diff_ids": diff_ids}
     })
     .to_string()

@@ -227,7 +227,7 @@ mod tests {
             layers: vec![],
             entrypoint: vec!["sleep".into(), "9".into()],
             env: vec![("A".into(), "1".into()), ("EXECD_INIT".into(), "0".into()), ("A".into(), "2".into())],
-            cwd: "/work/x".into(),
+            cwd: "/srv/x".into(),
             user: Some("1000:1000".into()),
             limits: Limits::default(),
             execd_token: "secret".into(),
@@ -250,8 +250,8 @@ mod tests {
         let plan = Plan::from_spec(&document, 1 << 28, Path::new("/m")).unwrap();
         let args = texts(&plan.args);
         assert_eq!(args[1..6], ["--init", "--port", "44772", "--ready-fd", "3"]);
-        assert_eq!(args[6..], ["--user", "1000:1000", "--cwd", "/work/x", "--", "sleep", "9"]);
-        assert_eq!(texts(&plan.directories), ["/work", "/work/x"]);
+        assert_eq!(args[6..], ["--user", "1000:1000", "--cwd", "/srv/x", "--", "sleep", "9"]);
+        assert_eq!(texts(&plan.directories), ["/srv", "/srv/x"]);
         let env = texts(&plan.env);
         assert!(env.contains(&"A=2".to_owned()) && !env.contains(&"A=1".to_owned()), "{env:?}");
         assert!(env.contains(&"EXECD_INIT=1".to_owned()) && !env.contains(&"EXECD_INIT=0".to_owned()));
