@@ -168,6 +168,7 @@ async fn agree(api: &Api) -> Result<usize> {
 async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Result<()> {
     const OPERATIONS: usize = 200;
     const WORKERS: usize = 4;
+    const KILLS: usize = 5;
     const LIMIT: Duration = Duration::from_secs(60);
     let server = Server::start(Setup::default())?;
     let watch = Watch::new(&server).await?;
@@ -175,8 +176,10 @@ async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Re
     let mut dice = Dice::new()?;
     let seed = dice.0;
     let answered = AtomicUsize::new(0);
+    let kills = AtomicUsize::new(0);
     let since = Instant::now();
-    let busy = || answered.load(Ordering::Relaxed) < OPERATIONS && since.elapsed() < LIMIT;
+    let enough = || answered.load(Ordering::Relaxed) >= OPERATIONS && kills.load(Ordering::Relaxed) >= KILLS;
+    let busy = || !enough() && since.elapsed() < LIMIT;
 
     let worker = async |number: usize| {
         let api = server.api();
@@ -197,12 +200,11 @@ async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Re
             }
         }
     };
-    let mut kills = 0;
     let killer = async {
         while busy() {
             tokio::time::sleep(Duration::from_millis(60 + dice.below(500))).await;
             server.kill()?;
-            kills += 1;
+            kills.fetch_add(1, Ordering::Relaxed);
             tokio::task::block_in_place(|| server.restart())?;
         }
         anyhow::Ok(())
@@ -210,8 +212,8 @@ async fn two_hundred_creates_and_deletes_under_random_kills_leak_nothing() -> Re
     let workers = futures_util::future::join_all((0..WORKERS).map(worker));
     let (_, killed) = tokio::join!(workers, killer);
     killed.with_context(|| format!("seed {seed}"))?;
-    let answered = answered.load(Ordering::Relaxed);
-    ensure!(kills >= 5 && answered >= OPERATIONS, "{kills} kills, {answered} operations in {LIMIT:?}");
+    ensure!(enough(), "{kills:?} kills, {answered:?} operations in {LIMIT:?}");
+    let kills = kills.into_inner();
 
     let api = server.api();
     let left = agree(&api).await.with_context(|| format!("seed {seed}, {kills} kills"))?;

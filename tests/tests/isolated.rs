@@ -62,7 +62,7 @@ async fn sessions_inside_a_sandbox() -> Result<()> {
     assert_eq!(session.output("cat old; echo new > new; rm -r old sub; ls").await?, "old\nnew\n");
     assert_eq!(execd.output("ls /project").await?, "old\nsub");
     let hostile = "touch /etc/x; mount -t tmpfs none /mnt && echo mounted; unshare -U true && echo unshared; \
-                   ls /opt/opensandbox/isolation && echo seen; echo token=$EXECD_ACCESS_TOKEN";
+                   ls -A /opt/opensandbox/isolation | grep . && echo seen; echo token=$EXECD_ACCESS_TOKEN";
     assert_eq!(session.run(hostile).await?.stdout, "token=\n");
     let listed = session.call(Method::GET, "/directories/list?path=/project", None, 200).await?;
     assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
