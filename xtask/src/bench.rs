@@ -22,14 +22,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     packages::install()?;
     dist::build()?;
-    let image = images::base()?;
+    images::base()?;
     let against = options.against.as_deref().map(build_revision).transpose()?;
     let client = step("Building the measuring client", build_client)?;
 
     let results = paths::output("bench/results.json");
     fs::create_dir_all(paths::output("bench"))?;
     let mut bench = shell::root_command("env");
-    bench.arg(client).arg("--image").arg(image).arg("--out").arg(&results);
+    bench.arg(client).arg("--out").arg(&results);
     bench.arg("--side").arg(side(&describe("HEAD")?, &paths::dist()));
     if let (Some(revision), Some(dist)) = (&options.against, against) {
         bench.arg("--side").arg(side(&describe(revision)?, &dist));
