@@ -103,7 +103,8 @@ async fn delete_pty(State(state): State<AppState>, Path(id): Path<String>) -> Re
 /// it, which is then closed with code 4001. A client that leaves does not end the program.
 #[utoipa::path(get, path = "/pty/{sessionId}/ws", operation_id = "ptyWebSocket", tag = "PTY",
     params(("sessionId" = String, Path, description = "The terminal's id"), AttachQuery),
-    extensions(("x-websocket" = json!(true)), ("x-websocket-messages" = json!({
+    // One extension only: of several, the exporter writes now this one first, now that.
+    extensions(("x-websocket-messages" = json!({
         "client-text": { "$ref": "#/components/schemas/PTYClientFrame" },
         "server-text": { "$ref": "#/components/schemas/PTYServerFrame" },
         "client-binary": { "prefix-bytes": [0] },
