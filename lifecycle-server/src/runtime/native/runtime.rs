@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,6 +23,9 @@ use crate::runtime::{
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whoever gave a launch up usually destroys it next; only what is still there after this long is ended for them.
+const DESTROY_FIRST: Duration = Duration::from_millis(100);
 
 /// Hosts sandboxes on this machine with its own kernel and nothing else.
 pub struct NativeRuntime {
@@ -95,6 +98,35 @@ impl NativeRuntime {
     }
 }
 
+/// Somebody who waits for a launch. Going away gives it up, also in the instant in which it has just succeeded.
+struct Caller {
+    inner: Arc<Inner>,
+    id: String,
+    given_up: CancellationToken,
+    waits_for: Option<JoinHandle<Result<LaunchReport, RuntimeError>>>,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let Some(task) = self.waits_for.take() else { return };
+        self.given_up.cancel();
+        let (inner, id) = (self.inner.clone(), std::mem::take(&mut self.id));
+        let Ok(handle) = tokio::runtime::Handle::try_current() else { return };
+        handle.spawn(async move {
+            if let Ok(Ok(_)) = task.await {
+                tokio::time::sleep(DESTROY_FIRST).await;
+                let live = inner.live().remove(&id);
+                if live.is_none() {
+                    return;
+                }
+                if let Err(error) = watch::destroy(&inner, &id, live).await {
+                    tracing::warn!(%error, %id, "a sandbox nobody waited for does not end");
+                }
+            }
+        });
+    }
+}
+
 #[async_trait]
 impl Runtime for NativeRuntime {
     fn reserve(&self, id: &str) -> Result<Slot, RuntimeError> {
@@ -115,11 +147,17 @@ impl Runtime for NativeRuntime {
                 spec.id, spec.slot.number
             )));
         }
-        let given_up = CancellationToken::new();
-        let _guard = given_up.clone().drop_guard();
         // A task of its own sees to the end of it, undoing included, even when the caller goes away.
+        let given_up = CancellationToken::new();
         let launch = Launch::new(self.inner.clone(), spec.clone());
-        let done = tokio::spawn(launch.run(given_up)).await;
+        let task = tokio::spawn(launch.run(given_up.clone()));
+        let mut caller =
+            Caller { inner: self.inner.clone(), id: spec.id.clone(), given_up, waits_for: Some(task) };
+        let done = match &mut caller.waits_for {
+            Some(task) => task.await,
+            None => return Err(RuntimeError::StartFailed("the start was given up".into())),
+        };
+        caller.waits_for = None;
         self.wake_preparing();
         done.map_err(std::io::Error::other).context("launch")?
     }
