@@ -73,7 +73,7 @@ async fn creating_pulls_with_the_callers_credentials() -> Result<()> {
     ensure!(!server.log().contains(PASSWORD), "the password is in the log");
     let execd = sandbox.execd().await?;
     let said = execd.output("echo $GREETING; id -u; pwd").await?;
-    assert_eq!(said, "hi=there\n33\n/work", "the image's environment, user and directory");
+    assert_eq!(said, "hi=there\n33\n/srv", "the image's environment, user and directory");
 
     let images = api.get("/v1/images").await?.expect(200)?.json()?;
     ensure!(images.to_string().contains("team/base:v1"), "the image is not listed: {images}");
