@@ -199,6 +199,47 @@ async fn metadata_is_set_removed_and_filtered_by() {
 }
 
 #[tokio::test]
+async fn a_paused_sandbox_resumes_ends_and_goes_like_any() {
+    let world = World::new().await;
+    let service = world.start(LONG).await;
+    let id = service.create(spec("base")).await.unwrap().id.clone();
+    let frozen = || world.runtime.frozen.lock().unwrap().contains(&id);
+    assert!(matches!(service.resume(&id).await, Err(ServiceError::Denied(_))));
+    assert_eq!(service.pause(&id).await.unwrap().status.state, State::Paused);
+    assert!(frozen());
+    assert!(matches!(service.pause(&id).await, Err(ServiceError::Denied(_))));
+    let paused = Filter { states: vec!["paused".to_owned()], ..Filter::default() };
+    assert_eq!(service.list(&paused, ALL).total_items, 1);
+    assert_eq!(service.resume(&id).await.unwrap().status.state, State::Running);
+    assert!(!frozen());
+    service.pause(&id).await.unwrap();
+    world.runtime.end(&id, Some(137));
+    eventually("the end", || service.get(&id).unwrap().status.state == State::Failed).await;
+    service.delete(&id).await.unwrap();
+
+    let id = service.create(spec("base")).await.unwrap().id.clone();
+    service.pause(&id).await.unwrap();
+    service.delete(&id).await.unwrap();
+    world.assert_empty().await;
+}
+
+#[tokio::test]
+async fn after_a_restart_the_freezer_is_as_the_record_says() {
+    let world = World::new().await;
+    let service = world.start(LONG).await;
+    let paused = service.create(spec("base")).await.unwrap();
+    let running = service.create(spec("base")).await.unwrap();
+    service.pause(&paused.id).await.unwrap();
+    let found = |id: &str, slot| Found { id: id.to_owned(), slot, alive: true, exit_code: None };
+    let after = world.restarted(vec![found(&paused.id, paused.slot), found(&running.id, running.slot)]);
+    after.runtime.frozen.lock().unwrap().insert(running.id.clone());
+    let service = after.start(LONG).await;
+    assert_eq!(after.runtime.frozen.lock().unwrap().iter().collect::<Vec<_>>(), [&paused.id]);
+    assert_eq!(service.get(&paused.id).unwrap().status.state, State::Paused);
+    assert_eq!(service.get(&running.id).unwrap().status.state, State::Running);
+}
+
+#[tokio::test]
 async fn a_restart_makes_records_and_reality_agree() {
     let world = World::new().await;
     let service = world.start(LONG).await;

@@ -70,10 +70,10 @@ pub(super) fn reachable_target(service: &Service, id: &str, port: u16) -> Result
     }
 }
 
-/// A port of a sandbox that runs or will: clients ask for endpoints first and then wait for them to answer.
+/// A port of a sandbox that runs, will run, or will go on: clients ask for endpoints first and then wait for them to answer.
 pub(super) fn announced_target(service: &Service, id: &str, port: u16) -> Result<Target, ApiError> {
     match service.get(id)?.status.state {
-        State::Pending | State::Running => Ok(service.target(id, port)?),
+        State::Pending | State::Running | State::Paused => Ok(service.target(id, port)?),
         state => Err(not_reachable(id, state)),
     }
 }

@@ -64,6 +64,10 @@ fn state(state: State) -> SandboxState {
     match state {
         State::Pending => SandboxState::Pending,
         State::Running => SandboxState::Running,
+        State::Pausing => SandboxState::Pausing,
+        State::Paused => SandboxState::Paused,
+        State::Resuming => SandboxState::Resuming,
+        State::Stopped => SandboxState::Stopped,
         State::Stopping => SandboxState::Stopping,
         State::Terminated => SandboxState::Terminated,
         State::Failed => SandboxState::Failed,

@@ -137,6 +137,13 @@ pub trait Runtime: Send + Sync + 'static {
     /// The ends of first processes, each reported once. Can be taken once.
     fn exits(&self) -> mpsc::UnboundedReceiver<Exit>;
 
+    /// Stops every process of a sandbox where it is; returns once all of them stand still, or undoes it. One that is
+    /// frozen already is fine.
+    async fn freeze(&self, id: &str) -> Result<(), RuntimeError>;
+
+    /// Lets the processes of a frozen sandbox go on. One that is not frozen is fine.
+    async fn thaw(&self, id: &str) -> Result<(), RuntimeError>;
+
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
 
     /// Stops what the runtime runs for itself; sandboxes keep running.

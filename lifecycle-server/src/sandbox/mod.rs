@@ -8,6 +8,7 @@ mod expiry;
 pub mod images;
 mod launch;
 mod list;
+mod pause;
 mod record;
 mod recovery;
 mod removal;

@@ -38,7 +38,9 @@ impl Inner {
     async fn carry_out(self: &Arc<Self>, entry: &Arc<Entry>, action: Action) -> Result<(), ServiceError> {
         let record = entry.record();
         match action {
-            Action::Keep => {}
+            // A server killed between the freezer and the record left them at odds.
+            Action::Keep => self.runtime.thaw(&record.id).await?,
+            Action::KeepFrozen => self.runtime.freeze(&record.id).await?,
             Action::Remove => self.forget(&record.id).await,
             Action::Settle(event) => {
                 self.free(&record.id).await;
@@ -82,6 +84,8 @@ impl Inner {
 enum Action {
     /// It runs and should.
     Keep,
+    /// It is there and should be frozen.
+    KeepFrozen,
     /// Somebody was promised this one: start it again from the beginning.
     Relaunch,
     /// It ended while nobody looked, or is over already: note that and free what it holds.
@@ -94,11 +98,13 @@ fn decide(record: &Record, found: Option<&Found>) -> Action {
     match (record.status.state, found) {
         (State::Pending, _) if record.accepted => Action::Relaunch,
         (State::Pending | State::Stopping, _) => Action::Remove,
-        (State::Running, Some(found)) if found.alive => Action::Keep,
-        (State::Running, Some(found)) => {
+        (State::Running | State::Pausing | State::Resuming, Some(found)) if found.alive => Action::Keep,
+        (State::Paused, Some(found)) if found.alive => Action::KeepFrozen,
+        (State::Running | State::Paused, Some(found)) => {
             Action::Settle(Some(Event::Exited { code: found.exit_code, oom_killed: false }))
         }
-        (State::Running, None) => Action::Settle(Some(Event::Lost)),
+        (State::Running | State::Paused, None) => Action::Settle(Some(Event::Lost)),
+        (State::Pausing | State::Resuming | State::Stopped, _) => Action::Settle(Some(Event::Lost)),
         (State::Terminated | State::Failed, _) => Action::Settle(None),
     }
 }
@@ -139,6 +145,10 @@ mod tests {
         assert_eq!(decide(&running, Some(&found(&running, true, None))), Action::Keep);
         assert_eq!(decide(&running, Some(&found(&running, false, Some(3)))), exited(Some(3)));
         assert_eq!(decide(&running, None), Action::Settle(Some(Event::Lost)));
+        let paused = at(State::Paused, true);
+        assert_eq!(decide(&paused, Some(&found(&paused, true, None))), Action::KeepFrozen);
+        assert_eq!(decide(&paused, Some(&found(&paused, false, Some(137)))), exited(Some(137)));
+        assert_eq!(decide(&paused, None), Action::Settle(Some(Event::Lost)));
         for alive in [true, false] {
             let half_made = at(State::Pending, false);
             assert_eq!(decide(&half_made, Some(&found(&half_made, alive, None))), Action::Remove);

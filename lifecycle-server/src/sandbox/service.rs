@@ -41,7 +41,7 @@ pub struct ServiceOptions {
 /// The sandboxes of this server. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
@@ -221,7 +221,7 @@ impl Service {
     }
 
     /// Runs `work` to its end even if the caller goes away.
-    async fn owned<T: Send + 'static>(
+    pub(super) async fn owned<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {

@@ -8,7 +8,14 @@
 //!     +------------------------------------>  |          |
 //!     |                   |                   |          |
 //!     +---- delete -------+----- delete ------+--delete--+----> Stopping ----> (gone)
+//!
+//!           resumed                 stop begun           stopped           start begun           started
+//!  Paused <---------> Running|Paused ---------> Pausing ---------> Stopped ---------> Resuming ---------> Running
+//!           paused          ^   stop failed        |                  ^   start failed    |
+//!                           +----------------------+                  +-------------------+
 //! ```
+//!
+//! A paused sandbox ends, is lost and is deleted like a running one; a stopped one is deleted like any.
 //!
 //! Pure and synchronous: no clock, no I/O. Everything that changes a sandbox goes through [`State::apply`].
 
@@ -21,6 +28,14 @@ pub enum State {
     Pending,
     /// Its execd answers.
     Running,
+    /// On its way to being stopped.
+    Pausing,
+    /// Its processes are frozen where they were.
+    Paused,
+    /// On its way from stopped to running.
+    Resuming,
+    /// It has no processes; its files are kept, and its memory if that was asked for.
+    Stopped,
     /// Being removed; it will be gone.
     Stopping,
     /// Its program ended with status 0.
@@ -43,6 +58,18 @@ pub enum Event {
     },
     /// The runtime knows nothing of it any more, for instance after a reboot of the host.
     Lost,
+    Paused,
+    Resumed,
+    StopBegun,
+    /// Its processes are gone; `memory` if they were saved first.
+    Stopped {
+        memory: bool,
+    },
+    /// It goes on as before, frozen or not.
+    StopFailed {
+        paused: bool,
+    },
+    StartBegun,
     Delete,
 }
 
@@ -65,13 +92,27 @@ pub struct Denial {
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Stopping, Self::Terminated, Self::Failed];
+    pub const ALL: [Self; 9] = [
+        Self::Pending,
+        Self::Running,
+        Self::Pausing,
+        Self::Paused,
+        Self::Resuming,
+        Self::Stopped,
+        Self::Stopping,
+        Self::Terminated,
+        Self::Failed,
+    ];
 
     /// The name on the wire and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
             Self::Running => "Running",
+            Self::Pausing => "Pausing",
+            Self::Paused => "Paused",
+            Self::Resuming => "Resuming",
+            Self::Stopped => "Stopped",
             Self::Stopping => "Stopping",
             Self::Terminated => "Terminated",
             Self::Failed => "Failed",
@@ -96,21 +137,51 @@ impl State {
     pub fn apply(self, event: &Event) -> Result<Transition, Denial> {
         let deny = |action| Err(Denial { state: self, action });
         match (self, event) {
-            (Self::Pending, Event::Started) => Ok(Transition::to(Self::Running, "SANDBOX_RUNNING")),
+            (Self::Pending | Self::Resuming, Event::Started) | (Self::Paused, Event::Resumed) => {
+                Ok(Transition::to(Self::Running, "SANDBOX_RUNNING"))
+            }
+            (Self::Running, Event::Paused) => Ok(Transition::to(Self::Paused, "SANDBOX_PAUSED")),
+            (Self::Running | Self::Paused, Event::StopBegun) => {
+                Ok(Transition::to(Self::Pausing, "SANDBOX_STOPPING"))
+            }
+            (Self::Pausing, Event::Stopped { memory: true }) => {
+                Ok(Transition::to(Self::Stopped, "STOPPED_WITH_MEMORY"))
+            }
+            (Self::Pausing, Event::Stopped { memory: false }) => {
+                Ok(Transition::to(Self::Stopped, "STOPPED_FILES_ONLY"))
+            }
+            (Self::Pausing, Event::StopFailed { paused: true }) => {
+                Ok(Transition::to(Self::Paused, "SANDBOX_PAUSED"))
+            }
+            (Self::Pausing, Event::StopFailed { paused: false }) => {
+                Ok(Transition::to(Self::Running, "SANDBOX_RUNNING"))
+            }
+            (Self::Stopped, Event::StartBegun) => Ok(Transition::to(Self::Resuming, "SANDBOX_STARTING")),
+            (Self::Resuming, Event::StartFailed { message }) => {
+                Ok(Transition::to(Self::Stopped, "START_FAILED").because(message.clone()))
+            }
             (Self::Pending, Event::StartFailed { message }) => {
                 Ok(Transition::to(Self::Failed, "START_FAILED").because(message.clone()))
             }
-            (Self::Pending | Self::Running, Event::Exited { code, oom_killed }) => {
-                Ok(Transition::of_exit(*code, *oom_killed))
+            (
+                Self::Pending | Self::Running | Self::Paused | Self::Pausing,
+                Event::Exited { code, oom_killed },
+            ) => Ok(Transition::of_exit(*code, *oom_killed)),
+            (Self::Pending | Self::Running | Self::Paused | Self::Pausing, Event::Lost) => {
+                Ok(Transition::to(Self::Failed, "SANDBOX_LOST").because(
+                    "the sandbox was no longer on the host when the server looked for it".to_owned(),
+                ))
             }
-            (Self::Pending | Self::Running, Event::Lost) => Ok(Transition::to(Self::Failed, "SANDBOX_LOST")
-                .because("the sandbox was no longer on the host when the server looked for it".to_owned())),
             // From Stopping too: a deletion that failed half-way is tried again.
             (_, Event::Delete) => Ok(Transition::to(Self::Stopping, "DELETING")),
             (_, Event::Started) => deny("starting"),
             (_, Event::StartFailed { .. }) => deny("a failed start"),
             (_, Event::Exited { .. }) => deny("an exit"),
             (_, Event::Lost) => deny("losing it"),
+            (_, Event::Paused) => deny("pausing"),
+            (_, Event::Resumed) => deny("resuming"),
+            (_, Event::StopBegun | Event::Stopped { .. } | Event::StopFailed { .. }) => deny("stopping"),
+            (_, Event::StartBegun) => deny("starting"),
         }
     }
 }
@@ -157,6 +228,12 @@ mod tests {
                 .prop_map(|(code, oom_killed)| Event::Exited { code, oom_killed }),
             Just(Event::Lost),
             Just(Event::Delete),
+            Just(Event::Paused),
+            Just(Event::Resumed),
+            Just(Event::StopBegun),
+            any::<bool>().prop_map(|memory| Event::Stopped { memory }),
+            any::<bool>().prop_map(|paused| Event::StopFailed { paused }),
+            Just(Event::StartBegun),
         ]
     }
 
@@ -179,9 +256,33 @@ mod tests {
                     prop_assert_eq!(state, State::Stopping);
                 }
                 prop_assert!(before.apply(&Event::Delete).is_ok());
-                prop_assert!(state != State::Running || matches!(before, State::Pending | State::Running));
+                // Stopped and paused ones come back only on the ways that start and thaw their processes.
+                let way_back = match event {
+                    Event::Started => matches!(before, State::Pending | State::Resuming),
+                    Event::Resumed => before == State::Paused,
+                    Event::StopFailed { paused } => before == State::Pausing && !paused,
+                    _ => false,
+                };
+                prop_assert!(state != State::Running || before == state || way_back);
+                prop_assert!(state != State::Stopped || matches!(before, State::Pausing | State::Resuming | State::Stopped));
             }
         }
+    }
+
+    #[test]
+    fn only_the_running_pause_and_only_the_paused_resume() {
+        for state in State::ALL {
+            let after = |event: &Event| state.apply(event).ok().map(|next| next.state);
+            assert_eq!(after(&Event::Paused), (state == State::Running).then_some(State::Paused), "{state}");
+            assert_eq!(after(&Event::Resumed), (state == State::Paused).then_some(State::Running), "{state}");
+            assert_eq!(
+                after(&Event::StartBegun),
+                (state == State::Stopped).then_some(State::Resuming),
+                "{state}"
+            );
+        }
+        let exit = Event::Exited { code: Some(137), oom_killed: true };
+        assert_eq!(State::Paused.apply(&exit).map(|next| next.reason), Ok("OOM_KILLED"));
     }
 
     #[test]

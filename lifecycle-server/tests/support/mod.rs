@@ -24,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 pub struct MemoryRuntime {
     pub reserved: Mutex<HashMap<String, Slot>>,
     pub alive: Mutex<HashMap<String, Slot>>,
+    pub frozen: Mutex<HashSet<String>>,
     /// What `adopt` finds.
     pub found: Mutex<Vec<Found>>,
     pub fail_launch: AtomicBool,
@@ -37,6 +38,7 @@ impl Default for MemoryRuntime {
         Self {
             reserved: Mutex::default(),
             alive: Mutex::default(),
+            frozen: Mutex::default(),
             found: Mutex::default(),
             fail_launch: AtomicBool::new(false),
             exit_sender,
@@ -80,6 +82,7 @@ impl Runtime for MemoryRuntime {
 
     async fn destroy(&self, id: &str) -> Result<(), RuntimeError> {
         self.alive.lock().unwrap().remove(id);
+        self.frozen.lock().unwrap().remove(id);
         self.release(id);
         Ok(())
     }
@@ -94,6 +97,16 @@ impl Runtime for MemoryRuntime {
 
     fn exits(&self) -> mpsc::UnboundedReceiver<Exit> {
         self.exit_receiver.lock().unwrap().take().expect("taken once")
+    }
+
+    async fn freeze(&self, id: &str) -> Result<(), RuntimeError> {
+        self.frozen.lock().unwrap().insert(id.to_owned());
+        Ok(())
+    }
+
+    async fn thaw(&self, id: &str) -> Result<(), RuntimeError> {
+        self.frozen.lock().unwrap().remove(id);
+        Ok(())
     }
 
     async fn usage(&self, _id: &str) -> Result<Usage, RuntimeError> {

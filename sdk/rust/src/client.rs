@@ -150,6 +150,16 @@ impl Client {
         self.http.done(self.http.delete(&["v1", "sandboxes", id])).await
     }
 
+    /// Freezes a sandbox where it is.
+    pub async fn pause_sandbox(&self, id: &str) -> Result<()> {
+        self.http.done(self.http.post(&["v1", "sandboxes", id, "pause"])).await
+    }
+
+    /// Lets a paused sandbox go on.
+    pub async fn resume_sandbox(&self, id: &str) -> Result<()> {
+        self.http.done(self.http.post(&["v1", "sandboxes", id, "resume"])).await
+    }
+
     /// Sets when a sandbox expires.
     pub async fn renew_sandbox(&self, id: &str, expires_at: DateTime<Utc>) -> Result<DateTime<Utc>> {
         let request = self.http.post(&["v1", "sandboxes", id, "renew-expiration"]);

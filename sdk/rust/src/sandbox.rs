@@ -82,6 +82,16 @@ impl Sandbox {
         self.client.get_sandbox(&self.id).await
     }
 
+    /// Freezes the sandbox where it is; [`Sandbox::resume`] lets it go on.
+    pub async fn pause(&self) -> Result<()> {
+        self.client.pause_sandbox(&self.id).await
+    }
+
+    /// Lets the paused sandbox go on.
+    pub async fn resume(&self) -> Result<()> {
+        self.client.resume_sandbox(&self.id).await
+    }
+
     /// Lets the sandbox live for this much longer, counted from now.
     pub async fn renew(&self, lifetime: Duration) -> Result<DateTime<Utc>> {
         let until =

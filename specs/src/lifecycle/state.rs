@@ -16,12 +16,14 @@ pub enum SandboxState {
     Pending,
     /// Usable.
     Running,
-    /// Being frozen.
+    /// Being stopped in a way that can be taken back.
     Pausing,
     /// Frozen: keeps its memory, uses no processor time.
     Paused,
-    /// Being thawed.
+    /// On its way back to running.
     Resuming,
+    /// Without processes: files are kept, and its memory if that was asked for. An addition of ours.
+    Stopped,
     /// Being removed.
     Stopping,
     /// Ended without an error.
@@ -33,12 +35,13 @@ pub enum SandboxState {
 }
 
 impl SandboxState {
-    const KNOWN: [(&str, Self); 8] = [
+    const KNOWN: [(&str, Self); 9] = [
         ("Pending", Self::Pending),
         ("Running", Self::Running),
         ("Pausing", Self::Pausing),
         ("Paused", Self::Paused),
         ("Resuming", Self::Resuming),
+        ("Stopped", Self::Stopped),
         ("Stopping", Self::Stopping),
         ("Terminated", Self::Terminated),
         ("Failed", Self::Failed),
@@ -53,6 +56,7 @@ impl SandboxState {
             Self::Pausing => "Pausing",
             Self::Paused => "Paused",
             Self::Resuming => "Resuming",
+            Self::Stopped => "Stopped",
             Self::Stopping => "Stopping",
             Self::Terminated => "Terminated",
             Self::Failed => "Failed",
@@ -97,8 +101,8 @@ impl PartialSchema for SandboxState {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(
-                "Phase of a sandbox's life: Pending, Running, Pausing, Paused, Resuming, Stopping, Terminated or \
-                 Failed. The set is open: a client must cope with a name it doesn't know.",
+                "Phase of a sandbox's life: Pending, Running, Pausing, Paused, Resuming, Stopped, Stopping, Terminated \
+                 or Failed. The set is open: a client must cope with a name it doesn't know.",
             ))
             .examples(["Running"])
             .into()

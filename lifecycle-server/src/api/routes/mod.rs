@@ -5,6 +5,7 @@ mod events;
 mod expiration;
 mod images;
 mod metadata;
+mod pause;
 mod proxy;
 mod sandboxes;
 mod system;
@@ -19,6 +20,7 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(sandboxes::router())
         .merge(metadata::router())
         .merge(expiration::router())
+        .merge(pause::router())
         .merge(endpoints::router())
         .merge(images::router())
         .merge(events::router())

@@ -26,6 +26,8 @@ pub(crate) struct Layout {
     pub unified: Option<PathBuf>,
     /// Version 1 mount point by controller.
     pub legacy: BTreeMap<&'static str, PathBuf>,
+    /// Version 1 freezer.
+    pub freezer: Option<PathBuf>,
 }
 
 impl Layout {
@@ -35,7 +37,7 @@ impl Layout {
     }
 
     pub(crate) fn parse(mountinfo: &str) -> Self {
-        let mut layout = Self { unified: None, legacy: BTreeMap::new() };
+        let mut layout = Self { unified: None, legacy: BTreeMap::new(), freezer: None };
         for line in mountinfo.lines() {
             let Some((before, after)) = line.split_once(" - ") else { continue };
             let Some(mount_point) = before.split(' ').nth(4).map(PathBuf::from) else { continue };
@@ -44,6 +46,9 @@ impl Layout {
             match kind {
                 "cgroup2" if layout.unified.is_none() => layout.unified = Some(mount_point),
                 "cgroup" => {
+                    if options.split(',').any(|option| option == "freezer") {
+                        layout.freezer.get_or_insert_with(|| mount_point.clone());
+                    }
                     for controller in CONTROLLERS {
                         if options.split(',').any(|option| option == controller) {
                             layout.legacy.entry(controller).or_insert_with(|| mount_point.clone());
@@ -63,7 +68,9 @@ impl Layout {
 
     /// Distinct version 1 mount points (`cpu,cpuacct` is one hierarchy for two controllers).
     fn legacy_roots(&self) -> Vec<&Path> {
-        let mut roots: Vec<&Path> = self.legacy.values().map(PathBuf::as_path).collect();
+        // Version 2 freezes without a controller; its absence is the only reason to join version 1's freezer.
+        let freezer = self.freezer.as_ref().filter(|_| self.unified.is_none());
+        let mut roots: Vec<&Path> = self.legacy.values().chain(freezer).map(PathBuf::as_path).collect();
         roots.sort_unstable();
         roots.dedup();
         roots
@@ -133,8 +140,13 @@ impl Cgroups {
         format!("/{}/{slot}", self.parent)
     }
 
-    fn unified_dir(&self, slot: u16) -> Option<PathBuf> {
+    pub(super) fn unified_dir(&self, slot: u16) -> Option<PathBuf> {
         Some(self.layout.unified.as_ref()?.join(&self.parent).join(slot.to_string()))
+    }
+
+    /// A slot's directory in version 1's freezer; there only if somebody put the slot into that.
+    pub(super) fn legacy_freezer(&self, slot: u16) -> Option<PathBuf> {
+        Some(self.layout.freezer.as_ref()?.join(&self.parent).join(slot.to_string()))
     }
 
     /// The directory where a controller of a slot is found, and whether that is version 2.
@@ -223,6 +235,7 @@ impl Cgroups {
             let _ = fs::write(directory.join("cgroup.kill"), "1");
         }
         self.kill_listed(slot);
+        super::freezer::let_end(self, slot);
     }
 
     /// Kills the processes of a slot one by one. Unlike after [`Cgroups::kill`], a new process can be started in the
@@ -381,6 +394,14 @@ mod tests {
     fn a_hierarchy_with_two_controllers_is_joined_once() {
         let both = "31 24 0:27 / /cg rw - cgroup cgroup rw,cpu,memory,pids\n";
         assert_eq!(Layout::parse(both).legacy_roots(), [Path::new("/cg")]);
+    }
+
+    #[test]
+    fn the_version_1_freezer_is_joined_only_without_version_2() {
+        let freezer = "35 24 0:31 / /cg/freezer rw - cgroup cgroup rw,freezer\n";
+        let hybrid = Layout::parse(&format!("{HYBRID}{freezer}"));
+        assert!(hybrid.freezer.is_some() && !hybrid.legacy_roots().contains(&Path::new("/cg/freezer")));
+        assert_eq!(Layout::parse(freezer).legacy_roots(), [Path::new("/cg/freezer")]);
     }
 
     #[test]

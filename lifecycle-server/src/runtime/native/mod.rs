@@ -9,7 +9,7 @@
 //! | `spec`, `seccomp` | the OCI document of a sandbox; the system calls it is refused |
 //! | `net`, `netlink`, `firewall`, `forward` | one routed interface pair per sandbox, and what it may reach |
 //! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
-//! | `cgroup` | limits and measurements, version 1 and 2 |
+//! | `cgroup`, `freezer` | limits, measurements and standing still, version 1 and 2 |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
 
@@ -20,6 +20,7 @@ mod console;
 mod disk;
 mod firewall;
 mod forward;
+mod freezer;
 mod host;
 mod launch;
 pub mod launcher;

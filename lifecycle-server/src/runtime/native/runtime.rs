@@ -11,7 +11,9 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NativeConfig, adopt, firewall,
+    NativeConfig, adopt,
+    cgroup::Cgroups,
+    firewall, freezer,
     host::{Context, Host, keep_prepared},
     launch::Launch,
     state::is_plain,
@@ -78,6 +80,18 @@ impl NativeRuntime {
     /// The end of what a sandbox's first process has printed, at most `limit` bytes (64 KiB are kept).
     pub fn console_tail(&self, id: &str, limit: usize) -> Option<String> {
         self.inner.live().get(id).map(|live| live.tail.text(limit))
+    }
+
+    async fn freezer(
+        &self,
+        id: &str,
+        what: &'static str,
+        act: fn(&Cgroups, u16) -> std::io::Result<()>,
+    ) -> Result<(), RuntimeError> {
+        let slot = self.inner.live().get(id).map(|live| live.slot.number);
+        let slot = slot.ok_or_else(|| RuntimeError::NotFound(id.to_owned()))?;
+        let inner = self.inner.clone();
+        blocking(what, move || act(&inner.host.cgroups, slot).context(what)).await
     }
 
     fn start_preparing(&self) -> Result<(), RuntimeError> {
@@ -181,6 +195,14 @@ impl Runtime for NativeRuntime {
     fn exits(&self) -> mpsc::UnboundedReceiver<Exit> {
         let taken = self.exits.lock().unwrap_or_else(PoisonError::into_inner).take();
         taken.unwrap_or_else(|| mpsc::unbounded_channel().1)
+    }
+
+    async fn freeze(&self, id: &str) -> Result<(), RuntimeError> {
+        self.freezer(id, "freeze a sandbox", freezer::freeze).await
+    }
+
+    async fn thaw(&self, id: &str) -> Result<(), RuntimeError> {
+        self.freezer(id, "thaw a sandbox", freezer::thaw).await
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError> {

@@ -16,6 +16,7 @@ use tokio::{
 
 use super::{
     console::Tail,
+    freezer,
     host::{Context, Host},
     runtime::{Inner, blocking},
     state::{Record, exit_code},
@@ -126,6 +127,7 @@ pub(crate) async fn kill(host: &Host, slot: u16, process: &Process) -> Result<()
         Ok(()) | Err(rustix::io::Errno::SRCH) => {}
         Err(error) => return Err(io::Error::from(error)).context("kill the sandbox"),
     }
+    freezer::let_end(&host.cgroups, slot);
     match tokio::time::timeout(KILL_TIMEOUT, gone(process)).await {
         Ok(result) => result.context("wait for the sandbox's end"),
         Err(_) => {

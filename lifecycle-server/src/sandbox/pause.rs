@@ -1,0 +1,76 @@
+//! Freezing a sandbox where it is, and letting it go on.
+//!
+//! The freezer changes first and the record follows, both behind the gate: nobody ever sees a sandbox half-way. A server
+//! that is killed in between finds the record unchanged, and recovery sets the freezer to what the record says.
+
+use std::sync::Arc;
+
+use super::{
+    book::Entry,
+    error::ServiceError,
+    record::Record,
+    service::{Inner, Service},
+    state::Event,
+};
+
+impl Service {
+    /// Freezes every process of a running sandbox; returns once all of them are.
+    ///
+    /// # Errors
+    /// `Denied` unless the sandbox runs.
+    pub async fn pause(&self, id: &str) -> Result<Arc<Record>, ServiceError> {
+        let entry = self.inner.book.entry(id)?;
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move { inner.pause(&entry).await }).await
+    }
+
+    /// Lets a paused sandbox go on.
+    ///
+    /// # Errors
+    /// `Denied` unless the sandbox is paused.
+    pub async fn resume(&self, id: &str) -> Result<Arc<Record>, ServiceError> {
+        let entry = self.inner.book.entry(id)?;
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move { inner.resume(&entry).await }).await
+    }
+}
+
+impl Inner {
+    pub(super) async fn pause(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
+        // Also before the gate: a start may hold it for hours, and its sandbox cannot be paused anyway.
+        entry.record().status.state.apply(&Event::Paused)?;
+        let _gate = entry.gate.lock().await;
+        let record = self.book.still_there(entry)?;
+        record.status.state.apply(&Event::Paused)?;
+        let id = record.id.clone();
+        self.runtime.freeze(&id).await?;
+        let paused = self.book.advance(entry, record, &Event::Paused).await;
+        match &paused {
+            Ok(_) => tracing::info!(sandbox.id = %id, "sandbox paused"),
+            Err(_) => self.undo(&id, self.runtime.thaw(&id).await),
+        }
+        paused
+    }
+
+    pub(super) async fn resume(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
+        entry.record().status.state.apply(&Event::Resumed)?;
+        let _gate = entry.gate.lock().await;
+        let record = self.book.still_there(entry)?;
+        record.status.state.apply(&Event::Resumed)?;
+        let id = record.id.clone();
+        self.runtime.thaw(&id).await?;
+        let resumed = self.book.advance(entry, record, &Event::Resumed).await;
+        match &resumed {
+            Ok(_) => tracing::info!(sandbox.id = %id, "sandbox resumed"),
+            Err(_) => self.undo(&id, self.runtime.freeze(&id).await),
+        }
+        resumed
+    }
+
+    /// The record could not follow: the freezer goes back, and what went wrong first is what the caller hears of.
+    fn undo(&self, id: &str, undone: Result<(), crate::runtime::RuntimeError>) {
+        if let Err(error) = undone {
+            tracing::error!(sandbox.id = %id, %error, "freezer and record disagree until the next start");
+        }
+    }
+}
