@@ -19,6 +19,7 @@ const BASE: &[&str] = &[
     "libc6-dev",
     "mmdebstrap",
     "nftables",
+    "procps",
     "util-linux",
 ];
 
@@ -33,7 +34,6 @@ const TESTS: &[&str] = &[
     "git",
     "nodejs",
     "openssl",
-    "procps",
     "python3",
     "python3-venv",
     "runc",
