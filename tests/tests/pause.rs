@@ -153,3 +153,84 @@ async fn an_oci_runtimes_sandbox_pauses_too() -> Result<()> {
     sandbox.delete().await?;
     watch.returns_to(&baseline).await
 }
+
+/// A Python HTTP server inside, and a sandbox that sleeps when nobody asks it.
+fn sleepy() -> serde_json::Value {
+    json!({
+        "entrypoint": ["python3", "-m", "http.server", "8000", "--directory", "/etc"],
+        "extensions": {"access.autopause.idle.seconds": "1", "access.autoresume": "true"},
+    })
+}
+
+async fn asleep(sandbox: &Sandbox) -> Result<()> {
+    eventually("it is paused for idleness", Duration::from_secs(30), async || {
+        Ok(sandbox.get().await?["status"]["state"] == "Paused")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_idle_sandbox_is_paused_and_a_request_wakes_it() -> Result<()> {
+    let api = Server::shared()?.api();
+    let sandbox = api.create(sleepy()).await?;
+    asleep(&sandbox).await?;
+    // Through the server: the caller notices nothing.
+    let path = format!("{}/proxy/8000/hostname", sandbox.path());
+    eventually("the server inside is up", Duration::from_secs(20), async || {
+        Ok(api.get(&path).await?.status == 200)
+    })
+    .await?;
+    assert_eq!(sandbox.get().await?["status"]["state"], "Running");
+    asleep(&sandbox).await?;
+    assert_eq!(api.get(&path).await?.status, 200);
+    asleep(&sandbox).await?;
+    // Straight to the sandbox.
+    let (address, _) = sandbox.endpoint(8000, false).await?;
+    let direct = Api::new(format!("http://{address}"), "");
+    assert_eq!(direct.get("/hostname").await?.status, 200);
+    // A manual pause ends with the next use as well.
+    if sandbox.get().await?["status"]["state"] == "Running" {
+        act(&sandbox, "pause").await?;
+    }
+    assert_eq!(api.get(&path).await?.status, 200);
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn what_is_used_is_not_paused() -> Result<()> {
+    let api = Server::shared()?.api();
+    let sandbox = api.create(sleepy()).await?;
+    let execd = sandbox.execd_through_server().await?;
+    // Silent for several idle times, and still one request.
+    let mut stream = execd.stream("/command", &json!({"command": "sleep 4; echo done"})).await?;
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert_eq!(sandbox.get().await?["status"]["state"], "Running");
+    }
+    stream.next_of(&["stdout"]).await?;
+    assert_eq!(stream.finish().await?.exit_code, 0);
+    asleep(&sandbox).await?;
+    // Nobody proves anything here, so nobody is woken.
+    let stranger = Api::new(&api.base, "wrong");
+    stranger.get(&format!("{}/proxy/8000/", sandbox.path())).await?.expect(401)?;
+    assert_eq!(sandbox.get().await?["status"]["state"], "Paused");
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn a_sandbox_that_was_not_asked_to_wake_stays_paused() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let extensions = json!({"access.autopause.idle.seconds": "1"});
+    let sandbox = api.create(json!({"extensions": extensions})).await?;
+    asleep(&sandbox).await?;
+    let (code, _) = api.get(&format!("{}/proxy/44772/ping", sandbox.path())).await?.expect_error(404)?;
+    assert_eq!(code, "SANDBOX::NOT_REACHABLE");
+    // The next server goes on with what the first was asked to do.
+    server.kill()?;
+    server.restart()?;
+    assert_eq!(sandbox.get().await?["status"]["state"], "Paused");
+    act(&sandbox, "resume").await?.expect(202)?;
+    asleep(&sandbox).await?;
+    sandbox.delete().await
+}

@@ -12,6 +12,8 @@ use std::{
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
+use crate::sandbox::Visit;
+
 /// Whether anything of a body went by since the last look.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Movement(Arc<AtomicBool>);
@@ -47,6 +49,42 @@ impl HttpBody for Watched {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_ready() {
             self.movement.0.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A body that counts as a use of its sandbox until it has ended or is dropped.
+pub(super) struct Held<B> {
+    body: Pin<Box<B>>,
+    visit: Option<Visit>,
+}
+
+impl<B> Held<B> {
+    pub(super) fn new(body: B, visit: Visit) -> Self {
+        Self { body: Box::pin(body), visit: Some(visit) }
+    }
+}
+
+impl<B: HttpBody> HttpBody for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let polled = self.body.as_mut().poll_frame(context);
+        if matches!(polled, Poll::Ready(None)) {
+            self.visit = None;
         }
         polled
     }

@@ -16,13 +16,16 @@ use hyper_util::{
 use tower_http::timeout::TimeoutBody;
 
 use super::{
-    body::{Movement, Watched},
+    body::{Held, Movement, Watched},
     error::{ProxyError, root_cause},
     headers,
     resolver::{self, Resolver},
     tunnel,
 };
-use crate::{config::ProxyConfig, sandbox::Target};
+use crate::{
+    config::ProxyConfig,
+    sandbox::{Target, Visit},
+};
 
 /// An unused connection into a sandbox is closed after this long.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,6 +52,8 @@ pub struct Incoming<'a> {
     pub peer: Option<IpAddr>,
     /// Put on the forwarded request; replaces the caller's own.
     pub credential: Option<(HeaderName, HeaderValue)>,
+    /// Held until the last byte of the answer has gone, or the tunnel is closed.
+    pub visit: Visit,
     pub request: Request,
 }
 
@@ -73,7 +78,7 @@ impl Proxy {
     /// # Errors
     /// When no answer began. One that breaks off later breaks off for the caller too.
     pub async fn forward(&self, incoming: Incoming<'_>) -> Result<Response, ProxyError> {
-        let Incoming { sandbox, target, mount, peer, credential, mut request } = incoming;
+        let Incoming { sandbox, target, mount, peer, credential, visit, mut request } = incoming;
         let upgrade = tunnel::requested(&mut request)?;
         let (mut parts, body) = request.into_parts();
         let uri = self.uri(sandbox, target, mount, &parts.uri)?;
@@ -105,9 +110,9 @@ impl Proxy {
         let response = self.send(forwarded, &movement, target).await?;
         match upgrade {
             Some(upgrade) if response.status() == axum::http::StatusCode::SWITCHING_PROTOCOLS => {
-                Ok(upgrade.join(response))
+                Ok(upgrade.join(response, visit))
             }
-            _ => Ok(self.answer(response, mount)),
+            _ => Ok(self.answer(response, mount, visit)),
         }
     }
 
@@ -150,10 +155,11 @@ impl Proxy {
         }
     }
 
-    fn answer(&self, response: hyper::Response<ResponseBody>, mount: &str) -> Response {
+    fn answer(&self, response: hyper::Response<ResponseBody>, mount: &str, visit: Visit) -> Response {
         let (mut parts, body) = response.into_parts();
         headers::incoming(&mut parts.headers, mount);
-        let mut answer = Response::new(Body::new(TimeoutBody::new(self.read_timeout, body)));
+        let mut answer =
+            Response::new(Body::new(Held::new(TimeoutBody::new(self.read_timeout, body), visit)));
         *answer.status_mut() = parts.status;
         *answer.headers_mut() = parts.headers;
         answer

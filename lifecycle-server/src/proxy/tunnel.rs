@@ -15,6 +15,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
 use super::{error::ProxyError, headers};
+use crate::sandbox::Visit;
 
 /// Enough for a full TCP segment burst either way, small enough for thousands of tunnels.
 const BUFFER: usize = 16 * 1024;
@@ -51,7 +52,7 @@ impl Upgrade {
     }
 
     /// The sandbox agreed: passes its agreement on, and then everything else.
-    pub(super) fn join(self, mut response: hyper::Response<Incoming>) -> Response {
+    pub(super) fn join(self, mut response: hyper::Response<Incoming>, visit: Visit) -> Response {
         let backend = hyper::upgrade::on(&mut response);
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = response.status();
@@ -59,6 +60,7 @@ impl Upgrade {
         self.restore(response.headers_mut());
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         tokio::spawn(async move {
+            let _visit = visit;
             let Ok((caller, backend)) = tokio::try_join!(self.connection, backend) else { return };
             let (mut caller, mut backend) = (TokioIo::new(caller), TokioIo::new(backend));
             // How it ended is of no interest: both ends are closed now.

@@ -6,7 +6,7 @@
 pub mod native;
 pub(crate) mod oci;
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -114,6 +114,16 @@ pub struct Usage {
     pub disk_bytes: Option<u64>,
 }
 
+/// What passes on one sandbox's network: beginnings of connections and data, either way.
+#[async_trait]
+pub trait Traffic: Send + Sync {
+    /// Whether anything passed since the last call.
+    fn moved(&self) -> bool;
+
+    /// Waits until something arrives for the sandbox. What [`Traffic::moved`] has told of is forgotten.
+    async fn arrival(&self);
+}
+
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
     /// Takes a free slot for `id`. Cheap; nothing on the host changes.
@@ -143,6 +153,9 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Lets the processes of a frozen sandbox go on. One that is not frozen is fine.
     async fn thaw(&self, id: &str) -> Result<(), RuntimeError>;
+
+    /// An ear on the sandbox's network, open while the sandbox is there. Must be called within an async runtime.
+    fn traffic(&self, id: &str) -> Result<Arc<dyn Traffic>, RuntimeError>;
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
 

@@ -10,6 +10,6 @@ pub struct Target {
     pub execd_token: String,
     /// What a caller without the API key shows to reach other ports through the proxy.
     pub access_token: String,
-    /// Forwarding makes sense now.
+    /// Forwarding makes sense now, or will as soon as the sandbox is woken by it.
     pub reachable: bool,
 }

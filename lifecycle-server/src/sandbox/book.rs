@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use chrono::{DateTime, SubsecRound, Utc};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    activity::Activity,
     error::ServiceError,
     expiry::Expiry,
     record::{Record, Status},
@@ -26,8 +28,10 @@ pub(super) struct Book {
 
 /// One sandbox.
 pub(super) struct Entry {
-    /// What readers see.
-    record: Mutex<Arc<Record>>,
+    /// What readers see, and what those who follow it are told of.
+    record: watch::Sender<Arc<Record>>,
+    /// Whether anybody uses the sandbox.
+    pub(super) activity: Activity,
     /// Held while the sandbox changes.
     pub(super) gate: tokio::sync::Mutex<()>,
     /// Ends a launch under way.
@@ -36,11 +40,21 @@ pub(super) struct Entry {
 
 impl Entry {
     fn new(record: Record, cancel: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { record: Mutex::new(Arc::new(record)), gate: tokio::sync::Mutex::new(()), cancel })
+        Arc::new(Self {
+            record: watch::Sender::new(Arc::new(record)),
+            activity: Activity::default(),
+            gate: tokio::sync::Mutex::new(()),
+            cancel,
+        })
     }
 
     pub(super) fn record(&self) -> Arc<Record> {
-        Arc::clone(&self.record.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.record.borrow())
+    }
+
+    /// The record now and whenever it changes.
+    pub(super) fn follow(&self) -> watch::Receiver<Arc<Record>> {
+        self.record.subscribe()
     }
 }
 
@@ -84,7 +98,7 @@ impl Book {
     pub(super) async fn commit(&self, entry: &Entry, record: Record) -> Result<Arc<Record>, ServiceError> {
         self.store.update(&record).await?;
         let record = Arc::new(record);
-        *entry.record.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&record);
+        entry.record.send_replace(Arc::clone(&record));
         Ok(record)
     }
 

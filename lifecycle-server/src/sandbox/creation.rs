@@ -50,7 +50,7 @@ impl Inner {
     }
 
     /// A place and a record for a new sandbox.
-    async fn register(&self, spec: &CreateSpec) -> Result<Arc<Entry>, ServiceError> {
+    async fn register(self: &Arc<Self>, spec: &CreateSpec) -> Result<Arc<Entry>, ServiceError> {
         let id = Uuid::new_v4().hyphenated().to_string();
         let slot = self.runtime.reserve(&id)?;
         let created_at = now();
@@ -78,7 +78,9 @@ impl Inner {
             self.runtime.release(&record.id);
             return Err(error.into());
         }
-        Ok(self.book.insert(record))
+        let entry = self.book.insert(record);
+        self.attend(&entry);
+        Ok(entry)
     }
 
     /// Image, first process, record: in this order. The gate is held by the caller.

@@ -1,10 +1,12 @@
 //! The domain: what a sandbox is, which changes are legal, and the service that makes them.
 
 mod access;
+mod activity;
 mod book;
 mod creation;
 mod error;
 mod expiry;
+mod idle;
 pub mod images;
 mod launch;
 mod list;
@@ -16,7 +18,9 @@ mod service;
 pub mod state;
 
 pub use access::Target;
+pub use activity::Visit;
 pub use error::ServiceError;
+pub use idle::{AUTOPAUSE, AUTORESUME, IDLE_SECONDS, idle_seconds};
 pub use images::{Credentials, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind};
 pub use list::{Filter, Page, PageRequest};
 pub use record::{CreateSpec, Hooks, Platform, Record, Status};

@@ -42,7 +42,18 @@ impl Inner {
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
         record.status.state.apply(&Event::Paused)?;
+        self.freeze(entry, record).await
+    }
+
+    /// From running to paused; the gate is held by the caller.
+    pub(super) async fn freeze(
+        &self,
+        entry: &Arc<Entry>,
+        record: Record,
+    ) -> Result<Arc<Record>, ServiceError> {
         let id = record.id.clone();
+        // What arrives from here on wakes a sandbox that is to be woken, however the two cross.
+        entry.activity.look();
         self.runtime.freeze(&id).await?;
         let paused = self.book.advance(entry, record, &Event::Paused).await;
         match &paused {
@@ -61,7 +72,10 @@ impl Inner {
         self.runtime.thaw(&id).await?;
         let resumed = self.book.advance(entry, record, &Event::Resumed).await;
         match &resumed {
-            Ok(_) => tracing::info!(sandbox.id = %id, "sandbox resumed"),
+            Ok(_) => {
+                entry.activity.touch();
+                tracing::info!(sandbox.id = %id, "sandbox resumed");
+            }
             Err(_) => self.undo(&id, self.runtime.freeze(&id).await),
         }
         resumed

@@ -26,6 +26,7 @@ impl Inner {
             tracing::info!(sandbox.id = %record.id, state = %record.status.state, ?action, "recovering sandbox");
             let entry = self.book.insert(record);
             self.carry_out(&entry, action).await?;
+            self.attend(&entry);
         }
         for owner in self.images.owners().await? {
             if self.book.entry(&owner).is_err() {

@@ -14,6 +14,7 @@ use super::{
     access::Target,
     book::Book,
     error::ServiceError,
+    idle,
     images::Images,
     list::{self, Filter, Page, PageRequest},
     record::{CreateSpec, Record},
@@ -176,7 +177,8 @@ impl Service {
             address: SocketAddr::from((record.slot.address, port)),
             execd_token: record.execd_token.clone(),
             access_token: record.access_token.clone(),
-            reachable: record.status.state.is_reachable(),
+            reachable: record.status.state.is_reachable()
+                || (record.status.state == State::Paused && idle::resumes(&record.plan.extensions)),
         })
     }
 

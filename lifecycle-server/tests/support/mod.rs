@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::Ipv4Addr,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use lifecycle_server::{
-    runtime::{Exit, Found, LaunchReport, LaunchSpec, Limits, Runtime, RuntimeError, Slot, Usage},
+    runtime::{Exit, Found, LaunchReport, LaunchSpec, Limits, Runtime, RuntimeError, Slot, Traffic, Usage},
     sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
 };
 use tokio::sync::{Notify, mpsc};
@@ -109,11 +109,29 @@ impl Runtime for MemoryRuntime {
         Ok(())
     }
 
+    fn traffic(&self, _id: &str) -> Result<Arc<dyn Traffic>, RuntimeError> {
+        Ok(Arc::new(Silence))
+    }
+
     async fn usage(&self, _id: &str) -> Result<Usage, RuntimeError> {
         Ok(Usage::default())
     }
 
     async fn shutdown(&self) {}
+}
+
+/// A network on which nothing happens.
+struct Silence;
+
+#[async_trait]
+impl Traffic for Silence {
+    fn moved(&self) -> bool {
+        false
+    }
+
+    async fn arrival(&self) {
+        std::future::pending().await
+    }
 }
 
 /// Has every image but those named `missing…`; those named `slow…` come when the test says so.

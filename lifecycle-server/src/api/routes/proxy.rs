@@ -174,6 +174,7 @@ async fn forward(
     }
     let target = reachable_target(&state.service, &id, port)?;
     let credential = state.gate.admit(request.headers(), &target, port)?;
+    let visit = state.service.visit(&id).await?;
     state.renew.used(&state.service, &id, request.headers());
     let incoming = Incoming {
         sandbox: &id,
@@ -181,6 +182,7 @@ async fn forward(
         mount: &format!("/v1/sandboxes/{id}/proxy/{port}"),
         peer: peer.map(|Extension(ConnectInfo(peer))| peer.ip()),
         credential,
+        visit,
         request,
     };
     Ok(state.proxy.forward(incoming).await?)

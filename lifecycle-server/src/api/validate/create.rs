@@ -161,8 +161,8 @@ mod tests {
                 "extensions.access.renew.extend.seconds",
             ),
             (
-                json!({"extensions": {"access.autopause.idle.seconds": "10"}}),
-                Code::NotSupported,
+                json!({"extensions": {"access.autopause.idle.seconds": "0"}}),
+                Code::InvalidParameter,
                 "extensions.access.autopause.idle.seconds",
             ),
         ] {

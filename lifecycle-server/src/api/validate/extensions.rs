@@ -2,23 +2,32 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
-use crate::api::error::ApiError;
+use crate::{
+    api::error::ApiError,
+    sandbox::{AUTOPAUSE, AUTORESUME, IDLE_SECONDS, idle_seconds},
+};
 
 /// Names the pool to take a sandbox from.
 pub(super) const POOL_REF: &str = "poolRef";
 const RENEW: &str = "access.renew.extend.seconds";
 const RENEW_SECONDS: RangeInclusive<u64> = 300..=86_400;
-const NOT_AVAILABLE: [&str; 2] = ["access.autopause.idle.seconds", "access.autoresume"];
 /// Only extensions under this name are shown again in answers.
 const ECHOED_PREFIX: &str = "opensandbox.extensions.";
 
 /// Keeps everything, unknown names included: clients send what other servers understand.
 pub(super) fn check(extensions: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
-    if let Some(name) = NOT_AVAILABLE.into_iter().find(|&name| extensions.contains_key(name)) {
-        return Err(ApiError::not_supported(
-            format_args!("extensions.{name}"),
-            "is not available on this server",
-        ));
+    if let Some(seconds) = extensions.get(AUTOPAUSE) {
+        idle_seconds(seconds).ok_or_else(|| {
+            let (least, most) = IDLE_SECONDS.into_inner();
+            let problem = format!("must be a whole number from {least} to {most}, is {seconds:?}");
+            ApiError::invalid(format_args!("extensions.{AUTOPAUSE}"), problem)
+        })?;
+    }
+    if let Some(value) =
+        extensions.get(AUTORESUME).filter(|value| !["true", "false"].contains(&value.as_str()))
+    {
+        let problem = format!("must be \"true\" or \"false\", is {value:?}");
+        return Err(ApiError::invalid(format_args!("extensions.{AUTORESUME}"), problem));
     }
     if let Some(seconds) = extensions.get(RENEW) {
         parse_renew(seconds).ok_or_else(|| {
@@ -63,6 +72,18 @@ mod tests {
         {
             assert_eq!(check(of(RENEW, text)).is_ok(), valid, "{text}");
             assert_eq!(renew_extension(&of(RENEW, text)).is_some(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn idle_times_and_waking_are_checked() {
+        for (text, valid) in
+            [("0", false), ("1", true), ("86400", true), ("86401", false), ("-1", false), ("1.5", false)]
+        {
+            assert_eq!(check(of(AUTOPAUSE, text)).is_ok(), valid, "{text}");
+        }
+        for (text, valid) in [("true", true), ("false", true), ("True", false), ("", false)] {
+            assert_eq!(check(of(AUTORESUME, text)).is_ok(), valid, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `launcher` | the small process that forks sandboxes, and what runs between fork and exec |
 //! | `spec`, `seccomp` | the OCI document of a sandbox; the system calls it is refused |
 //! | `net`, `netlink`, `firewall`, `forward` | one routed interface pair per sandbox, and what it may reach |
+//! | `tap` | whether anything passes on a sandbox's interface |
 //! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
 //! | `cgroup`, `freezer` | limits, measurements and standing still, version 1 and 2 |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
@@ -38,6 +39,7 @@ mod slots;
 mod spec;
 mod state;
 pub(super) mod sys;
+mod tap;
 mod watch;
 
 pub use config::{Cidr, DefaultLimits, NativeConfig, OverlayWay, Watermark};

@@ -17,10 +17,11 @@ use super::{
     host::{Context, Host, keep_prepared},
     launch::Launch,
     state::is_plain,
+    tap::Tap,
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, LaunchReport, LaunchSpec, Runtime, RuntimeError, Slot, Usage, oci::OciRuntime,
+    Exit, Found, LaunchReport, LaunchSpec, Runtime, RuntimeError, Slot, Traffic, Usage, oci::OciRuntime,
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
@@ -203,6 +204,13 @@ impl Runtime for NativeRuntime {
 
     async fn thaw(&self, id: &str) -> Result<(), RuntimeError> {
         self.freezer(id, "thaw a sandbox", freezer::thaw).await
+    }
+
+    fn traffic(&self, id: &str) -> Result<Arc<dyn Traffic>, RuntimeError> {
+        let slot = self.inner.live().get(id).map(|live| live.slot.number);
+        let slot = slot.ok_or_else(|| RuntimeError::NotFound(id.to_owned()))?;
+        let interface = self.inner.host.names.interface(slot);
+        Ok(Arc::new(Tap::open(&interface).context("listen on the sandbox's interface")?))
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError> {
