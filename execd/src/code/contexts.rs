@@ -145,6 +145,12 @@ impl Contexts {
                 program("jshell", language, &env)?;
                 (Driver::Java, program("java", language, &env)?)
             }
+            Language::Go => {
+                let go = program("go", language, &env)?;
+                // It runs the script that starts the driver.
+                program("sh", language, &env)?;
+                (Driver::Go, go)
+            }
             _ => (Driver::Python, self.0.finder.find(settings, &env).await?),
         };
         let directory = match cwd {

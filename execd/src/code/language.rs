@@ -3,10 +3,10 @@
 use super::error::CodeError;
 
 /// What the contract knows but nothing here runs.
-const NOT_OFFERED: [&str; 2] = ["go", "sql"];
+const NOT_OFFERED: [&str; 1] = ["sql"];
 
 /// What is offered, for error messages.
-const OFFERED: &str = "python, bash, javascript, typescript, java, command and background-command";
+const OFFERED: &str = "python, bash, javascript, typescript, java, go, command and background-command";
 
 /// Where a piece of code goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +25,8 @@ pub(crate) enum Language {
     TypeScript,
     /// A Java shell.
     Java,
+    /// Programs that Go compiles, one after the other.
+    Go,
 }
 
 impl Language {
@@ -41,6 +43,7 @@ impl Language {
             "javascript" => Ok(Self::JavaScript),
             "typescript" => Ok(Self::TypeScript),
             "java" => Ok(Self::Java),
+            "go" => Ok(Self::Go),
             other if NOT_OFFERED.contains(&other) => {
                 Err(CodeError::NotSupported(format!("language {other:?} is not offered here; {OFFERED} are")))
             }
@@ -72,6 +75,7 @@ impl Language {
             Self::JavaScript => "javascript",
             Self::TypeScript => "typescript",
             Self::Java => "java",
+            Self::Go => "go",
         }
     }
 }
@@ -90,6 +94,7 @@ mod tests {
             Language::JavaScript,
             Language::TypeScript,
             Language::Java,
+            Language::Go,
         ] {
             assert_eq!(Language::parse(Some(language.name())), Ok(language));
         }

@@ -5,6 +5,7 @@ pub mod compat;
 mod contexts;
 mod error;
 mod frame;
+mod go;
 mod interpreter;
 mod java;
 mod language;

@@ -1,5 +1,6 @@
 //! Starting interpreters.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -14,9 +15,12 @@ use tokio::net::UnixStream;
 use super::error::CodeError;
 use super::interpreter::Interpreter;
 use super::output::Output;
-use super::{java, node, python};
+use super::{go, java, node, python};
 use crate::command::env::Environment;
 use crate::process::{Identity, Program, null_input};
+
+/// What runs the script that starts the driver of Go.
+const SHELL: &str = "sh";
 
 /// What talks to execd inside an interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,7 @@ pub(crate) enum Driver {
     JavaScript,
     TypeScript,
     Java,
+    Go,
 }
 
 impl Driver {
@@ -36,7 +41,7 @@ impl Driver {
         match self {
             Self::JavaScript => Ok(node::javascript(&code)),
             Self::TypeScript => node::typescript(&code, number),
-            Self::Python | Self::Java => Ok(code),
+            Self::Python | Self::Java | Self::Go => Ok(code),
         }
     }
 
@@ -46,10 +51,11 @@ impl Driver {
     }
 
     /// The driver's own text as standard input.
-    fn script(self) -> Option<&'static str> {
+    fn script(self) -> Option<Cow<'static, str>> {
         match self {
-            Self::JavaScript | Self::TypeScript => Some(node::DRIVER),
-            Self::Java => Some(java::DRIVER),
+            Self::JavaScript | Self::TypeScript => Some(node::DRIVER.into()),
+            Self::Java => Some(java::DRIVER.into()),
+            Self::Go => Some(go::script().into()),
             Self::Python => None,
         }
     }
@@ -85,7 +91,7 @@ impl Start {
             cwd: self.cwd.clone(),
             identity: self.identity.clone(),
         };
-        let script = self.driver.script().map(|text| self.input(text)).transpose().map_err(failed)?;
+        let script = self.driver.script().map(|text| self.input(&text)).transpose().map_err(failed)?;
         let input = match &script {
             Some(script) => script.as_fd(),
             None => null_input().map_err(failed)?,
@@ -113,6 +119,10 @@ impl Start {
             Driver::Python => return python::argv(&self.program),
             Driver::JavaScript | Driver::TypeScript => &node::ARGUMENTS,
             Driver::Java => &java::ARGUMENTS,
+            Driver::Go => {
+                let script = go::arguments(&self.program);
+                return std::iter::once(SHELL.into()).chain(script).collect();
+            }
         };
         std::iter::once(program).chain(arguments.iter().map(OsString::from)).collect()
     }

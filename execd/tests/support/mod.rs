@@ -190,12 +190,17 @@ pub struct Run {
 impl Run {
     /// The next event, as soon as it is there.
     pub async fn next(&mut self) -> Option<ServerStreamEvent> {
+        self.next_within(PATIENCE).await
+    }
+
+    /// The next event, which may take this long.
+    pub async fn next_within(&mut self, patience: Duration) -> Option<ServerStreamEvent> {
         loop {
             if let Some(event) = self.events.get(self.taken) {
                 self.taken += 1;
                 return Some(event.clone());
             }
-            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await.expect("an event in time")?;
+            let frame = tokio::time::timeout(patience, self.body.frame()).await.expect("an event in time")?;
             let data = frame.unwrap().into_data().unwrap();
             // A frame may end anywhere, even inside a character.
             self.unread.extend_from_slice(&data);
