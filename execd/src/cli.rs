@@ -5,6 +5,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
+use crate::code::Prestart;
+
 /// Runs inside a sandbox: commands, code and files over HTTP with live output.
 #[derive(Debug, Parser)]
 #[command(name = "execd", version, args_conflicts_with_subcommands = true)]
@@ -43,6 +45,11 @@ pub struct Cli {
     /// KEY=VALUE file merged into the environment of every command
     #[arg(long, env = "EXECD_ENVS", hide = true)]
     pub env_file: Option<PathBuf>,
+
+    /// Interpreters of code contexts that are started before they are asked for: those of languages used before (used),
+    /// also these from the start (a list such as python,java), or none (off)
+    #[arg(long, env = "EXECD_PRESTART", default_value = "used")]
+    pub prestart: Prestart,
 
     /// Log to this file instead of standard error
     #[arg(long, env = "EXECD_LOG_FILE", hide = true)]

@@ -32,6 +32,7 @@ const TESTS: &[&str] = &[
     "default-jdk-headless",
     "docker-registry",
     "git",
+    "golang-go",
     "nodejs",
     "openssl",
     "python3",

@@ -13,6 +13,7 @@ use super::error::CodeError;
 use super::language::Language;
 use super::python::Finder;
 use super::shell::ShellWorker;
+use super::spares::{Prestart, Spares};
 use super::start::{Driver, Start};
 use super::worker::{Handle, Job, Worker};
 use crate::command::env;
@@ -37,6 +38,7 @@ struct Inner {
     settings: Arc<Settings>,
     sessions: Sessions,
     finder: Finder,
+    spares: Spares,
     table: Mutex<Table>,
     /// Held while a default context is made, so that two first uses make one.
     making: tokio::sync::Mutex<()>,
@@ -94,8 +96,9 @@ impl Contexts {
     /// No contexts yet.
     #[must_use]
     pub fn new(settings: Arc<Settings>, sessions: Sessions) -> Self {
-        let (finder, table, making) = (Finder::default(), Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { settings, sessions, finder, table, making }))
+        let (finder, spares) = (Finder::default(), Spares::default());
+        let (table, making) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { settings, sessions, finder, spares, table, making }))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -135,6 +138,20 @@ impl Contexts {
         cwd: Option<&str>,
         jobs: mpsc::Receiver<Job>,
     ) -> Result<(String, Engine), CodeError> {
+        let start = self.plan(language, cwd).await?;
+        let spares = &self.0.spares;
+        let interpreter = match spares.take(&start) {
+            Some(waiting) => waiting,
+            None => start.interpreter()?,
+        };
+        spares.expect(Start { cwd: self.0.settings.cwd.clone(), ..start.clone() });
+        let handle = Arc::new(Handle::default());
+        tokio::spawn(Worker::new(start, interpreter, jobs, Arc::clone(&handle)).work());
+        Ok((uuid::Uuid::new_v4().simple().to_string(), Engine::Interpreter(handle)))
+    }
+
+    /// How a language's interpreter is started here.
+    async fn plan(&self, language: Language, cwd: Option<&str>) -> Result<Start, CodeError> {
         let settings = &self.0.settings;
         let env = env::for_command(settings, None);
         let (driver, program) = match language {
@@ -153,15 +170,26 @@ impl Contexts {
             }
             _ => (Driver::Python, self.0.finder.find(settings, &env).await?),
         };
-        let directory = match cwd {
+        let cwd = match cwd {
             Some(cwd) => prepare(cwd, settings).await?,
             None => settings.cwd.clone(),
         };
-        let start = Start { driver, program, env, cwd: directory, identity: settings.identity.clone() };
-        let handle = Arc::new(Handle::default());
-        let interpreter = start.interpreter()?;
-        tokio::spawn(Worker::new(start, interpreter, jobs, Arc::clone(&handle)).work());
-        Ok((uuid::Uuid::new_v4().simple().to_string(), Engine::Interpreter(handle)))
+        Ok(Start { driver, program, env, cwd, identity: settings.identity.clone() })
+    }
+
+    /// Says which interpreters are to be started before they are asked for; by default one of each language used.
+    pub async fn prestart(&self, wanted: &Prestart) {
+        let Prestart::On(names) = wanted else { return self.0.spares.turn_off() };
+        for name in names {
+            let planned = match Language::of_context(Some(name)) {
+                Ok(language) => self.plan(language, None).await,
+                Err(error) => Err(error),
+            };
+            match planned {
+                Ok(start) => self.0.spares.always(start),
+                Err(error) => tracing::warn!(%error, "cannot start an interpreter ahead"),
+            }
+        }
     }
 
     fn start_bash(

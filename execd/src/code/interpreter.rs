@@ -54,6 +54,11 @@ impl Interpreter {
         self.child.group()
     }
 
+    /// Whether its process runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Another descriptor of the channel to the driver; `None` when there are no more descriptors.
     pub(crate) fn channel(&self) -> Option<StdUnixStream> {
         self.socket.as_fd().try_clone_to_owned().ok().map(StdUnixStream::from)

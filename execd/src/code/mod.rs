@@ -13,7 +13,9 @@ mod node;
 mod output;
 mod python;
 mod shell;
+mod spares;
 mod start;
 mod worker;
 
 pub use contexts::Contexts;
+pub use spares::Prestart;

@@ -23,7 +23,7 @@ use crate::process::{Identity, Program, null_input};
 const SHELL: &str = "sh";
 
 /// What talks to execd inside an interpreter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Driver {
     Python,
     JavaScript,
@@ -62,7 +62,7 @@ impl Driver {
 }
 
 /// How to start an interpreter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
     pub(crate) driver: Driver,
     pub(crate) program: PathBuf,

@@ -135,6 +135,7 @@ async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8,
     }
     tokio::spawn(state.commands.clone().sweep_forever());
     crate::code::compat::listen().await;
+    state.code.prestart(&cli.prestart).await;
     tokio::spawn(async {
         sleep(BUILD_AFTER).await;
         build_rest();

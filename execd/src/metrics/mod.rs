@@ -7,5 +7,5 @@ mod sampler;
 mod watch;
 
 pub use prometheus::prometheus;
-pub use sampler::Sampler;
+pub use sampler::{Sampler, free_memory};
 pub use watch::Watch;

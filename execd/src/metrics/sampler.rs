@@ -45,12 +45,7 @@ impl Sampler {
     pub fn measure(&self) -> io::Result<Metrics> {
         let cpus = self.cpus();
         let used_pct = self.cpu_used_pct(cpus)?;
-        let whole = machine::memory()?;
-        let memory = match self.cgroup.as_ref().and_then(Cgroup::memory) {
-            // A limit above what the machine has is none.
-            Some(own) if own.total <= whole.total => own,
-            _ => whole,
-        };
+        let memory = memory(self.cgroup.as_ref())?;
         Ok(Metrics {
             cpu_count: cpus as f32,
             cpu_used_pct: used_pct as f32,
@@ -83,6 +78,21 @@ impl Sampler {
         }
         Ok(last.used_pct)
     }
+}
+
+fn memory(cgroup: Option<&Cgroup>) -> io::Result<machine::Memory> {
+    let whole = machine::memory()?;
+    Ok(match cgroup.and_then(Cgroup::memory) {
+        // A limit above what the machine has is none.
+        Some(own) if own.total <= whole.total => own,
+        _ => whole,
+    })
+}
+
+/// Bytes of memory that may still be used; none when that cannot be found out.
+#[must_use]
+pub fn free_memory() -> u64 {
+    memory(Cgroup::detect().as_ref()).map_or(0, |found| found.total.saturating_sub(found.used))
 }
 
 fn cpu_time(cgroup: Option<&Cgroup>) -> io::Result<Duration> {
