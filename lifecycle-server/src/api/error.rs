@@ -22,6 +22,9 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub enum Code {
     MissingApiKey,
     InvalidApiKey,
+    TenantProviderUnavailable,
+    Forbidden,
+    QuotaExceeded,
     MissingOrInvalidSecureAccess,
     InvalidParameter,
     NotSupported,
@@ -60,6 +63,11 @@ impl Code {
         match self {
             Self::MissingApiKey => ("MISSING_API_KEY", StatusCode::UNAUTHORIZED),
             Self::InvalidApiKey => ("INVALID_API_KEY", StatusCode::UNAUTHORIZED),
+            Self::TenantProviderUnavailable => {
+                ("TENANT_PROVIDER_UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Forbidden => ("GENERAL::FORBIDDEN", StatusCode::FORBIDDEN),
+            Self::QuotaExceeded => ("SANDBOX::QUOTA_EXCEEDED", StatusCode::FORBIDDEN),
             Self::MissingOrInvalidSecureAccess => {
                 ("MISSING_OR_INVALID_SECURE_ACCESS", StatusCode::UNAUTHORIZED)
             }
@@ -149,6 +157,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Denied(_) | ServiceError::Cancelled(_) => Code::InvalidState,
             ServiceError::NeverExpires(_) => Code::NeverExpires,
             ServiceError::InvalidExpiration(_) => Code::InvalidExpiration,
+            ServiceError::Quota(_) => Code::QuotaExceeded,
             ServiceError::ShuttingDown => Code::ShuttingDown,
             ServiceError::Image(problem) => return problem.into(),
             ServiceError::Runtime(error) => return error.into(),

@@ -14,8 +14,10 @@ mod router;
 mod routes;
 mod state;
 mod telemetry;
+mod tenancy;
 mod validate;
 
+pub use auth::Keys;
 pub use document::document;
 pub use router::router;
 pub use state::ApiState;

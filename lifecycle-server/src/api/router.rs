@@ -14,14 +14,16 @@ use super::{
     error::{ApiError, Code},
     layers::{self, Limit},
     state::ApiState,
+    tenancy,
 };
 
 /// The server as a service. What a request passes, outside in: id and log, limit, CORS, key.
 pub fn router(state: ApiState) -> Router {
     let Surface { protected, proxied, public, document } = surface();
-    let key = from_fn_with_state(state.key.clone(), auth::require);
+    let key = from_fn_with_state(state.keys.clone(), auth::require);
     protected
         .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(state.clone(), tenancy::keep_apart))
         .route_layer(key.clone())
         .merge(proxied.method_not_allowed_fallback(method_not_allowed))
         .merge(public.method_not_allowed_fallback(method_not_allowed))

@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use super::{
     access::Gate,
-    auth::ApiKey,
+    auth::Keys,
     renew::RenewOnUse,
     telemetry::Telemetry,
     validate::{self, Rules},
 };
-use crate::{config::Config, image::ImageStore, proxy::Proxy, sandbox::Service};
+use crate::{
+    config::{Config, NativeTable},
+    image::ImageStore,
+    proxy::Proxy,
+    runtime::Limits,
+    sandbox::Service,
+};
 
 /// The domain and what the configuration says about the API; cheap to clone.
 #[derive(Clone)]
@@ -18,7 +24,7 @@ pub struct ApiState(Arc<Parts>);
 pub struct Parts {
     pub service: Service,
     pub images: ImageStore,
-    pub key: ApiKey,
+    pub keys: Keys,
     pub gate: Gate,
     pub rules: Rules,
     pub renew: RenewOnUse,
@@ -32,16 +38,21 @@ pub struct Parts {
 impl ApiState {
     /// # Errors
     /// Only if two metrics share a name.
-    pub fn new(service: Service, images: ImageStore, config: &Config) -> Result<Self, prometheus::Error> {
-        let key = ApiKey::new(config.server.api_key.as_deref());
+    pub fn new(
+        service: Service,
+        images: ImageStore,
+        keys: Keys,
+        config: &Config,
+    ) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Parts {
             service,
             images,
-            gate: Gate { key: key.clone(), public_ports: config.proxy.public_ports.clone() },
-            key,
+            gate: Gate { keys: keys.clone(), public_ports: config.proxy.public_ports.clone() },
+            keys,
             rules: Rules {
                 max_timeout: config.server.max_sandbox_timeout_seconds,
                 host: validate::host_platform(),
+                default_limits: default_limits(&config.native),
             },
             renew: RenewOnUse::new(&config.renew_intent),
             telemetry: Arc::new(Telemetry::new()?),
@@ -49,6 +60,16 @@ impl ApiState {
             announced_host: config.server.eip.clone(),
             limit_concurrency: config.server.limit_concurrency,
         })))
+    }
+}
+
+/// The configured limits, as far as the configuration is right about them.
+fn default_limits(table: &NativeTable) -> Limits {
+    Limits {
+        cpu_millis: table.default_cpu.as_ref().and_then(|cpu| cpu.cpu_millis().ok()),
+        memory_bytes: table.default_memory.as_ref().and_then(|memory| memory.bytes().ok()),
+        pids: Some(table.default_pids),
+        disk_bytes: table.default_disk.bytes().ok(),
     }
 }
 

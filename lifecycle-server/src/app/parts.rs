@@ -9,12 +9,14 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
+    api::Keys,
     config::{Config, NativeTable, Quantity},
     image::{ImageStore, StoreOptions},
     runtime::{
         Runtime,
         native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, Watermark},
     },
+    tenant::Tenants,
 };
 
 /// Directory of the image store under the state directory.
@@ -42,6 +44,14 @@ pub async fn open_images(config: &Config) -> Result<ImageStore> {
     ImageStore::open(dir.clone(), options)
         .await
         .with_context(|| format!("cannot open the image store {}", dir.display()))
+}
+
+/// Whose API keys are valid.
+pub(super) fn keys(config: &Config) -> Result<Keys> {
+    match &config.tenants {
+        None => Ok(Keys::one(config.server.api_key.as_deref())),
+        Some(tenants) => Ok(Keys::of_tenants(Tenants::open(tenants).context("cannot tell tenants apart")?)),
+    }
 }
 
 pub(super) fn runtime(config: &Config) -> Result<Arc<dyn Runtime>> {

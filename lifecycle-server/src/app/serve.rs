@@ -34,7 +34,7 @@ pub async fn serve(config: Config) -> Result<()> {
     for table in config.ignored_tables() {
         tracing::warn!(table, "this table of the configuration has no effect here");
     }
-    if config.server.api_key.is_none() {
+    if config.server.api_key.is_none() && config.tenants.is_none() {
         tracing::warn!("serving without an API key: anybody who reaches this address can run programs");
     }
     let server = &config.server;
@@ -51,7 +51,7 @@ pub async fn serve(config: Config) -> Result<()> {
 
     let images = parts::open_images(&config).await?;
     let service = start_service(&config, images.clone()).await?;
-    let state = ApiState::new(service.clone(), images, &config)?;
+    let state = ApiState::new(service.clone(), images, parts::keys(&config)?, &config)?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
     let router = api::router(state);
     memory::give_back();

@@ -11,6 +11,9 @@ pub const DEFAULT_FILE: &str = ".sandbox.toml";
 
 const API_KEY_VARIABLE: &str = "OPENSANDBOX_SERVER_API_KEY";
 const INSECURE_VARIABLE: &str = "OPENSANDBOX_INSECURE_SERVER";
+const TENANTS_VARIABLE: &str = "SANDBOX_TENANTS_CONFIG_PATH";
+const SECURE_KEYS_VARIABLE: &str = "OPENSANDBOX_SECURE_ACCESS_KEYS";
+const SECURE_ACTIVE_VARIABLE: &str = "OPENSANDBOX_SECURE_ACCESS_ACTIVE_KEY";
 const POSTGRESQL_VARIABLE: &str = "OPENSANDBOX_STORE_POSTGRESQL_DSN";
 
 /// Where variables come from: the process, or a test's own list.
@@ -50,6 +53,14 @@ impl Config {
             config.server.api_key = Some(key);
         }
         config.server.api_key = config.server.api_key.filter(|key| !key.trim().is_empty());
+        if let Some(tenants) = &mut config.tenants {
+            tenants.settle(environment.get(TENANTS_VARIABLE), environment.get("HOME"));
+        }
+        let secrets = (environment.get(SECURE_KEYS_VARIABLE), environment.get(SECURE_ACTIVE_VARIABLE));
+        config
+            .ingress
+            .settle(secrets.0.as_deref(), secrets.1.as_deref())
+            .map_err(|(key, problem)| ConfigError::Value { path: path.to_owned(), key, problem })?;
         if let Some(dsn) = environment.get(POSTGRESQL_VARIABLE) {
             config.store.postgresql.insert("dsn".to_owned(), dsn.into());
         }
@@ -63,6 +74,9 @@ impl Config {
 
     /// Serving without a key must be somebody's explicit wish.
     pub fn require_api_key(&self, environment: &impl Environment) -> Result<(), ConfigError> {
+        if self.tenants.is_some() {
+            return Ok(());
+        }
         let insecure = environment.get(INSECURE_VARIABLE).is_some_and(|value| value == "YES");
         if self.server.api_key.is_some() || insecure { Ok(()) } else { Err(ConfigError::NoApiKey) }
     }
@@ -76,6 +90,14 @@ impl Config {
         self.images.check()?;
         self.store.check()?;
         self.renew_intent.check()?;
+        self.ingress.check()?;
+        if let Some(tenants) = &self.tenants {
+            tenants.check()?;
+            if self.server.api_key.is_some() {
+                let problem = "cannot stand beside [tenants], where every tenant has keys of its own";
+                return Err(("server.api_key", problem.to_owned()));
+            }
+        }
         unsupported::check(self)
     }
 }

@@ -3,6 +3,7 @@
 mod error;
 mod images;
 mod ingest;
+mod ingress;
 mod log;
 mod native;
 mod proxy;
@@ -11,11 +12,13 @@ mod renew;
 mod runtime;
 mod server;
 mod store;
+mod tenants;
 mod unsupported;
 
 pub use error::ConfigError;
 pub use images::ImagesConfig;
 pub use ingest::{DEFAULT_FILE, Environment, PATH_VARIABLE};
+pub use ingress::{GatewayConfig, IngressConfig};
 pub use log::{LogConfig, LogFormat};
 pub use native::NativeTable;
 pub use proxy::ProxyConfig;
@@ -24,6 +27,7 @@ pub use renew::RenewIntentConfig;
 pub use runtime::{RuntimeConfig, RuntimeKind};
 pub use server::ServerConfig;
 pub use store::{StoreConfig, StoreKind};
+pub use tenants::{QuotaTable, TenantProvider, TenantsConfig};
 
 use serde::Deserialize;
 
@@ -39,14 +43,14 @@ pub struct Config {
     pub images: ImagesConfig,
     pub store: StoreConfig,
     pub renew_intent: RenewIntentConfig,
+    pub tenants: Option<TenantsConfig>,
+    pub ingress: IngressConfig,
     // Tables of other runtimes and features. They are accepted so that one file can serve several servers, and refused
     // where ignoring them would be dangerous.
     otel: toml::Table,
-    tenants: Option<toml::Table>,
     docker: toml::Table,
     kubernetes: toml::Table,
     agent_sandbox: toml::Table,
-    ingress: toml::Table,
     storage: toml::Table,
     egress: toml::Table,
     secure_runtime: toml::Table,

@@ -46,8 +46,12 @@ fn the_contracts_other_tables_are_accepted_and_reported() {
 fn settings_that_cannot_be_kept_are_refused_by_name() {
     for (text, key) in [
         ("[runtime]\ntype = \"docker\"", "runtime.type"),
-        ("[tenants]", "tenants"),
-        ("[ingress]\nmode = \"gateway\"", "ingress.mode"),
+        ("[tenants]\nprovider = \"http\"", "tenants.endpoint"),
+        ("[tenants]\ntimeout_seconds = 0.0", "tenants.timeout_seconds"),
+        ("[tenants]\nquota.cpu = \"x\"", "tenants.quota"),
+        ("[tenants]\nauth_header = \"x\"", "tenants.auth_header"),
+        ("[tenants]\n[server]\napi_key = \"k\"", "server.api_key"),
+        ("[ingress]\nmode = \"gateway\"", "ingress.gateway"),
         ("[secure_runtime]\ntype = \"gvisor\"", "secure_runtime.type"),
         ("[otel]\nenabled = true", "otel.enabled"),
         ("[store]\ntype = \"postgresql\"", "store.type"),
@@ -83,6 +87,20 @@ fn serving_without_a_key_needs_consent() {
     assert!(without.require_api_key(&environment(&[])).is_err());
     assert!(without.require_api_key(&environment(&[("OPENSANDBOX_INSECURE_SERVER", "yes")])).is_err());
     assert!(without.require_api_key(&environment(&[("OPENSANDBOX_INSECURE_SERVER", "YES")])).is_ok());
+}
+
+#[test]
+fn tenants_have_keys_of_their_own_in_a_file_the_environment_may_name() {
+    let config = parse_with("[tenants]", &[("HOME", "/home/x")]).unwrap();
+    assert!(config.require_api_key(&environment(&[])).is_ok());
+    assert_eq!(config.tenants.unwrap().path, Path::new("/home/x/.opensandbox/tenants.toml"));
+    let named = [("SANDBOX_TENANTS_CONFIG_PATH", "/etc/tenants.toml")];
+    let config = parse_with("[tenants]\npath = \"/other\"", &named).unwrap();
+    assert_eq!(config.tenants.unwrap().path, Path::new("/etc/tenants.toml"));
+    let error = parse_with("[tenants]", &[("OPENSANDBOX_SERVER_API_KEY", "k")]).unwrap_err();
+    assert!(error.contains("server.api_key"), "{error}");
+    let secret = parse("[tenants]\nauth_header = \"a\"\nauth_token = \"very-secret\"").unwrap();
+    assert!(!format!("{secret:?}").contains("very-secret"));
 }
 
 #[test]

@@ -4,15 +4,6 @@ use super::{Config, error::Problem};
 
 /// Tables of other runtimes are ignored; a setting whose loss would surprise its author is refused.
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
-    if config.tenants.is_some() {
-        return Err((
-            "tenants",
-            "several tenants are not available: every key would see every sandbox".to_owned(),
-        ));
-    }
-    if text(&config.ingress, "mode").is_some_and(|mode| mode != "direct") {
-        return Err(("ingress.mode", "only \"direct\" is available".to_owned()));
-    }
     if text(&config.secure_runtime, "type").is_some_and(|kind| !kind.is_empty()) {
         let problem = "name the OCI runtime's program in native.oci_runtime instead";
         return Err(("secure_runtime.type", problem.to_owned()));

@@ -22,6 +22,8 @@ pub(super) struct Book {
     pub(super) store: Store,
     pub(super) expiry: Expiry,
     entries: RwLock<HashMap<String, Arc<Entry>>>,
+    /// Held while an owner's room is measured and taken.
+    pub(super) admission: tokio::sync::Mutex<()>,
     /// Parent of every entry's cancellation.
     stopping: CancellationToken,
 }
@@ -60,7 +62,13 @@ impl Entry {
 
 impl Book {
     pub(super) fn new(store: Store, stopping: CancellationToken) -> Self {
-        Self { store, expiry: Expiry::default(), entries: RwLock::default(), stopping }
+        Self {
+            store,
+            expiry: Expiry::default(),
+            entries: RwLock::default(),
+            admission: tokio::sync::Mutex::default(),
+            stopping,
+        }
     }
 
     pub(super) fn entries(&self) -> RwLockReadGuard<'_, HashMap<String, Arc<Entry>>> {

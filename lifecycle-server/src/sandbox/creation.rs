@@ -51,6 +51,7 @@ impl Inner {
 
     /// A place and a record for a new sandbox.
     async fn register(self: &Arc<Self>, spec: &CreateSpec) -> Result<Arc<Entry>, ServiceError> {
+        let _room = self.book.admit(spec).await?;
         let id = Uuid::new_v4().hyphenated().to_string();
         let slot = self.runtime.reserve(&id)?;
         let created_at = now();

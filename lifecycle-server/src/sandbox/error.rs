@@ -18,6 +18,8 @@ pub enum ServiceError {
     #[error("sandbox {0} was deleted before it had started")]
     Cancelled(String),
     #[error(transparent)]
+    Quota(#[from] super::owner::QuotaProblem),
+    #[error(transparent)]
     Image(#[from] ImageProblem),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

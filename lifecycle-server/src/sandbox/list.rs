@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::record::Record;
+use super::{owner::Scope, record::Record};
 
 /// Which sandboxes to list; an empty filter lists all.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,7 @@ pub struct Filter {
     pub states: Vec<String>,
     /// All of these.
     pub metadata: BTreeMap<String, String>,
+    pub scope: Scope,
 }
 
 /// Which part of a list; pages count from 1.
@@ -42,7 +43,8 @@ impl Page {
 impl Filter {
     pub fn matches(&self, record: &Record) -> bool {
         let state = record.status.state.as_str();
-        (self.states.is_empty() || self.states.iter().any(|wanted| wanted.eq_ignore_ascii_case(state)))
+        self.scope.covers(record.plan.tenant.as_deref())
+            && (self.states.is_empty() || self.states.iter().any(|wanted| wanted.eq_ignore_ascii_case(state)))
             && self.metadata.iter().all(|(key, value)| record.metadata.get(key) == Some(value))
     }
 }

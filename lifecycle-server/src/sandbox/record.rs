@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     images::ImageRequest,
+    owner::Owner,
     state::{State, Transition},
 };
 use crate::runtime::{Limits, Slot};
@@ -36,6 +37,10 @@ pub struct CreateSpec {
     /// Echoed in answers only when it was asked for.
     pub platform: Option<Platform>,
     pub hooks: Option<Hooks>,
+    /// No port of it is ever public.
+    pub secure_access: bool,
+    /// `None` on a server without tenants.
+    pub owner: Option<Owner>,
 }
 
 /// Commands tied to the sandbox's life, which its execd runs.
@@ -72,6 +77,12 @@ pub struct Plan {
     /// Absent in records of servers that knew no hooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
+    /// No port of it is ever public.
+    #[serde(default)]
+    pub secure_access: bool,
+    /// Whom the sandbox belongs to; absent where there are no tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }
 
 /// One sandbox.
@@ -93,6 +104,21 @@ pub struct Record {
     pub access_token: String,
 }
 
+impl CreateSpec {
+    /// The same for `owner`. What his quota counts gets the limit that would hold anyway.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<Owner>, defaults: &Limits) -> Self {
+        if let Some(owner) = owner {
+            let limits = &mut self.limits;
+            limits.cpu_millis = limits.cpu_millis.or(defaults.cpu_millis);
+            limits.memory_bytes = limits.memory_bytes.or(defaults.memory_bytes);
+            limits.disk_bytes = limits.disk_bytes.or(defaults.disk_bytes);
+            self.owner = Some(owner);
+        }
+        self
+    }
+}
+
 impl Plan {
     pub fn new(spec: &CreateSpec) -> Self {
         Self {
@@ -106,6 +132,8 @@ impl Plan {
             extensions: spec.extensions.clone(),
             platform: spec.platform.clone(),
             hooks: spec.hooks.clone(),
+            secure_access: spec.secure_access,
+            tenant: spec.owner.as_ref().map(|owner| owner.tenant.to_string()),
         }
     }
 
@@ -178,6 +206,8 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
             extensions: BTreeMap::new(),
             platform: None,
             hooks: None,
+            secure_access: false,
+            tenant: None,
         },
         metadata: BTreeMap::new(),
         status: Status { state: State::Running, ..Status::pending(now) },

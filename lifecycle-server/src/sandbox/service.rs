@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use super::{
-    access::Target,
+    access::{Openness, Target},
     book::Book,
     error::ServiceError,
     idle,
@@ -177,6 +177,7 @@ impl Service {
             address: SocketAddr::from((record.slot.address, port)),
             execd_token: record.execd_token.clone(),
             access_token: record.access_token.clone(),
+            openness: Openness::of(&record.plan, port),
             reachable: record.status.state.is_reachable()
                 || (record.status.state == State::Paused && idle::resumes(&record.plan.extensions)),
         })

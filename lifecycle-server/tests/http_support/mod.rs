@@ -6,12 +6,13 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use lifecycle_server::{
-    api::{self, ApiState},
+    api::{self, ApiState, Keys},
     app::{ListenOptions, Listener},
     config::Config,
     image::{ImageStore, StoreOptions},
     sandbox::{Service, ServiceOptions},
     store::Store,
+    tenant::Tenants,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -59,7 +60,11 @@ impl Server {
         .unwrap();
         let options = StoreOptions { min_free_bytes: 0, min_free_percent: 0, ..StoreOptions::default() };
         let store = ImageStore::open(dir.path().join("images"), options).await.unwrap();
-        let state = ApiState::new(service.clone(), store, config).unwrap();
+        let keys = match &config.tenants {
+            None => Keys::one(config.server.api_key.as_deref()),
+            Some(tenants) => Keys::of_tenants(Tenants::open(tenants).unwrap()),
+        };
+        let state = ApiState::new(service.clone(), store, keys, config).unwrap();
         let server = &config.server;
         let options = ListenOptions {
             backlog: server.backlog,

@@ -177,5 +177,7 @@ pub fn spec(image: &str) -> CreateSpec {
         extensions: BTreeMap::new(),
         platform: None,
         hooks: None,
+        secure_access: false,
+        owner: None,
     }
 }

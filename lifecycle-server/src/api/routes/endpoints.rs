@@ -104,6 +104,7 @@ fn own_host(uri: &Uri, headers: &HeaderMap) -> Result<String, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Openness;
 
     #[test]
     fn an_announced_host_gets_the_mount_once() {
@@ -118,6 +119,7 @@ mod tests {
             address: ([10, 0, 0, 7], 80).into(),
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
+            openness: Openness::Default,
             reachable: true,
         };
         assert_eq!(direct(&target, 80), Endpoint { endpoint: "10.0.0.7:80".to_owned(), headers: None });

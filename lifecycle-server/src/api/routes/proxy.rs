@@ -172,8 +172,9 @@ async fn forward(
     if request.method() == Method::HEAD {
         return Ok(head_refused());
     }
+    let has_key = state.gate.has_key(&state, request.headers(), &id).await?;
     let target = reachable_target(&state.service, &id, port)?;
-    let credential = state.gate.admit(request.headers(), &target, port)?;
+    let credential = state.gate.admit(has_key, request.headers(), &target)?;
     let visit = state.service.visit(&id).await?;
     state.renew.used(&state.service, &id, request.headers());
     let incoming = Incoming {

@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
+        auth::Caller,
         error::{ApiError, Code},
         extract::{Json, Query, SandboxId},
         map,
@@ -52,6 +53,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         (status = 202, description = "The sandbox was accepted.", body = CreateSandboxResponse,
             headers(("Location" = String, description = "Path of the sandbox."))),
         (status = 400, description = "A member is wrong or not available here; the message names it.", body = ErrorResponse),
+        (status = 403, description = "The tenant's quota is used up, or the caller may not do this.", body = ErrorResponse),
         (status = 404, description = "Something the request refers to does not exist.", body = ErrorResponse),
         (status = 409, description = "The sandbox was deleted before it had started.", body = ErrorResponse),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorResponse),
@@ -63,9 +65,10 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 )]
 async fn create_sandbox(
     State(state): State<ApiState>,
+    caller: Caller,
     Json(request): Json<CreateSandboxRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<CreateSandboxResponse>), ApiError> {
-    let spec = validate::create(request, &state.rules)?;
+    let spec = validate::create(request, &state.rules)?.owned_by(caller.owner(), &state.rules.default_limits);
     let record = state.service.create(spec).await?;
     let location = format!("/v1/sandboxes/{}", record.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], JsonBody(map::created(&record))))
@@ -94,6 +97,7 @@ async fn create_sandbox(
 )]
 async fn list_sandboxes(
     State(state): State<ApiState>,
+    caller: Caller,
     query: Query,
 ) -> Result<JsonBody<ListSandboxesResponse>, ApiError> {
     let page = query.number("page", 1..=u32::MAX, 1)? as usize;
@@ -101,6 +105,7 @@ async fn list_sandboxes(
     let filter = Filter {
         states: query.all("state").map(str::to_owned).collect(),
         metadata: metadata_filter(query.one("metadata").unwrap_or_default())?,
+        scope: caller.scope(),
     };
     Ok(JsonBody(map::page(&state.service.list(&filter, PageRequest { page, page_size }))))
 }

@@ -5,7 +5,8 @@ use sandkeep_specs::lifecycle::CreateSandboxRequest;
 use super::{entrypoint, env, extensions, hooks, labels, platform, resources, source, timeout};
 use crate::{
     api::error::ApiError,
-    sandbox::{CreateSpec, ImageRequest, Platform},
+    runtime::Limits,
+    sandbox::{CreateSpec, ImageRequest, PUBLIC_PORTS, Platform},
 };
 
 /// What the configuration and the host decide.
@@ -14,6 +15,8 @@ pub struct Rules {
     /// Longest timeout in seconds.
     pub max_timeout: Option<u64>,
     pub host: Platform,
+    /// What holds for a request without limits of its own.
+    pub default_limits: Limits,
 }
 
 /// Checks every member; the first that is wrong is named in the error.
@@ -37,6 +40,8 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
         platform,
         hooks: request.lifecycle.map(hooks::check).transpose()?.flatten(),
+        secure_access: request.secure_access.unwrap_or_default(),
+        owner: None,
     })
 }
 
@@ -48,8 +53,10 @@ fn refuse_what_is_not_there_yet(request: &CreateSandboxRequest) -> Result<(), Ap
     if request.credential_proxy.as_ref().is_some_and(|proxy| proxy.enabled) {
         return unavailable("credentialProxy.enabled");
     }
-    if request.secure_access == Some(true) {
-        return unavailable("secureAccess");
+    let public_ports = request.extensions.as_ref().is_some_and(|names| names.contains_key(PUBLIC_PORTS));
+    if request.secure_access == Some(true) && public_ports {
+        let problem = format!("cannot be true beside extensions.{PUBLIC_PORTS}");
+        return Err(ApiError::invalid("secureAccess", problem));
     }
     if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
         return unavailable("volumes");
@@ -65,7 +72,11 @@ mod tests {
     use crate::api::error::Code;
 
     fn rules() -> Rules {
-        Rules { max_timeout: Some(3600), host: Platform { os: "linux".to_owned(), arch: "amd64".to_owned() } }
+        Rules {
+            max_timeout: Some(3600),
+            host: Platform { os: "linux".to_owned(), arch: "amd64".to_owned() },
+            default_limits: Limits::default(),
+        }
     }
 
     /// A valid request with `patch` merged over it; null removes a member.
@@ -144,7 +155,16 @@ mod tests {
             (json!({"platform": {"os": "linux", "arch": "arm64"}}), Code::NotSupported, "platform"),
             (json!({"networkPolicy": {}}), Code::NotSupported, "networkPolicy"),
             (json!({"credentialProxy": {"enabled": true}}), Code::NotSupported, "credentialProxy.enabled"),
-            (json!({"secureAccess": true}), Code::NotSupported, "secureAccess"),
+            (
+                json!({"secureAccess": true, "extensions": {"access.public.ports": "80"}}),
+                Code::InvalidParameter,
+                "secureAccess",
+            ),
+            (
+                json!({"extensions": {"access.public.ports": "80,http"}}),
+                Code::InvalidParameter,
+                "extensions.access.public.ports",
+            ),
             (
                 json!({"volumes": [{"name": "v", "mountPath": "/v", "host": {"path": "/x"}}]}),
                 Code::NotSupported,
@@ -180,6 +200,8 @@ mod tests {
             json!({"extensions": {"poolRef": ""}}),
             json!({"credentialProxy": {"enabled": false}}),
             json!({"secureAccess": false}),
+            json!({"secureAccess": true}),
+            json!({"extensions": {"access.public.ports": "80, 8080"}}),
             json!({"volumes": []}),
             json!({"lifecycle": {}}),
             json!({"timeout": null}),

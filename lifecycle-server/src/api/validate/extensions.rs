@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use crate::{
     api::error::ApiError,
-    sandbox::{AUTOPAUSE, AUTORESUME, IDLE_SECONDS, idle_seconds},
+    sandbox::{AUTOPAUSE, AUTORESUME, IDLE_SECONDS, PUBLIC_PORTS, idle_seconds, parse_ports},
 };
 
 /// Names the pool to take a sandbox from.
@@ -34,6 +34,12 @@ pub(super) fn check(extensions: BTreeMap<String, String>) -> Result<BTreeMap<Str
             let (least, most) = RENEW_SECONDS.into_inner();
             let problem = format!("must be a whole number from {least} to {most}, is {seconds:?}");
             ApiError::invalid(format_args!("extensions.{RENEW}"), problem)
+        })?;
+    }
+    if let Some(ports) = extensions.get(PUBLIC_PORTS) {
+        parse_ports(ports).ok_or_else(|| {
+            let problem = format!("must be ports joined by commas, is {ports:?}");
+            ApiError::invalid(format_args!("extensions.{PUBLIC_PORTS}"), problem)
         })?;
     }
     Ok(extensions)

@@ -1,0 +1,57 @@
+//! Keeps tenants apart on every protected route, in one place.
+//!
+//! A route is closed to tenants until it is known here how it keeps them apart: a new one cannot leak by oversight.
+
+use axum::{
+    extract::{MatchedPath, RawPathParams, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    auth::Caller,
+    error::{ApiError, Code},
+    state::ApiState,
+};
+use crate::sandbox::{Scope, ServiceError};
+
+/// Routes whose handlers look at the caller themselves, or that show nothing of anybody.
+const SCOPED: &[&str] = &["/v1/sandboxes", "/v1/metrics/events"];
+/// The parameter in whose place a path names a sandbox.
+const SANDBOX: &str = "sandboxId";
+
+/// Answers for objects of other tenants as for those that don't exist.
+pub(super) async fn keep_apart(
+    State(state): State<ApiState>,
+    caller: Caller,
+    route: MatchedPath,
+    parameters: RawPathParams,
+    request: Request,
+    next: Next,
+) -> Response {
+    match judge(&state, &caller.scope(), route.as_str(), &parameters) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+fn judge(state: &ApiState, scope: &Scope, route: &str, parameters: &RawPathParams) -> Result<(), ApiError> {
+    if *scope == Scope::All || SCOPED.contains(&route) {
+        return Ok(());
+    }
+    match parameters.iter().find(|(name, _)| *name == SANDBOX) {
+        Some((_, id)) => own_sandbox(state, scope, id),
+        None => {
+            Err(ApiError::new(Code::Forbidden, "on a server with tenants this is for its operator alone"))
+        }
+    }
+}
+
+/// Whether the sandbox exists for the caller.
+pub(super) fn own_sandbox(state: &ApiState, scope: &Scope, id: &str) -> Result<(), ApiError> {
+    let record = state.service.get(id)?;
+    if scope.covers(record.plan.tenant.as_deref()) {
+        return Ok(());
+    }
+    Err(ServiceError::NotFound(id.to_owned()).into())
+}
