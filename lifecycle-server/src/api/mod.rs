@@ -7,6 +7,7 @@ mod document;
 pub mod error;
 mod execd_document;
 mod extract;
+mod gateway;
 mod layers;
 mod map;
 mod renew;
@@ -19,5 +20,5 @@ mod validate;
 
 pub use auth::Keys;
 pub use document::document;
-pub use router::router;
+pub use router::{gateway_router, router};
 pub use state::ApiState;

@@ -12,6 +12,7 @@ use super::{
     auth, docs,
     document::{Surface, surface},
     error::{ApiError, Code},
+    gateway,
     layers::{self, Limit},
     state::ApiState,
     tenancy,
@@ -21,7 +22,7 @@ use super::{
 pub fn router(state: ApiState) -> Router {
     let Surface { protected, proxied, public, document } = surface();
     let key = from_fn_with_state(state.keys.clone(), auth::require);
-    protected
+    let router = protected
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(state.clone(), tenancy::keep_apart))
         .route_layer(key.clone())
@@ -33,7 +34,20 @@ pub fn router(state: ApiState) -> Router {
         .layer(from_fn(layers::cors))
         .layer(from_fn_with_state(Limit::new(state.limit_concurrency), layers::limit))
         .layer(from_fn_with_state(state.telemetry.clone(), layers::observe))
-        .with_state(state)
+        .with_state(state.clone());
+    match &state.gateway {
+        Some(gateway) if gateway.listen.is_none() => {
+            let divert = gateway::Divert::new(gateway.clone(), state.clone());
+            router.layer(from_fn_with_state(divert, gateway::divert))
+        }
+        _ => router,
+    }
+}
+
+/// The gateway alone, when it has a listener of its own.
+pub fn gateway_router(state: ApiState) -> Option<Router> {
+    let has_listener = state.gateway.as_ref().is_some_and(|gateway| gateway.listen.is_some());
+    has_listener.then(|| gateway::router(state))
 }
 
 async fn not_found(OriginalUri(uri): OriginalUri, _request: Request) -> ApiError {

@@ -10,12 +10,15 @@ use super::{
     validate::{self, Rules},
 };
 use crate::{
-    config::{Config, NativeTable},
+    config::{Config, GatewayConfig, NativeTable},
     image::ImageStore,
     proxy::Proxy,
     runtime::Limits,
     sandbox::Service,
 };
+
+/// Where the API begins.
+pub(super) const API_MOUNT: &str = "/v1";
 
 /// The domain and what the configuration says about the API; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ pub struct Parts {
     pub renew: RenewOnUse,
     pub telemetry: Arc<Telemetry>,
     pub proxy: Proxy,
+    pub gateway: Option<Arc<GatewayConfig>>,
     /// Host that proxied endpoints are announced under instead of the request's own.
     pub announced_host: Option<String>,
     pub limit_concurrency: usize,
@@ -57,9 +61,19 @@ impl ApiState {
             renew: RenewOnUse::new(&config.renew_intent),
             telemetry: Arc::new(Telemetry::new()?),
             proxy: Proxy::new(&config.proxy),
+            gateway: config.ingress.gateway().map(Arc::new),
             announced_host: config.server.eip.clone(),
             limit_concurrency: config.server.limit_concurrency,
         })))
+    }
+}
+
+impl Parts {
+    /// Path under which the API is announced: a proxy in front may serve it below one of its own.
+    pub fn announced_mount(&self) -> String {
+        let host = self.announced_host.as_deref().unwrap_or_default();
+        let path = host.find('/').map_or("", |slash| host[slash..].trim_end_matches('/'));
+        if path.ends_with(API_MOUNT) { path.to_owned() } else { format!("{path}{API_MOUNT}") }
     }
 }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     listen::{Listener, Options},
@@ -53,12 +54,34 @@ pub async fn serve(config: Config) -> Result<()> {
     let service = start_service(&config, images.clone()).await?;
     let state = ApiState::new(service.clone(), images, parts::keys(&config)?, &config)?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
+    let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
     let router = api::router(state);
     memory::give_back();
-    listener.run(router, stop).await;
+    match gateway {
+        None => listener.run(router, stop).await,
+        Some((gateway, gateway_router)) => {
+            let stopping = CancellationToken::new();
+            let stopped = stopping.clone();
+            let both = async {
+                stop.await;
+                stopped.cancel();
+            };
+            tokio::join!(listener.run(router, both), gateway.run(gateway_router, stopping.cancelled()));
+        }
+    }
     tracing::info!("stopping; sandboxes go on");
     service.shutdown().await;
     Ok(())
+}
+
+async fn gateway_listener(config: &Config, options: Options) -> Result<Option<Listener>> {
+    let Some((host, port)) = config.ingress.gateway().and_then(|gateway| gateway.listen) else {
+        return Ok(None);
+    };
+    let listener = Listener::bind(&host, port, options).await;
+    let listener = listener.with_context(|| format!("the gateway cannot listen on {host}:{port}"))?;
+    tracing::info!(address = %listener.address()?, "the gateway listens");
+    Ok(Some(listener))
 }
 
 async fn start_service(config: &Config, images: ImageStore) -> Result<Service> {

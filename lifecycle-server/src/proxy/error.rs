@@ -13,6 +13,8 @@ pub enum ProxyError {
     /// The caller's connection cannot become a WebSocket (HTTP/2, or no real upgrade request).
     #[error("the request asks for an upgrade that this connection cannot make")]
     NotUpgradable,
+    #[error("the server carries as many upgraded connections as it may; try again")]
+    TooMany,
     #[error("the path and query cannot be forwarded: {0}")]
     Uri(String),
 }

@@ -1,6 +1,6 @@
 //! One request, there and back.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -13,12 +13,19 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl, set_tcp_nodelay,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tower_http::timeout::TimeoutBody;
 
 use super::{
     body::{Held, Movement, Watched},
     error::{ProxyError, root_cause},
-    headers,
+    headers::{self, Front},
     resolver::{self, Resolver},
     tunnel,
 };
@@ -36,11 +43,16 @@ const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// Connections at once that have stopped to be HTTP: WebSockets and tunnels.
+const MAX_UPGRADED: usize = 4096;
+
 /// Forwards requests; cheap to clone, one pool of connections for all.
 #[derive(Clone)]
 pub struct Proxy {
     client: Client<HttpConnector<Resolver>, Watched>,
+    connect_timeout: Duration,
     read_timeout: Duration,
+    upgraded: Arc<Semaphore>,
 }
 
 /// A request for a sandbox's port, judged and ready to go.
@@ -49,6 +61,9 @@ pub struct Incoming<'a> {
     pub target: &'a Target,
     /// Path under which the port's `/` is seen from outside, without a final slash.
     pub mount: &'a str,
+    /// Segments of the request's path that come before the port's own.
+    pub skip: usize,
+    pub front: Front,
     pub peer: Option<IpAddr>,
     /// Put on the forwarded request; replaces the caller's own.
     pub credential: Option<(HeaderName, HeaderValue)>,
@@ -70,7 +85,40 @@ impl Proxy {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS)
             .build(connector);
-        Self { client, read_timeout: config.read_timeout() }
+        Self {
+            client,
+            connect_timeout: config.connect_timeout(),
+            read_timeout: config.read_timeout(),
+            upgraded: Arc::new(Semaphore::new(MAX_UPGRADED)),
+        }
+    }
+
+    /// The right to one connection that outlives its request.
+    ///
+    /// # Errors
+    /// When there are as many as there may be.
+    pub fn upgrade_permit(&self) -> Result<OwnedSemaphorePermit, ProxyError> {
+        Arc::clone(&self.upgraded).try_acquire_owned().map_err(|_| ProxyError::TooMany)
+    }
+
+    /// A bare connection to the port.
+    ///
+    /// # Errors
+    /// When nothing accepts it in time.
+    pub async fn connect(&self, target: &Target) -> Result<TcpStream, ProxyError> {
+        let address = target.address;
+        let refused = |error: std::io::Error| ProxyError::Connect { address, cause: error.to_string() };
+        let stream = tokio::time::timeout(self.connect_timeout, TcpStream::connect(address))
+            .await
+            .map_err(|_| ProxyError::Timeout { address, waited: self.connect_timeout })?
+            .map_err(refused)?;
+        set_tcp_nodelay(&stream, true)
+            .and_then(|()| set_socket_keepalive(&stream, true))
+            .and_then(|()| set_tcp_keepidle(&stream, KEEPALIVE_TIME))
+            .and_then(|()| set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL))
+            .and_then(|()| set_tcp_keepcnt(&stream, KEEPALIVE_RETRIES))
+            .map_err(|errno| refused(errno.into()))?;
+        Ok(stream)
     }
 
     /// Sends the request into the sandbox and answers with what comes back, as it comes.
@@ -78,14 +126,14 @@ impl Proxy {
     /// # Errors
     /// When no answer began. One that breaks off later breaks off for the caller too.
     pub async fn forward(&self, incoming: Incoming<'_>) -> Result<Response, ProxyError> {
-        let Incoming { sandbox, target, mount, peer, credential, visit, mut request } = incoming;
+        let Incoming { sandbox, target, mount, skip, front, peer, credential, visit, mut request } = incoming;
         let upgrade = tunnel::requested(&mut request)?;
         let (mut parts, body) = request.into_parts();
-        let uri = self.uri(sandbox, target, mount, &parts.uri)?;
+        let uri = self.uri(sandbox, target, skip, &parts.uri)?;
 
         let authority = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
         let host = parts.headers.get(header::HOST).cloned().or(authority);
-        headers::outgoing(&mut parts.headers, &headers::Origin { peer, host: host.as_ref() });
+        headers::outgoing(&mut parts.headers, &headers::Origin { front, peer, host: host.as_ref() });
         if let Some((name, value)) = credential {
             parts.headers.insert(name, value);
         }
@@ -98,7 +146,8 @@ impl Proxy {
         if let Some(upgrade) = &upgrade {
             upgrade.restore(&mut parts.headers);
         }
-        if let Ok(host) = HeaderValue::try_from(target.address.to_string()) {
+        let host = host.filter(|_| front == Front::Gateway).or_else(|| address_header(target));
+        if let Some(host) = host {
             parts.headers.insert(header::HOST, host);
         }
 
@@ -116,9 +165,9 @@ impl Proxy {
         }
     }
 
-    fn uri(&self, sandbox: &str, target: &Target, mount: &str, original: &Uri) -> Result<Uri, ProxyError> {
-        // The mount's own text may be escaped differently in the original: segments are counted instead.
-        let path = after_segments(original.path(), mount.matches('/').count());
+    fn uri(&self, sandbox: &str, target: &Target, skip: usize, original: &Uri) -> Result<Uri, ProxyError> {
+        // The same text may be escaped in other ways: segments are counted instead.
+        let path = after_segments(original.path(), skip);
         let slash = if path.starts_with('/') { "" } else { "/" };
         let (mark, query) = original.query().map_or(("", ""), |query| ("?", query));
         let host = resolver::host(sandbox, target.address.ip());
@@ -164,6 +213,10 @@ impl Proxy {
         *answer.headers_mut() = parts.headers;
         answer
     }
+}
+
+fn address_header(target: &Target) -> Option<HeaderValue> {
+    HeaderValue::try_from(target.address.to_string()).ok()
 }
 
 /// What follows the first `count` segments of `path`, with its slash.

@@ -27,12 +27,10 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// The caller's secrets for this server and what only a proxy may claim. `Expect` is answered here already.
+/// What was meant for this server and what only a proxy may claim. `Expect` is answered here already.
 const NOT_FOR_SANDBOXES: [HeaderName; 13] = [
     HOST,
     EXPECT,
-    AUTHORIZATION,
-    COOKIE,
     FORWARDED,
     FORWARDED_FOR,
     FORWARDED_HOST,
@@ -42,10 +40,25 @@ const NOT_FOR_SANDBOXES: [HeaderName; 13] = [
     HeaderName::from_static("open-sandbox-api-key"),
     HeaderName::from_static("opensandbox-secure-access"),
     HeaderName::from_static("opensandbox-access-renew"),
+    HeaderName::from_static("opensandbox-ingress-to"),
+    HeaderName::from_static("open-sandbox-ingress"),
 ];
+
+/// What a browser keeps for the API's own host.
+const OF_THE_HOST: [HeaderName; 2] = [AUTHORIZATION, COOKIE];
+
+/// What a request came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// A path below the API, on the API's host.
+    Api,
+    /// An address that is the port's own, so its host, cookies and credentials are for the port.
+    Gateway,
+}
 
 /// Where a request came from.
 pub(super) struct Origin<'a> {
+    pub(super) front: Front,
     pub(super) peer: Option<IpAddr>,
     pub(super) host: Option<&'a HeaderValue>,
 }
@@ -56,6 +69,11 @@ pub(super) fn outgoing(headers: &mut HeaderMap, origin: &Origin<'_>) {
     remove_hop_by_hop(headers);
     for name in &NOT_FOR_SANDBOXES {
         headers.remove(name);
+    }
+    if origin.front == Front::Api {
+        for name in &OF_THE_HOST {
+            headers.remove(name);
+        }
     }
     headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     if let Some(host) = host {
@@ -134,7 +152,10 @@ mod tests {
             ("x-execd-access-token", "own"),
         ]);
         let host = HeaderValue::from_static("api.example");
-        outgoing(&mut headers, &Origin { peer: Some([10, 0, 0, 1].into()), host: Some(&host) });
+        outgoing(
+            &mut headers,
+            &Origin { front: Front::Api, peer: Some([10, 0, 0, 1].into()), host: Some(&host) },
+        );
         let expected = map(&[
             ("accept", "text/html"),
             ("x-execd-access-token", "own"),
@@ -143,6 +164,18 @@ mod tests {
             ("x-forwarded-for", "10.0.0.1"),
         ]);
         assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn a_port_with_an_address_of_its_own_gets_what_is_kept_for_it() {
+        let mut headers = map(&[
+            ("cookie", "a=b"),
+            ("authorization", "x"),
+            ("opensandbox-ingress-to", "s-80"),
+            ("te", "x"),
+        ]);
+        outgoing(&mut headers, &Origin { front: Front::Gateway, peer: None, host: None });
+        assert_eq!(headers, map(&[("cookie", "a=b"), ("authorization", "x"), ("x-forwarded-proto", "http")]));
     }
 
     #[test]

@@ -5,10 +5,12 @@ mod error;
 mod forward;
 mod headers;
 mod resolver;
+pub mod tcp;
 mod tunnel;
 
 pub use error::ProxyError;
 pub use forward::{Incoming, Proxy};
+pub use headers::Front;
 
 /// Port of every sandbox's execd.
 pub const EXECD_PORT: u16 = 44772;

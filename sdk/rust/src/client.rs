@@ -13,7 +13,7 @@ use sandkeep_specs::lifecycle::{
 };
 
 use crate::transport::{Http, Timeouts, add_header};
-use crate::{Images, Result};
+use crate::{Images, Result, Tunnel};
 
 /// Variable that names the server.
 const URL_VARIABLE: &str = "SANDKEEP_URL";
@@ -132,6 +132,12 @@ impl Client {
     pub async fn create_sandbox(&self, request: &CreateSandboxRequest) -> Result<CreateSandboxResponse> {
         let post = self.http.post(&["v1", "sandboxes"]).json(request);
         self.http.json_within(self.http.timeouts.create, "creating a sandbox", post).await
+    }
+
+    /// Opens a TCP connection to a port of a sandbox, through the server.
+    pub async fn open_tunnel(&self, id: &str, port: u16) -> Result<Tunnel> {
+        let upgraded = self.http.upgrade(&["v1", "sandboxes", id, "tunnel", &port.to_string()]).await?;
+        Ok(Tunnel::new(upgraded).await)
     }
 
     /// One sandbox as it is now.

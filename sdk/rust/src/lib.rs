@@ -27,6 +27,7 @@ mod images;
 mod options;
 mod sandbox;
 mod transport;
+mod tunnel;
 
 pub use client::{Client, ClientBuilder, ListQuery};
 pub use error::Error;
@@ -39,6 +40,7 @@ pub use options::CreateOptions;
 pub use sandbox::Sandbox;
 pub use sandkeep_specs as specs;
 pub use transport::Timeouts;
+pub use tunnel::Tunnel;
 
 /// What every operation of this crate answers.
 pub type Result<T> = std::result::Result<T, Error>;

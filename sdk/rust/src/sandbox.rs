@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use sandkeep_specs::lifecycle::{Endpoint, Sandbox as Record};
 
-use crate::{Client, Code, Commands, CreateOptions, Error, Execd, Files, Result};
+use crate::{Client, Code, Commands, CreateOptions, Error, Execd, Files, Result, Tunnel};
 
 /// execd's port in every sandbox.
 const EXECD_PORT: u16 = 44772;
@@ -109,6 +109,11 @@ impl Sandbox {
     /// Where a port of the sandbox is reached.
     pub async fn endpoint(&self, port: u16) -> Result<Endpoint> {
         self.client.endpoint(&self.id, port, self.through_server).await
+    }
+
+    /// Opens a TCP connection to a port of the sandbox, through the server.
+    pub async fn open_tunnel(&self, port: u16) -> Result<Tunnel> {
+        self.client.open_tunnel(&self.id, port).await
     }
 
     /// Removes the sandbox and everything in it.

@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 pub const API_KEY_HEADER: &str = "OPEN-SANDBOX-API-KEY";
 /// Header that carries a sandbox's own access token to the proxy.
 pub const SECURE_ACCESS_HEADER: &str = "OpenSandbox-Secure-Access";
+/// Header that tells the gateway which port of which sandbox is meant.
+pub const INGRESS_HEADER: &str = "OpenSandbox-Ingress-To";
 /// Header whose value `skip` keeps a proxied request from renewing the sandbox.
 pub const ACCESS_RENEW_HEADER: &str = "OpenSandbox-Access-Renew";
 

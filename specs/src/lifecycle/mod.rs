@@ -16,7 +16,7 @@ mod state;
 mod volume;
 
 pub use create::{CreateSandboxRequest, CreateSandboxResponse};
-pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, SECURE_ACCESS_HEADER};
+pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, INGRESS_HEADER, SECURE_ACCESS_HEADER};
 pub use error::ErrorResponse;
 pub use hooks::{
     DEFAULT_HOOK_SECONDS, LIFECYCLE_VARIABLE, LifecycleHook, MAX_PERIODIC_HOOKS, PERIODIC_SECONDS,

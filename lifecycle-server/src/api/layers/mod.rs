@@ -6,4 +6,4 @@ mod observe;
 
 pub(super) use cors::cors;
 pub(super) use limit::{Limit, limit};
-pub(super) use observe::observe;
+pub(super) use observe::{RouteName, observe};

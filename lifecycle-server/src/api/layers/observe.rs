@@ -15,6 +15,10 @@ use crate::api::telemetry::Telemetry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Name of what serves a request, in place of its route.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct RouteName(pub(in crate::api) &'static str);
+
 /// Takes the caller's request id or makes one, and answers with it.
 pub(in crate::api) async fn observe(
     State(telemetry): State<Arc<Telemetry>>,
@@ -25,7 +29,8 @@ pub(in crate::api) async fn observe(
     let id = request_id(&request);
     request.headers_mut().insert(REQUEST_ID, id.clone());
     // The route, not the path: its values are few, and a path may hold what a user typed.
-    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let matched = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
+    let route = request.extensions().get().map_or(matched, |&RouteName(name)| name).to_owned();
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = %String::from_utf8_lossy(id.as_bytes()), %method, %route);
     let in_flight = telemetry.begin();

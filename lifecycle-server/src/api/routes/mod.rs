@@ -9,6 +9,7 @@ mod pause;
 mod proxy;
 mod sandboxes;
 mod system;
+mod tunnel;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -28,7 +29,7 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
 
 /// Routes that judge their callers themselves.
 pub(super) fn proxied() -> OpenApiRouter<ApiState> {
-    proxy::router()
+    proxy::router().merge(tunnel::router())
 }
 
 /// Routes for everybody.

@@ -18,10 +18,13 @@ use crate::{
         extract::{Port, SandboxId},
         state::ApiState,
     },
-    proxy::{Incoming, ProxyError},
+    proxy::{Front, Incoming, ProxyError},
 };
 
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, PATCH, POST, PUT");
+
+/// Segments of `/v1/sandboxes/{sandboxId}/proxy/{port}`.
+const MOUNT_SEGMENTS: usize = 5;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
@@ -180,7 +183,9 @@ async fn forward(
     let incoming = Incoming {
         sandbox: &id,
         target: &target,
-        mount: &format!("/v1/sandboxes/{id}/proxy/{port}"),
+        mount: &format!("{}/sandboxes/{id}/proxy/{port}", state.announced_mount()),
+        skip: MOUNT_SEGMENTS,
+        front: Front::Api,
         peer: peer.map(|Extension(ConnectInfo(peer))| peer.ip()),
         credential,
         visit,
@@ -203,6 +208,7 @@ impl From<ProxyError> for ApiError {
             ProxyError::Connect { .. } => Code::BackendConnectionFailed,
             ProxyError::Timeout { .. } => Code::BackendTimeout,
             ProxyError::Response { .. } => Code::BackendResponseFailed,
+            ProxyError::TooMany => Code::TooManyRequests,
             ProxyError::NotUpgradable | ProxyError::Uri(_) => Code::InvalidParameter,
         };
         Self::new(code, error.to_string())

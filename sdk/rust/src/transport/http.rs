@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, Url};
+use reqwest::header::{
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Upgraded, Url};
 use serde::de::DeserializeOwned;
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::refusal::refusal;
 use super::{Timeouts, within};
@@ -14,6 +18,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     client: reqwest::Client,
+    /// The same for what only HTTP/1.1 can do.
+    http1: reqwest::Client,
     base: Url,
     pub(crate) timeouts: Timeouts,
 }
@@ -25,20 +31,23 @@ impl Http {
         // Fails when a provider was chosen before, which then serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = parse_base(base)?;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("sandkeep-rust/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .connect_timeout(timeouts.connect)
-            .redirect(reqwest::redirect::Policy::none())
-            // A request that was sent may have started something: only the caller may repeat it.
-            .retry(reqwest::retry::never());
-        if !proxies {
-            builder = builder.no_proxy();
-        }
-        let client = builder
-            .build()
-            .map_err(|error| Error::Config(format!("cannot set up the HTTP client: {error}")))?;
-        Ok(Self { client, base, timeouts })
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .user_agent(concat!("sandkeep-rust/", env!("CARGO_PKG_VERSION")))
+                .default_headers(headers.clone())
+                .connect_timeout(timeouts.connect)
+                .redirect(reqwest::redirect::Policy::none())
+                // A request that was sent may have started something: only the caller may repeat it.
+                .retry(reqwest::retry::never());
+            if proxies { builder } else { builder.no_proxy() }
+        };
+        let built = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error| Error::Config(format!("cannot set up the HTTP client: {error}")))
+        };
+        let client = built(builder())?;
+        // Without TLS nothing is negotiated, and HTTP/1.1 is spoken anyway.
+        let http1 = if base.scheme() == "https" { built(builder().http1_only())? } else { client.clone() };
+        Ok(Self { client, http1, base, timeouts })
     }
 
     /// The address, without a slash at the end.
@@ -52,11 +61,42 @@ impl Http {
 
     /// A request to the path made of these segments, each escaped.
     pub(crate) fn request(&self, method: Method, segments: &[&str]) -> RequestBuilder {
+        self.client.request(method, self.url(segments))
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
-        self.client.request(method, url)
+        url
+    }
+
+    /// Makes a connection into a WebSocket.
+    pub(crate) async fn upgrade(&self, segments: &[&str]) -> Result<Upgraded> {
+        const WHAT: &str = "the WebSocket handshake";
+        let key = generate_key();
+        let request = self
+            .http1
+            .get(self.url(segments))
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key);
+        within(self.timeouts.request, WHAT, async {
+            let response = request.send().await.map_err(|source| self.transport(source))?;
+            if response.status().is_client_error() || response.status().is_server_error() {
+                return Err(refusal(response).await);
+            }
+            let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+            let is_upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            if !is_upgraded || accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
+                let detail = format!("the server answered {} without agreeing", response.status());
+                return Err(Error::Decode { what: WHAT, detail });
+            }
+            response.upgrade().await.map_err(|source| self.transport(source))
+        })
+        .await?
     }
 
     pub(crate) fn get(&self, segments: &[&str]) -> RequestBuilder {
