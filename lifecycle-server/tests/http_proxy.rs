@@ -370,19 +370,71 @@ async fn websockets_pass_with_subprotocol_and_close_code() {
 async fn a_websocket_needs_a_proof_and_somebody_to_talk_to() {
     let (server, mount) = proxied("", websocket_backend().await).await;
     let url = format!("ws://{}{mount}/socket", server.address);
-    let status_of = |error| match error {
-        tokio_tungstenite::tungstenite::Error::Http(response) => response.status().as_u16(),
-        other => panic!("{other}"),
-    };
-    let refused = tokio_tungstenite::connect_async(&url).await.map(drop).unwrap_err();
-    assert_eq!(status_of(refused), 401);
+    assert_eq!(closed_with(&url, "guess").await, 1008, "without a proof");
+
+    // One that answers, but no WebSocket.
+    let (server, mount) = proxied("", backend(Router::new().fallback(any(echo))).await).await;
+    let url = format!("ws://{}{mount}/", server.address);
+    assert_eq!(closed_with(&url, KEY).await, 1008, "refused by the backend");
+    // What is no complete handshake gets an answer instead.
+    let torn = server.get(&mount).header("upgrade", "websocket").send().await.unwrap();
+    assert_eq!(error_of(torn).await.0, 400);
 
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (server, mount) = proxied("", closed).await;
+    let url = format!("ws://{}{mount}/", server.address);
+    assert_eq!(closed_with(&url, KEY).await, 1011, "nobody there");
+    let unknown = format!("ws://{}/v1/sandboxes/unknown/proxy/80/", server.address);
+    assert_eq!(closed_with(&unknown, KEY).await, 1011, "no such sandbox");
+}
+
+/// The code a WebSocket is closed with right after its handshake.
+async fn closed_with(url: &str, key: &str) -> u16 {
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert(KEY_HEADER, key.parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    match timeout(PATIENCE, socket.next()).await.unwrap() {
+        Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
+        other => panic!("{url}: expected a close frame, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn either_end_that_vanishes_is_told_of_by_a_code() {
+    // Sends one message and drops the connection, or waits for the other side's end and shows it.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                socket.send(Message::text("hello")).await.unwrap();
+                let Some(Ok(Message::Text(_))) = socket.next().await else { return };
+                let _ = sender.send(socket.next().await);
+            });
+        }
+    });
+    let (server, mount) = proxied("", address).await;
     let mut request = format!("ws://{}{mount}/", server.address).into_client_request().unwrap();
     request.headers_mut().insert(KEY_HEADER, KEY.parse().unwrap());
-    let unreachable = tokio_tungstenite::connect_async(request).await.map(drop).unwrap_err();
-    assert_eq!(status_of(unreachable), 502);
+    let (mut left, _) = tokio_tungstenite::connect_async(request.clone()).await.unwrap();
+    left.next().await.unwrap().unwrap();
+    // The backend drops its connection on anything but a text.
+    left.send(Message::binary(vec![1])).await.unwrap();
+    let Some(Ok(Message::Close(Some(frame)))) = timeout(PATIENCE, left.next()).await.unwrap() else {
+        panic!("no close frame");
+    };
+    assert_eq!(u16::from(frame.code), 1011);
+
+    let (mut right, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    right.next().await.unwrap().unwrap();
+    right.send(Message::text("stay")).await.unwrap();
+    drop(right);
+    let end = timeout(PATIENCE, seen.recv()).await.unwrap().unwrap();
+    let Some(Ok(Message::Close(Some(frame)))) = end else { panic!("no close frame: {end:?}") };
+    assert_eq!(u16::from(frame.code), 1001);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Needs root, `cargo xtask build` and `cargo xtask images`; a missing prerequisite fails the test and says so.
 
 pub mod api;
+pub mod backend;
 pub mod browser;
 pub mod execd;
 pub mod internet;

@@ -8,7 +8,8 @@ use futures_util::{SinkExt, StreamExt};
 use http_body_util::Full;
 use hyper::{Method, Request};
 use sandkeep_tests::{
-    api::{Api, Sandbox, eventually},
+    api::Api,
+    backend::{PORT, sandbox_with_backend},
     execd::Execd,
     server::Server,
 };
@@ -18,31 +19,11 @@ use tokio_tungstenite::tungstenite::{
     protocol::frame::coding::CloseCode,
 };
 
-/// Port of the test's own server inside the sandbox.
-const PORT: u16 = 8000;
-/// Inside a sandbox: shows what arrived, and speaks WebSocket, with nothing but Python's standard library.
-const BACKEND: &str = include_str!("../python/backend.py");
-
-async fn sandbox_with_backend(api: &Api) -> Result<Sandbox> {
-    let sandbox = api.create(json!({})).await?;
-    let execd = sandbox.execd().await?;
-    let script = json!({"command": format!("cat > /srv/backend.py <<'END'\n{BACKEND}\nEND")});
-    execd.stream("/command", &script).await?.finish().await?;
-    let start = json!({"argv": ["python3", "/srv/backend.py", PORT.to_string()], "background": true});
-    execd.stream("/command", &start).await?.finish().await?;
-    let (address, _) = sandbox.endpoint(PORT, false).await?;
-    eventually("the backend listens", Duration::from_secs(15), async || {
-        Ok(tokio::net::TcpStream::connect(&address).await.is_ok())
-    })
-    .await?;
-    Ok(sandbox)
-}
-
 #[tokio::test]
 async fn endpoints_lead_to_the_port() -> Result<()> {
     let server = Server::shared()?;
     let api = server.api();
-    let sandbox = sandbox_with_backend(&api).await?;
+    let sandbox = sandbox_with_backend(&api, json!({})).await?;
     for through_server in [false, true] {
         let (address, headers) = sandbox.endpoint(PORT, through_server).await?;
         ensure!(!address.contains("://"), "an endpoint has no scheme: {address}");
@@ -69,7 +50,7 @@ async fn endpoints_lead_to_the_port() -> Result<()> {
 #[tokio::test]
 async fn the_proxy_forwards_and_keeps_secrets_back() -> Result<()> {
     let api = Server::shared()?.api();
-    let sandbox = sandbox_with_backend(&api).await?;
+    let sandbox = sandbox_with_backend(&api, json!({})).await?;
     let base = format!("{}{}/proxy/{PORT}", api.base, sandbox.path());
     let body = Bytes::from(vec![b'x'; 300_000]);
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
@@ -112,7 +93,7 @@ async fn the_proxy_forwards_and_keeps_secrets_back() -> Result<()> {
 async fn a_stranger_gets_into_no_port() -> Result<()> {
     let server = Server::shared()?;
     let api = server.api();
-    let sandbox = sandbox_with_backend(&api).await?;
+    let sandbox = sandbox_with_backend(&api, json!({})).await?;
     let path = format!("{}/proxy", sandbox.path());
     let stranger = Api::new(server.url(), "wrong");
     for port in [PORT, Execd::PORT] {
@@ -148,7 +129,7 @@ async fn events_pass_the_proxy_as_they_happen() -> Result<()> {
 #[tokio::test]
 async fn bulk_passes_the_proxy_intact() -> Result<()> {
     let api = Server::shared()?.api();
-    let sandbox = sandbox_with_backend(&api).await?;
+    let sandbox = sandbox_with_backend(&api, json!({})).await?;
     let path = format!("{}/proxy/{PORT}/bulk?bytes=50000000", sandbox.path());
     let answer = api.get(&path).await?.expect(200)?;
     assert_eq!(answer.body.len(), 50_000_000);
@@ -167,7 +148,7 @@ fn handshake(url: &str, api: &Api) -> Result<Handshake> {
 async fn websockets_pass_the_proxy() -> Result<()> {
     let server = Server::shared()?;
     let api = server.api();
-    let sandbox = sandbox_with_backend(&api).await?;
+    let sandbox = sandbox_with_backend(&api, json!({})).await?;
     let url = format!("ws://{}{}/proxy/{PORT}/ws?room=1", server.address(), sandbox.path());
     let (mut socket, answer) = tokio_tungstenite::connect_async(handshake(&url, &api)?).await?;
     assert_eq!(answer.headers().get("sec-websocket-protocol").context("a sub-protocol")?, "echo.v1");

@@ -127,7 +127,7 @@ impl Proxy {
     /// When no answer began. One that breaks off later breaks off for the caller too.
     pub async fn forward(&self, incoming: Incoming<'_>) -> Result<Response, ProxyError> {
         let Incoming { sandbox, target, mount, skip, front, peer, credential, visit, mut request } = incoming;
-        let upgrade = tunnel::requested(&mut request)?;
+        let upgrade = tunnel::requested(&mut request, || self.upgrade_permit())?;
         let (mut parts, body) = request.into_parts();
         let uri = self.uri(sandbox, target, skip, &parts.uri)?;
 

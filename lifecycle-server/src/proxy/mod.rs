@@ -3,14 +3,17 @@
 mod body;
 mod error;
 mod forward;
+mod frames;
 mod headers;
 mod resolver;
 pub mod tcp;
 mod tunnel;
+mod websocket;
 
 pub use error::ProxyError;
 pub use forward::{Incoming, Proxy};
 pub use headers::Front;
+pub use websocket::Handshake;
 
 /// Port of every sandbox's execd.
 pub const EXECD_PORT: u16 = 44772;

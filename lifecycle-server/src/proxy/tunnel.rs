@@ -1,6 +1,8 @@
-//! Upgraded connections: once both sides agreed, bytes pass untouched.
+//! Upgraded connections: once both sides agreed, messages pass untouched.
 //!
-//! Sub-protocols, extensions, message sizes and close codes are therefore whatever the two ends make of them.
+//! Sub-protocols, extensions and message sizes are therefore whatever the two ends make of them.
+
+use std::time::Duration;
 
 use axum::{
     body::Body,
@@ -14,20 +16,37 @@ use axum::{
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
-use super::{error::ProxyError, headers};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::OwnedSemaphorePermit,
+    time::timeout,
+};
+
+use super::{
+    error::ProxyError,
+    frames::{Frames, To},
+    headers,
+};
 use crate::sandbox::Visit;
 
 /// Enough for a full TCP segment burst either way, small enough for thousands of tunnels.
 const BUFFER: usize = 16 * 1024;
 
+/// How long one direction may outlive the other.
+const FAREWELL: Duration = Duration::from_secs(30);
+
 /// The caller's side of an upgrade under way.
 pub(super) struct Upgrade {
     protocol: HeaderValue,
     connection: OnUpgrade,
+    permit: OwnedSemaphorePermit,
 }
 
-/// The upgrade a request asks for, if any.
-pub(super) fn requested(request: &mut Request) -> Result<Option<Upgrade>, ProxyError> {
+/// The upgrade a request asks for, if any; `permit` is taken for one.
+pub(super) fn requested(
+    request: &mut Request,
+    permit: impl FnOnce() -> Result<OwnedSemaphorePermit, ProxyError>,
+) -> Result<Option<Upgrade>, ProxyError> {
     let asks = request
         .headers()
         .get_all(CONNECTION)
@@ -41,7 +60,8 @@ pub(super) fn requested(request: &mut Request) -> Result<Option<Upgrade>, ProxyE
         return Ok(None);
     }
     let connection = request.extensions_mut().remove::<OnUpgrade>().filter(|_| asks);
-    connection.map(|connection| Some(Upgrade { protocol, connection })).ok_or(ProxyError::NotUpgradable)
+    let connection = connection.ok_or(ProxyError::NotUpgradable)?;
+    Ok(Some(Upgrade { protocol, connection, permit: permit()? }))
 }
 
 impl Upgrade {
@@ -62,10 +82,39 @@ impl Upgrade {
         tokio::spawn(async move {
             let _visit = visit;
             let Ok((caller, backend)) = tokio::try_join!(self.connection, backend) else { return };
-            let (mut caller, mut backend) = (TokioIo::new(caller), TokioIo::new(backend));
-            // How it ended is of no interest: both ends are closed now.
-            let _ = tokio::io::copy_bidirectional_with_sizes(&mut caller, &mut backend, BUFFER, BUFFER).await;
+            let (from_caller, to_caller) = tokio::io::split(TokioIo::new(caller));
+            let (from_backend, to_backend) = tokio::io::split(TokioIo::new(backend));
+            let inward = pump(from_caller, to_backend, Frames::new(To::Sandbox));
+            let outward = pump(from_backend, to_caller, Frames::new(To::Caller));
+            tokio::pin!(inward, outward);
+            // Who has lost one direction has nothing to wait for in the other but the farewell.
+            let _ = tokio::select! {
+                () = &mut inward => timeout(FAREWELL, outward).await,
+                () = &mut outward => timeout(FAREWELL, inward).await,
+            };
+            drop(self.permit);
         });
         answer
     }
+}
+
+/// Passes one direction on until it ends, and the end with it.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut frames: Frames) {
+    let (mut buffer, mut out) = (vec![0; BUFFER], Vec::with_capacity(BUFFER));
+    loop {
+        let count = from.read(&mut buffer).await.unwrap_or(0);
+        out.clear();
+        match count {
+            0 => frames.end(&mut out),
+            count => frames.pass(&buffer[..count], &mut out),
+        }
+        if to.write_all(&out).await.is_err() || to.flush().await.is_err() {
+            return;
+        }
+        if count == 0 {
+            break;
+        }
+    }
+    // The other end may be gone already.
+    let _ = to.shutdown().await;
 }

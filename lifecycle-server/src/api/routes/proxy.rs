@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use axum::{
     Extension,
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, Method, header::ALLOW},
+    extract::{ConnectInfo, Request, State, ws::close_code},
+    http::{HeaderValue, Method, StatusCode, header::ALLOW},
     response::{IntoResponse, Response},
 };
 use sandkeep_specs::lifecycle::ErrorResponse;
@@ -18,7 +18,7 @@ use crate::{
         extract::{Port, SandboxId},
         state::ApiState,
     },
-    proxy::{Front, Incoming, ProxyError},
+    proxy::{Front, Handshake, Incoming, ProxyError},
 };
 
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, PATCH, POST, PUT");
@@ -164,17 +164,42 @@ proxied_below!(
     (request_body(content_type = "*/*", description = "Forwarded as it is."),)
 );
 
-/// Judges the caller and forwards.
+/// Forwards, and tells the end of a WebSocket that could not be in a way its client can read.
 async fn forward(
-    State(state): State<ApiState>,
-    SandboxId(id): SandboxId,
-    Port(port): Port,
+    state: State<ApiState>,
+    id: SandboxId,
+    port: Port,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     request: Request,
 ) -> Result<Response, ApiError> {
     if request.method() == Method::HEAD {
         return Ok(head_refused());
     }
+    let handshake = Handshake::of(&request);
+    let result = forward_any(state, id, port, peer, request).await;
+    match (handshake, result) {
+        (None, result) => result,
+        (Some(_), Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => Ok(response),
+        (Some(handshake), Ok(response)) => {
+            let reason = format!("the sandbox answered the handshake with {}", response.status());
+            Ok(handshake.refuse(close_code::POLICY, &reason))
+        }
+        (Some(handshake), Err(error)) => Ok(handshake.refuse(closing(&error), &error.message)),
+    }
+}
+
+fn closing(error: &ApiError) -> u16 {
+    if error.status() == StatusCode::UNAUTHORIZED { close_code::POLICY } else { close_code::ERROR }
+}
+
+/// Judges the caller and forwards.
+async fn forward_any(
+    State(state): State<ApiState>,
+    SandboxId(id): SandboxId,
+    Port(port): Port,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let has_key = state.gate.has_key(&state, request.headers(), &id).await?;
     let target = reachable_target(&state.service, &id, port)?;
     let credential = state.gate.admit(has_key, request.headers(), &target)?;
