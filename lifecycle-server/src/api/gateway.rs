@@ -104,6 +104,7 @@ async fn forward(
     let id = &route.sandbox;
     let target = reachable_target(&state.service, id, route.port).map_err(not_there)?;
     let (credential, is_signed) = admit(state, gateway, &route, &target, request.headers()).await?;
+    let visit = state.service.visit(id).await.map_err(ApiError::from)?;
     state.renew.used(&state.service, id, request.headers());
     let (mount, skip) = mount(&gateway.mode, &route, is_signed, request.uri().path());
     let incoming = Incoming {
@@ -114,6 +115,7 @@ async fn forward(
         front: Front::Gateway,
         peer: peer.map(|Extension(ConnectInfo(peer))| peer.ip()),
         credential,
+        visit,
         request,
     };
     Ok(state.proxy.forward(incoming).await.map_err(ApiError::from)?)

@@ -54,7 +54,7 @@ pub struct Tenants(Arc<Provider>);
 
 enum Provider {
     File(file::FileProvider),
-    Http(http::HttpProvider),
+    Http(Box<http::HttpProvider>),
 }
 
 /// Keys are kept and compared as digests only: equal lengths tell nothing, and no key can leak.
@@ -68,7 +68,7 @@ impl Tenants {
             TenantProvider::File => {
                 Provider::File(file::FileProvider::open(config.path.clone(), config.quota.quota())?)
             }
-            TenantProvider::Http => Provider::Http(http::HttpProvider::new(config)?),
+            TenantProvider::Http => Provider::Http(Box::new(http::HttpProvider::new(config)?)),
         })))
     }
 

@@ -64,11 +64,12 @@ async fn open_tunnel(
     state.gate.admit_proven(has_key, &headers, &target)?;
     let handshake = handshake.map_err(|error| ApiError::invalid("Upgrade", error.body_text()))?;
     let permit = state.proxy.upgrade_permit()?;
+    let visit = state.service.visit(&id).await?;
     let stream = state.proxy.connect(&target).await?;
     state.renew.used(&state.service, &id, &headers);
     let handshake = handshake.max_message_size(tcp::MAX_MESSAGE).max_frame_size(tcp::MAX_MESSAGE);
     Ok(handshake.on_upgrade(async move |socket| {
         tcp::carry(socket, stream).await;
-        drop(permit);
+        drop((permit, visit));
     }))
 }
