@@ -93,6 +93,10 @@ async fn every_request_needs_a_tenants_key_the_proxy_included() {
             "{path}"
         );
     }
+    for patch in [json!({"image": null, "snapshotId": "s"}), json!({"extensions": {"poolRef": "p"}})] {
+        let (status, _, message) = error_of(two.create("key-a", patch).await).await;
+        assert!(status == 400 && message.contains("tenants"), "{status} {message}");
+    }
     // Images belong to the host, and a list of them would tell what others use.
     assert_eq!(two.code("key-a", Method::GET, "/v1/images").await.0, 403);
 }

@@ -20,7 +20,7 @@ use crate::{
         extract::{Json, Query, SandboxId},
         map,
         state::ApiState,
-        validate,
+        tenancy, validate,
     },
     sandbox::{Filter, PageRequest},
 };
@@ -68,6 +68,7 @@ async fn create_sandbox(
     caller: Caller,
     Json(request): Json<CreateSandboxRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<CreateSandboxResponse>), ApiError> {
+    tenancy::refuse_shared_sources(&caller.scope(), &request)?;
     let spec = validate::create(request, &state.rules)?.owned_by(caller.owner(), &state.rules.default_limits);
     let record = state.service.create(spec).await?;
     let location = format!("/v1/sandboxes/{}", record.id);
