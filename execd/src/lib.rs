@@ -7,6 +7,8 @@ pub mod code;
 pub mod command;
 pub mod daemon;
 pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod hooks;
 pub mod id;
 pub mod isolated;

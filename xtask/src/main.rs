@@ -3,6 +3,7 @@
 
 mod bench;
 mod dist;
+mod fuzz;
 mod images;
 mod openapi;
 mod packages;
@@ -38,6 +39,8 @@ enum Chore {
     Openapi(openapi::Options),
     /// Run every check and test there is
     Test(test::Options),
+    /// Fuzz the parsers of execd; needs a nightly toolchain
+    Fuzz(fuzz::Options),
     /// Measure the rows of the performance table
     Bench(bench::Options),
 }
@@ -60,6 +63,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Images(options) => images::run(&options),
         Chore::Openapi(options) => openapi::run(&options),
         Chore::Test(options) => test::run(&options),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(options) => bench::run(&options),
     }
 }

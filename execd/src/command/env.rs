@@ -13,6 +13,13 @@ use crate::settings::Settings;
 /// Largest environment file that is read.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
+/// Longest `NAME=VALUE` that the kernel hands to a program, in bytes; longer values are left out.
+pub(crate) const MAX_VALUE_BYTES: usize = 128 * 1024;
+
+/// What the values of one file may come to, in bytes. Entries that refer to others could double with every line; those
+/// beyond are left out.
+pub(crate) const MAX_VALUES_BYTES: usize = 4 * 1024 * 1024;
+
 /// An environment, by name.
 pub type Environment = BTreeMap<OsString, OsString>;
 
@@ -39,8 +46,9 @@ fn apply_file(path: &Path, env: &mut Environment) {
 ///
 /// A bare value lasts to the end of its line and has `$NAME` and `${NAME}` expanded. A single-quoted one is literal
 /// and may span lines. A double-quoted one knows `\\`, `\"`, `\n`, `\r`, `\t` and expands as a bare one does.
-fn apply(text: &[u8], env: &mut Environment) {
+pub(crate) fn apply(text: &[u8], env: &mut Environment) {
     let mut rest = text;
+    let mut total = 0;
     while !rest.is_empty() {
         let (line, after) = split_line(rest);
         let Some((key, value)) = split_entry(line) else {
@@ -54,7 +62,11 @@ fn apply(text: &[u8], env: &mut Environment) {
             _ => None,
         }
         .unwrap_or_else(|| (expand(value.trim_ascii_end(), env), after));
-        if !value.contains(&0) {
+        total += value.len();
+        if total > MAX_VALUES_BYTES {
+            break;
+        }
+        if !value.contains(&0) && value.len() < MAX_VALUE_BYTES {
             env.insert(OsString::from_vec(key.to_vec()), OsString::from_vec(value));
         }
         rest = after;
@@ -95,7 +107,7 @@ fn double_quoted<'a>(text: &'a [u8], env: &Environment) -> Option<(Vec<u8>, &'a 
             (b'\\', Some(b't')) => value.push(b'\t'),
             (b'$', _) => {
                 let (expanded, used) = variable(&text[at..], env);
-                value.extend_from_slice(&expanded);
+                extend(&mut value, &expanded);
                 at += used;
                 continue;
             }
@@ -122,11 +134,18 @@ fn expand(text: &[u8], env: &Environment) -> Vec<u8> {
     while let Some(at) = memchr::memchr(b'$', rest) {
         value.extend_from_slice(&rest[..at]);
         let (expanded, used) = variable(&rest[at..], env);
-        value.extend_from_slice(&expanded);
+        extend(&mut value, &expanded);
         rest = &rest[at + used..];
     }
     value.extend_from_slice(rest);
     value
+}
+
+/// Appends what a reference stands for. A value that is too long already grows no further than its own text makes it.
+fn extend(value: &mut Vec<u8>, expanded: &[u8]) {
+    if value.len() < MAX_VALUE_BYTES {
+        value.extend_from_slice(expanded);
+    }
 }
 
 /// The value of the reference that `text` begins with, empty when undefined, and its length; `$` itself when it is
@@ -181,6 +200,17 @@ mod tests {
     #[test]
     fn malformed_lines_are_skipped() {
         assert_eq!(one("no entry\n#X=1\n=empty\nbad key=1\nK=1\n\n"), "1");
+    }
+
+    #[test]
+    fn values_that_double_line_by_line_stay_small() {
+        let doubling = "A=x\n".to_owned() + &"A=$A$A$A$A\n".repeat(200);
+        let env = parsed(&doubling);
+        assert!(env["A"].len() < MAX_VALUE_BYTES);
+        let many: String = (0..20_000).map(|n| format!("V{n}=$A\n")).collect();
+        let env = parsed(&format!("A={}\n{many}", "x".repeat(100_000)));
+        assert!(env.values().map(String::len).sum::<usize>() <= MAX_VALUES_BYTES);
+        assert!(env.len() > 30, "what fits is kept");
     }
 
     proptest! {

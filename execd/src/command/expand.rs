@@ -24,6 +24,9 @@ pub(super) fn reference(text: &[u8]) -> Option<(&[u8], usize)> {
     Some((&after[..end], end + 1))
 }
 
+/// Longest path the kernel takes, in bytes. An expansion that is longer grows no further than its own text makes it.
+pub(crate) const MAX_PATH_BYTES: usize = 4096;
+
 /// Expands a working directory; an undefined variable is an error that names it.
 pub(crate) fn directory(text: &str, env: &Environment, home: &Path) -> Result<PathBuf, String> {
     let mut path = Vec::with_capacity(text.len());
@@ -41,7 +44,10 @@ pub(crate) fn directory(text: &str, env: &Environment, home: &Path) -> Result<Pa
             continue;
         };
         let value = env.get(OsStr::from_bytes(name));
-        path.extend_from_slice(value.ok_or_else(|| String::from_utf8_lossy(name).into_owned())?.as_bytes());
+        let value = value.ok_or_else(|| String::from_utf8_lossy(name).into_owned())?;
+        if path.len() < MAX_PATH_BYTES {
+            path.extend_from_slice(value.as_bytes());
+        }
         rest = &rest[used..];
     }
     path.extend_from_slice(rest);

@@ -2,19 +2,19 @@
 
 pub(crate) mod actor;
 pub mod api;
-mod archive;
+pub(crate) mod archive;
 mod attributes;
 mod beneath;
 mod body;
 mod changes;
-mod conditions;
+pub(crate) mod conditions;
 mod credentials;
 mod download;
 mod entry;
-mod error;
-mod glob;
-mod lines;
-mod multipart;
+pub(crate) mod error;
+pub(crate) mod glob;
+pub(crate) mod lines;
+pub(crate) mod multipart;
 mod names;
 pub(crate) mod path;
 mod query;

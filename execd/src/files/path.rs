@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::actor::Actor;
 use super::error::FileError;
+use crate::command::expand::MAX_PATH_BYTES;
 use crate::settings::Settings;
 
 /// The absolute path that `raw` means in a sandbox with these settings.
@@ -28,7 +29,7 @@ pub(crate) fn resolve_for(actor: &Actor, raw: &[u8], settings: &Settings) -> Res
 }
 
 /// The path without `.`, `..` and doubled slashes, by its text alone.
-fn clean(path: &Path) -> PathBuf {
+pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {
@@ -42,7 +43,7 @@ fn clean(path: &Path) -> PathBuf {
     out
 }
 
-fn expand(
+pub(crate) fn expand(
     raw: &[u8],
     variable: impl Fn(&[u8]) -> Option<OsString>,
     home: &Path,
@@ -72,7 +73,10 @@ fn expand(
                 let name = String::from_utf8_lossy(name);
                 FileError::Invalid(format!("path {:?}: variable {name:?} is not defined", shown()))
             })?;
-            out.extend_from_slice(value.as_bytes());
+            // A path that is too long already grows no further than its own text makes it.
+            if out.len() < MAX_PATH_BYTES {
+                out.extend_from_slice(value.as_bytes());
+            }
         }
         rest = after;
     }

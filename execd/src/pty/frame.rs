@@ -17,7 +17,7 @@ const CLOSE_TAKEN_OVER: u16 = 4001;
 
 /// What a client asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Input(Bytes),
     Resize {
         columns: u16,
@@ -32,7 +32,7 @@ pub(super) enum Request {
 }
 
 /// Reads a binary frame.
-pub(super) fn binary(frame: &Bytes) -> Request {
+pub(crate) fn binary(frame: &Bytes) -> Request {
     match frame.first() {
         Some(&TAG_STDIN) => Request::Input(frame.slice(1..)),
         _ => Request::Nothing,
@@ -40,7 +40,7 @@ pub(super) fn binary(frame: &Bytes) -> Request {
 }
 
 /// Reads a text frame.
-pub(super) fn text(frame: &str) -> Request {
+pub(crate) fn text(frame: &str) -> Request {
     let Ok(json) = serde_json::from_str::<serde_json::Value>(frame) else { return Request::Nothing };
     match serde_json::from_value::<ClientFrame>(json) {
         Ok(frame) => request(frame),
@@ -71,7 +71,7 @@ fn signal(name: &str) -> Request {
 }
 
 /// A frame of live output.
-pub(super) fn output(source: Source, bytes: &[u8]) -> Message {
+pub(crate) fn output(source: Source, bytes: &[u8]) -> Message {
     let tag = match source {
         Source::Stdout => TAG_STDOUT,
         Source::Stderr => TAG_STDERR,
@@ -80,36 +80,36 @@ pub(super) fn output(source: Source, bytes: &[u8]) -> Message {
 }
 
 /// The frame of kept output that begins with byte number `start`.
-pub(super) fn replay(start: u64, bytes: &[u8]) -> Message {
+pub(crate) fn replay(start: u64, bytes: &[u8]) -> Message {
     Message::Binary([&[TAG_REPLAY], &start.to_be_bytes()[..], bytes].concat().into())
 }
 
-pub(super) fn connected(id: &str, mode: Mode) -> Message {
+pub(crate) fn connected(id: &str, mode: Mode) -> Message {
     let mut frame = ServerFrame::new(ServerFrameKind::Connected);
     frame.session_id = Some(id.to_owned());
     frame.mode = Some(mode);
     message(&frame)
 }
 
-pub(super) fn pong() -> Message {
+pub(crate) fn pong() -> Message {
     message(&ServerFrame::new(ServerFrameKind::Pong))
 }
 
-pub(super) fn error(code: FrameError, text: impl Into<String>) -> Message {
+pub(crate) fn error(code: FrameError, text: impl Into<String>) -> Message {
     message(&ServerFrame::error(code, text))
 }
 
-pub(super) fn exit(code: i32) -> Message {
+pub(crate) fn exit(code: i32) -> Message {
     let mut frame = ServerFrame::new(ServerFrameKind::Exit);
     frame.exit_code = Some(code);
     message(&frame)
 }
 
-pub(super) fn close_exited() -> Message {
+pub(crate) fn close_exited() -> Message {
     close(CLOSE_EXITED, "process exited")
 }
 
-pub(super) fn close_taken_over() -> Message {
+pub(crate) fn close_taken_over() -> Message {
     close(CLOSE_TAKEN_OVER, "TAKEN_OVER")
 }
 

@@ -2,11 +2,11 @@
 
 pub mod api;
 mod client;
-mod frame;
+pub(crate) mod frame;
 mod process;
 mod pump;
 mod registry;
-mod replay;
+pub(crate) mod replay;
 mod terminal;
 
 pub use registry::Terminals;

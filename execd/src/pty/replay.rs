@@ -10,7 +10,7 @@ const MAX_STRETCHES: usize = 16 * 1024;
 
 /// Where output came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// The terminal, or standard output in pipe mode.
     Stdout,
     /// Standard error in pipe mode.

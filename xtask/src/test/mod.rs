@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Leave the end-to-end tests and the quick start out
     #[arg(long)]
     quick: bool,
+    /// Open and close everything as often as a long life would, not only a little
+    #[arg(long)]
+    soak: bool,
 }
 
 /// What went wrong, gathered so that one run shows everything.
@@ -39,9 +42,14 @@ impl Report {
         result.is_ok()
     }
 
-    fn tests(&mut self, title: &str, arguments: &[&str]) {
+    fn tests(&mut self, title: &str, arguments: &[&str], soak: bool) {
         let mut tests = Tally::default();
-        let passed = self.check(title, || tests.run(shell::cargo().arg("test").args(arguments)));
+        let mut command = shell::cargo();
+        command.arg("test").args(arguments);
+        if soak {
+            command.env("SANDKEEP_SOAK", "full");
+        }
+        let passed = self.check(title, || tests.run(&mut command));
         if !passed {
             // What did not even compile counts as one; counted failures are not counted again.
             tests.failed = tests.failed.max(1);
@@ -75,9 +83,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.tests(
             "Unit and in-process tests",
             &["--locked", "--workspace", "--exclude", "sandkeep-tests", "--no-fail-fast"],
+            options.soak,
         );
         if !options.quick && built {
-            report.tests("End-to-end tests", &["--locked", "--package", "sandkeep-tests", "--no-fail-fast"]);
+            let end_to_end = ["--locked", "--package", "sandkeep-tests", "--no-fail-fast"];
+            report.tests("End-to-end tests", &end_to_end, options.soak);
             report.check("Quick start", quickstart::smoke);
         }
     });

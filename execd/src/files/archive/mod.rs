@@ -1,7 +1,7 @@
 //! Directories as tar streams, both ways, in memory that does not grow with them.
 
 mod pack;
-mod parse;
+pub(crate) mod parse;
 mod receive;
 mod unpack;
 

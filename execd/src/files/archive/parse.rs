@@ -14,7 +14,7 @@ const MAX_EXTENSION: u64 = 64 * 1024;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     File,
     Directory,
     Symlink,
@@ -26,25 +26,25 @@ pub(super) enum Kind {
 
 /// One entry; the content of a file follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) path: Vec<u8>,
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    pub(crate) path: Vec<u8>,
+    pub(crate) kind: Kind,
     /// Permission bits.
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// Unix seconds.
-    pub(super) modified: i64,
+    pub(crate) modified: i64,
     /// Bytes of content; 0 for all but files.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// What a link points at.
-    pub(super) link: Vec<u8>,
+    pub(crate) link: Vec<u8>,
     /// Major and minor number of a device.
-    pub(super) device: (u32, u32),
+    pub(crate) device: (u32, u32),
 }
 
 /// Takes what a stream holds.
-pub(super) trait Sink {
+pub(crate) trait Sink {
     /// An entry begins.
     fn entry(&mut self, entry: Entry) -> Result<(), FileError>;
     /// The next part of its content.
@@ -73,7 +73,7 @@ enum State {
 }
 
 /// Reads a stream piece by piece.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     state: State,
     next: Extensions,
     /// Bytes read, to say where something is wrong.
@@ -81,7 +81,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: State::Header(Vec::new()), next: Extensions::default(), offset: 0 }
     }
 
@@ -89,7 +89,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the stream is no tar archive, or the sink refuses.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], sink: &mut impl Sink) -> Result<(), FileError> {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], sink: &mut impl Sink) -> Result<(), FileError> {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
                 // Archives are padded to a multiple of their record size.
@@ -132,7 +132,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the archive has not.
-    pub(super) fn finish(&self) -> Result<(), FileError> {
+    pub(crate) fn finish(&self) -> Result<(), FileError> {
         match self.state {
             State::End => Ok(()),
             _ => Err(self.wrong("it breaks off")),
