@@ -1,4 +1,4 @@
-//! The published OpenSandbox clients, installed from PyPI, unchanged.
+//! Programs installed from PyPI, unchanged: the published OpenSandbox clients, and schemathesis.
 
 use std::{
     fs::{self, File},
@@ -18,22 +18,34 @@ const CLIENTS: [&str; 3] =
 /// A scenario that takes longer hangs.
 const SCENARIO_TIMEOUT: Duration = Duration::from_secs(150);
 
+/// What tries an API by its document.
+const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
+
 /// The `bin` directory of an environment that has the clients; made once and kept.
 pub fn environment() -> Result<PathBuf> {
+    installed("venv", &CLIENTS)
+}
+
+/// The `bin` directory of an environment that has schemathesis; made once and kept.
+pub fn schemathesis() -> Result<PathBuf> {
+    installed("venv-schemathesis", &SCHEMATHESIS)
+}
+
+fn installed(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let dir = paths::artifacts()?;
-    let lock = File::create(dir.join("venv.lock"))?;
+    let lock = File::create(dir.join(format!("{name}.lock")))?;
     flock(&lock, FlockOperation::LockExclusive)?;
-    let (venv, complete) = (dir.join("venv"), dir.join("venv.complete"));
-    if fs::read_to_string(&complete).unwrap_or_default() != CLIENTS.join("\n") {
+    let (venv, complete) = (dir.join(name), dir.join(format!("{name}.complete")));
+    if fs::read_to_string(&complete).unwrap_or_default() != packages.join("\n") {
         let python = paths::program("python3", "python3")?;
         must(
             Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv),
             "apt-get install python3-venv",
         )?;
         let mut pip = Command::new(venv.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(CLIENTS);
-        must(&mut pip, "the clients come from PyPI: the machine needs a way to it")?;
-        fs::write(&complete, CLIENTS.join("\n"))?;
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
+        must(&mut pip, "the packages come from PyPI: the machine needs a way to it")?;
+        fs::write(&complete, packages.join("\n"))?;
     }
     Ok(venv.join("bin"))
 }

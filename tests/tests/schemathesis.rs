@@ -1,0 +1,134 @@
+//! Requests made up from the documents, by the thousand: every answer has a documented status, and none is a 5xx but
+//! where one is documented.
+//!
+//! New operations are tried as soon as the daemons serve them.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use hyper::Method;
+use sandkeep_tests::{
+    internet::Netns,
+    paths, python,
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+/// How long requests are made up for one daemon.
+const BUDGET: Duration = Duration::from_secs(30);
+
+/// What the program itself needs beside that, on a slow machine.
+const OVERHEAD: Duration = Duration::from_secs(120);
+
+/// An answer that takes longer is none.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// Where requests go.
+struct Target<'a> {
+    name: &'a str,
+    url: &'a str,
+    headers: &'a [(String, String)],
+    /// Programs run here, if not on this host.
+    netns: Option<&'a Netns>,
+}
+
+/// The operations that end by themselves: streams that only the client ends would hold up everything.
+fn finite(mut document: Value) -> Result<Value> {
+    let paths = document["paths"].as_object_mut().context("a document has paths")?;
+    for item in paths.values_mut().filter_map(Value::as_object_mut) {
+        item.retain(|method, operation| {
+            let responses = operation["responses"].as_object();
+            let endless = responses.is_some_and(|responses| {
+                responses.contains_key("101")
+                    || responses.values().any(|one| !one["content"]["text/event-stream"].is_null())
+            });
+            !(endless && method == "get")
+        });
+    }
+    Ok(document)
+}
+
+fn operations(document: &Value) -> usize {
+    let items = document["paths"].as_object().into_iter().flatten().filter_map(|(_, item)| item.as_object());
+    items.flatten().filter(|(_, operation)| operation["responses"].is_object()).count()
+}
+
+fn try_out(target: &Target, document: Value) -> Result<()> {
+    let document = finite(document)?;
+    let dir = paths::artifacts()?.join("schemathesis");
+    fs::create_dir_all(&dir)?;
+    let (schema, log) = (dir.join(format!("{}.json", target.name)), dir.join(format!("{}.log", target.name)));
+    fs::write(&schema, document.to_string())?;
+    let program = python::schemathesis()?.join("schemathesis");
+    let mut command = match target.netns {
+        Some(netns) => netns.command(&program),
+        None => Command::new(&program),
+    };
+    command.arg("run").arg(&schema).args(["--url", target.url]);
+    command.args(["--checks", "status_code_conformance,no_server_error"]);
+    command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "20260731"]);
+    command.args(["--max-time", &BUDGET.as_secs().to_string()]);
+    command.args(["--request-timeout", &ANSWER.as_secs().to_string()]);
+    command.args(["--workers", "1", "--no-color", "--continue-on-failure", "--warnings", "off"]);
+    for (name, value) in target.headers {
+        command.args(["-H", &format!("{name}: {value}")]);
+    }
+    command.current_dir(&dir).env("SCHEMATHESIS_HOOKS", "schema_hooks");
+    command.env("PYTHONPATH", paths::script("")).env("PYTHONDONTWRITEBYTECODE", "1");
+    for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"] {
+        command.env_remove(variable);
+    }
+    let output = fs::File::create(&log)?;
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let mut child = command.spawn().context("starting schemathesis")?;
+    let since = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if since.elapsed() > BUDGET + OVERHEAD {
+            child.kill()?;
+            child.wait()?;
+            anyhow::bail!("schemathesis does not end by itself: {}", log.display());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let said = fs::read_to_string(&log)?;
+    ensure!(status.success(), "{}: {status}\n{said}", target.name);
+    let tested = format!("Tested: {}", operations(&document));
+    ensure!(said.contains(&tested), "{}: not \"{tested}\"\n{said}", target.name);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn execd_answers_as_its_document_says() -> Result<()> {
+    let server = Server::shared()?;
+    // Commands and files are made up, too: they work inside a sandbox that is thrown away.
+    let isolation = json!({ "extensions": { "bootstrap.execd.isolation": "enable" } });
+    let sandbox = server.api().create(isolation).await?;
+    let execd = sandbox.execd().await?;
+    let document = execd.send(Method::GET, "/openapi.json", None).await?.expect(200)?.json()?;
+    let target = Target { name: "execd", url: &execd.base, headers: &execd.headers, netns: None };
+    tokio::task::block_in_place(|| try_out(&target, document))?;
+    execd.output("true").await.context("execd is there afterwards")?;
+    sandbox.delete().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_answers_as_its_document_says() -> Result<()> {
+    // No image, address or webhook that is made up can be reached from there.
+    let netns = Arc::new(Netns::new()?);
+    let server = Server::start(Setup::default().inside(&netns))?;
+    let document = serde_json::from_str(&server.call("GET", "/openapi.json")?.body)?;
+    let headers = [("open-sandbox-api-key".to_owned(), server.key.clone())];
+    let target = Target { name: "lifecycle", url: &server.url(), headers: &headers, netns: Some(&netns) };
+    tokio::task::block_in_place(|| try_out(&target, document))?;
+    ensure!(server.exited().is_none(), "the server has ended");
+    server.call("GET", "/v1/sandboxes").context("the server is there afterwards")?;
+    Ok(())
+}
