@@ -429,6 +429,34 @@ async fn networks_identities_and_variables() {
 }
 
 #[tokio::test]
+async fn the_limit_is_exact_and_named() {
+    const LIMIT: usize = 64;
+    let place = Place::start().await;
+    let body = place.workspace("ro");
+    let mut sessions = Vec::new();
+    for _ in 0..LIMIT {
+        sessions.push(place.create(&body).await);
+    }
+    for _ in 0..2 {
+        let (status, answer) = place.execd.call(Method::POST, "/v1/isolated/session", body.to_string()).await;
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{answer}");
+        assert!(answer.contains(&format!("{LIMIT} isolated sessions")), "{answer}");
+    }
+    assert_eq!(sessions[LIMIT - 1].output("cat old").await, "old\n", "all of them work");
+    sessions.swap_remove(0).delete().await;
+    let fresh = place.create(&body).await;
+    assert_eq!(fresh.output("cat old").await, "old\n");
+    let (status, _) = place.execd.call(Method::POST, "/v1/isolated/session", body.to_string()).await;
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "the place is taken again");
+    // A request that is refused takes no place.
+    fresh.delete().await;
+    for _ in 0..3 {
+        place.refused(&json!({ "workspace": { "path": "relative" } })).await;
+    }
+    place.create(&body).await.delete().await;
+}
+
+#[tokio::test]
 async fn sessions_end() {
     let place = Place::start().await;
     let mut body = place.workspace("overlay");

@@ -97,6 +97,10 @@ async fn every_method_passes_with_path_query_headers_and_body() {
         assert_eq!(peer.parse::<SocketAddr>().unwrap().ip().to_string(), "127.0.0.1");
         let body = response.collect().await.unwrap().to_bytes();
         assert_eq!(body.is_empty(), method == "HEAD", "{method}");
+        let root = execd.request(method.parse().unwrap(), &format!("/proxy/{port}"), "");
+        let response = execd.send(root).await;
+        let told: Value = serde_json::from_str(response.headers()["x-echo"].to_str().unwrap()).unwrap();
+        assert_eq!((&told["method"], &told["uri"]), (&json!(method), &json!("/")));
     }
     for root in [format!("/proxy/{port}"), format!("/proxy/{port}/"), format!("/proxy/{port}?a")] {
         let (_, told) = execd.get(&root).await;

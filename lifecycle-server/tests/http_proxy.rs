@@ -80,6 +80,8 @@ async fn method_path_query_headers_and_body_arrive() {
         assert!(text.contains(&format!("\nx-forwarded-host: {}\n", server.address)), "{text}");
         assert!(text.contains("\nx-forwarded-for: 127.0.0.1\n"), "{text}");
         assert!(!text.contains(KEY), "{text}");
+        let text = server.request(method.clone(), &mount).send().await.unwrap().text().await.unwrap();
+        assert!(text.starts_with(&format!("{method} /\n")), "{text}");
     }
     for (path, arrives) in [("", "/"), ("/", "/"), ("?q=1", "/?q=1"), ("/x/", "/x/")] {
         let text = server.get(&format!("{mount}{path}")).send().await.unwrap().text().await.unwrap();

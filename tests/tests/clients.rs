@@ -31,6 +31,11 @@ async fn the_command_line_client() -> Result<()> {
 }
 
 #[tokio::test]
+async fn isolated_sessions_of_the_sync_client() -> Result<()> {
+    both_ways("client_isolated.py").await
+}
+
+#[tokio::test]
 async fn the_code_interpreter_client() -> Result<()> {
     both_ways("client_code.py").await
 }

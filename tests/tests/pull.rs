@@ -3,10 +3,13 @@
 use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
 use sandkeep_tests::{
     api::create_body,
     paths,
-    registry::{Auth, Layer, PASSWORD, Registry, USER},
+    registry::{Auth, Layer, PASSWORD, Registry, USER, docker_archive, files},
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
@@ -86,6 +89,44 @@ async fn creating_pulls_with_the_callers_credentials() -> Result<()> {
     sandbox.delete().await?;
     api.delete(&delete).await?.expect(204)?;
     assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_come_over_the_api() -> Result<()> {
+    let mut registry = Registry::start().await?;
+    let layers = [Layer::plain(&files(&[("etc/told", b"from the registry")])?)];
+    registry.push("team/small", "v1", "amd64", &layers).await?;
+    registry.guard(Auth::Htpasswd).await?;
+    let server = Server::start(Setup::default().without_image())?;
+    let api = server.api();
+    let image = registry.name("team/small:v1");
+    let refused = api.post("/v1/images/pull", &json!({"uri": image})).await?;
+    ensure!((400..500).contains(&refused.status), "{refused:?}");
+    assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]));
+    let auth = json!({"username": USER, "password": PASSWORD});
+    let pulled = api.post("/v1/images/pull", &json!({"uri": image, "auth": auth})).await?.expect(200)?;
+    let pulled = pulled.json()?;
+    assert_eq!(pulled["names"], json!([image]));
+    ensure!(pulled["sizeBytes"].as_u64() >= Some(17), "{pulled}");
+
+    let other = [Layer::plain(&files(&[("etc/told", b"from an archive")])?)];
+    let request = Request::post(format!("{}/v1/images/import?name=brought/along:v2", api.base))
+        .header("open-sandbox-api-key", &api.key)
+        .header("content-type", "application/x-tar")
+        .body(Full::new(Bytes::from(docker_archive("its/own:name", &other)?)))?;
+    let imported = api.request(request).await?.expect(200)?.json()?;
+    let name = imported["items"][0]["names"][0].as_str().context("an imported image has a name")?;
+    ensure!(name.ends_with("brought/along:v2"), "{imported}");
+    ensure!(imported["items"][0]["id"] != pulled["id"], "two images with one id: {imported}");
+    let listed = api.get("/v1/images").await?.expect(200)?.json()?;
+    for image in [&pulled, &imported["items"][0]] {
+        let items = listed["items"].as_array().context("a list has items")?;
+        ensure!(items.iter().any(|item| item["id"] == image["id"]), "{image} is not in {listed}");
+    }
+    api.delete(&format!("/v1/images/{name}")).await?.expect(204)?;
+    let left = api.get("/v1/images").await?.expect(200)?.json()?;
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(1), "{left}");
     Ok(())
 }
 

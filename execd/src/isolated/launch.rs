@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     IsolatedError,
-    plan::{AGENT_ARGUMENT, Plan, Report},
+    plan::{AGENT_ARGUMENT, Plan, Report, Walls},
 };
 use crate::{
     command::env::Environment,
@@ -40,7 +40,7 @@ pub(super) struct Agent {
     pub socket: PathBuf,
     /// The agent's bash session; `None` for a probe.
     pub session: Option<String>,
-    pub landlock: i32,
+    pub walls: Walls,
 }
 
 /// Starts an agent in a session's directory and waits until it serves.
@@ -68,8 +68,8 @@ pub(super) async fn start(directory: &Path, plan: &Plan, env: Environment) -> Re
         }
     };
     match report {
-        Report::Ready { session, landlock } => {
-            Ok(Agent { child, _channel: channel.into_inner(), socket, session, landlock })
+        Report::Ready { session, walls } => {
+            Ok(Agent { child, _channel: channel.into_inner(), socket, session, walls })
         }
         Report::Invalid(message) => Err(IsolatedError::Invalid(message)),
         Report::Refused(message) => Err(IsolatedError::Unavailable(message)),

@@ -54,6 +54,15 @@ pub(super) struct Plan {
     pub probe: bool,
 }
 
+/// What stands around a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Walls {
+    /// The kernel's Landlock version in use, 0 when there is none.
+    pub landlock: i32,
+    /// A network of its own, with a loopback device.
+    pub network: bool,
+}
+
 /// The agent's one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Report {
@@ -61,8 +70,7 @@ pub(super) enum Report {
     Ready {
         /// Its bash session; `None` for a probe.
         session: Option<String>,
-        /// The kernel's Landlock version in use, 0 when there is none.
-        landlock: i32,
+        walls: Walls,
     },
     /// The request asks for something that cannot be mounted.
     Invalid(String),

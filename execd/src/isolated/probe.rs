@@ -10,20 +10,25 @@ use super::{
     IsolatedError,
     directory::StateDirectory,
     launch,
-    plan::{Ids, Mount, Plan},
+    plan::{Ids, Mount, Plan, Walls},
 };
 use crate::command::env::Environment;
 
 /// Name of what isolates.
 const ISOLATOR: &str = "execd-namespaces";
 
+/// What a session without the sandbox's network has where no network can be made for it. Sandboxes of the native
+/// runtime are such a place on purpose: whoever owns a network may program the kernel's packet filter, in which flaws
+/// that break out are found year after year.
+const NO_LOOPBACK: &str = "no networks can be made here: with share_net false a session has local sockets only, and no loopback device";
+
 /// What was found.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    /// The Landlock version, or why sessions with the sandbox's ids cannot be made.
-    same_ids: Result<i32, String>,
+    /// The walls, or why sessions with the sandbox's ids cannot be made.
+    same_ids: Result<Walls, String>,
     /// The same for sessions with an id of their own.
-    own_id: Result<i32, String>,
+    own_id: Result<Walls, String>,
 }
 
 impl Found {
@@ -56,18 +61,19 @@ impl Found {
 
     /// As clients see it.
     pub(super) fn describe(&self) -> CapabilitiesResponse {
-        let landlock = self.same_ids.as_ref().or(self.own_id.as_ref()).copied();
-        let available = landlock.is_ok();
+        let walls = self.same_ids.as_ref().or(self.own_id.as_ref()).copied();
+        let available = walls.is_ok();
+        let restriction = || walls.ok().filter(|walls| !walls.network).map(|_| NO_LOOPBACK.to_owned());
         CapabilitiesResponse {
             available,
             isolator: ISOLATOR.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            message: self.same_ids.clone().err().or_else(|| self.own_id.clone().err()),
+            message: self.same_ids.clone().err().or_else(|| self.own_id.clone().err()).or_else(restriction),
             setpriv_available: self.same_ids.is_ok(),
             userns_available: self.own_id.is_ok(),
             commit_supported: available,
             diff_supported: available,
-            hardening: landlock.ok().map(hardening),
+            hardening: walls.ok().map(|walls| hardening(walls.landlock)),
         }
     }
 }
@@ -101,7 +107,7 @@ fn hardening(landlock: i32) -> CapabilitiesResponseHardening {
     }
 }
 
-async fn try_out(state: &StateDirectory, ids: Ids) -> Result<i32, IsolatedError> {
+async fn try_out(state: &StateDirectory, ids: Ids) -> Result<Walls, IsolatedError> {
     let failed = |error| IsolatedError::system("session directory", &error);
     let directory = state.session().map_err(failed)?;
     let _removed = Removed(directory.clone());
@@ -128,7 +134,7 @@ async fn try_out(state: &StateDirectory, ids: Ids) -> Result<i32, IsolatedError>
         probe: true,
     };
     let agent = launch::start(&directory, &plan, Environment::new()).await?;
-    Ok(agent.landlock)
+    Ok(agent.walls)
 }
 
 struct Removed(PathBuf);
@@ -150,10 +156,14 @@ mod tests {
         assert!(!said.available && said.hardening.is_none());
         assert_eq!(said.message.as_deref(), Some("no user namespaces"));
         assert!(nothing.check_any().unwrap_err().to_string().contains("no user namespaces"));
-        let half = Found { same_ids: Err("ids cannot be mapped".into()), own_id: Ok(3) };
+        let walls = Walls { landlock: 3, network: true };
+        let half = Found { same_ids: Err("ids cannot be mapped".into()), own_id: Ok(walls) };
         let said = half.describe();
         assert!(said.available && !said.setpriv_available && said.userns_available);
         assert_eq!(said.hardening.unwrap().landlock.state, LayerState::Degraded);
         assert!(half.check_any().is_ok() && half.check(Ids::Same).is_err());
+        let walls = Ok(Walls { network: false, ..walls });
+        let said = Found { same_ids: walls.clone(), own_id: walls }.describe();
+        assert!(said.available && said.message.is_some_and(|message| message.contains("no loopback")));
     }
 }

@@ -19,7 +19,7 @@ use std::{
 
 pub(super) use mounts::copy_attributes;
 
-use super::plan::{AGENT_ARGUMENT, Plan, Report};
+use super::plan::{AGENT_ARGUMENT, Plan, Report, Walls};
 use crate::reason::reason;
 
 /// Becomes an agent if that is what the command line asks for.
@@ -57,7 +57,7 @@ fn run() -> ExitCode {
     let channel = unsafe { UnixStream::from_raw_fd(0) };
     let Some(plan) = read_plan(&channel) else { return ExitCode::FAILURE };
     match put_up(&plan) {
-        Ok(landlock) => serve::serve(&plan, channel, landlock),
+        Ok(walls) => serve::serve(&plan, channel, walls),
         Err(failure) => {
             let _ = report(&channel, &failure.into());
             ExitCode::FAILURE
@@ -78,8 +78,8 @@ pub(super) fn report(mut channel: &UnixStream, report: &Report) -> std::io::Resu
     channel.write_all(&line)
 }
 
-/// Makes the session's walls around this process, or rather its child. Returns the Landlock version used.
-fn put_up(plan: &Plan) -> Result<i32, Failure> {
+/// Makes the session's walls around this process, or rather its child.
+fn put_up(plan: &Plan) -> Result<Walls, Failure> {
     let network = namespaces::enter(plan)?;
     namespaces::become_first_process()?;
     if network {
@@ -87,5 +87,6 @@ fn put_up(plan: &Plan) -> Result<i32, Failure> {
     }
     let writable = mounts::build(plan)?;
     // Without a network of its own a session that is to have none gets no sockets instead.
-    harden::apply(&writable, !plan.share_net && !network)
+    let landlock = harden::apply(&writable, !plan.share_net && !network)?;
+    Ok(Walls { landlock, network })
 }

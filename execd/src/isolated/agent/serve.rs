@@ -19,16 +19,16 @@ use tokio::{
 use super::report;
 use crate::{
     api,
-    isolated::plan::{Plan, Report},
+    isolated::plan::{Plan, Report, Walls},
     process::{self, Identity},
     settings::Settings,
     state::AppState,
 };
 
 /// Serves until execd closes the channel; all processes of the session end with this one.
-pub(super) fn serve(plan: &Plan, channel: UnixStream, landlock: i32) -> ExitCode {
+pub(super) fn serve(plan: &Plan, channel: UnixStream, walls: Walls) -> ExitCode {
     if plan.probe {
-        let sent = report(&channel, &Report::Ready { session: None, landlock });
+        let sent = report(&channel, &Report::Ready { session: None, walls });
         return if sent.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     // SAFETY: execd passes the socket as descriptor 3, and nothing else here uses it.
@@ -36,11 +36,11 @@ pub(super) fn serve(plan: &Plan, channel: UnixStream, landlock: i32) -> ExitCode
     let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| runtime.block_on(work(plan, channel, listener.into(), landlock)));
+        .and_then(|runtime| runtime.block_on(work(plan, channel, listener.into(), walls)));
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn work(plan: &Plan, channel: UnixStream, listener: UnixListener, landlock: i32) -> io::Result<()> {
+async fn work(plan: &Plan, channel: UnixStream, listener: UnixListener, walls: Walls) -> io::Result<()> {
     // Commands get their own input; the channel is not theirs.
     let channel = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(&channel, 4)?);
     fcntl_setfd(&listener, FdFlags::CLOEXEC)?;
@@ -62,7 +62,7 @@ async fn work(plan: &Plan, channel: UnixStream, listener: UnixListener, landlock
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     match made {
-        Ok(session) => report(&channel, &Report::Ready { session: Some(session), landlock })?,
+        Ok(session) => report(&channel, &Report::Ready { session: Some(session), walls })?,
         Err(error) => {
             report(&channel, &Report::Refused(error.to_string()))?;
             return Ok(());
