@@ -14,13 +14,14 @@ use crate::progress::step;
 use crate::{paths, shell};
 
 /// Coverage counters and comparisons for libFuzzer, and the address sanitizer.
-const INSTRUMENTATION: [&str; 8] = [
+const INSTRUMENTATION: [&str; 9] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
-    "--cfg=fuzzing",
+    "--cfg",
+    "fuzzing",
     "-Zsanitizer=address",
     "-Cdebug-assertions",
 ];
