@@ -7,9 +7,39 @@ use tracing::level_filters::LevelFilter;
 
 use crate::code::Prestart;
 
+/// What the help says about variables that no flag stands for.
+const ENVIRONMENT: &str = "\
+Environment without a flag:
+  EXECD_CLONE3_COMPAT          1, true, yes or on: clone3 does not exist for execd and all it starts (a seccomp filter);
+                               reexec: the same, and execd executes itself again. Default: off
+  EXECD_ISOLATION_UPPER_ROOT   directory for what isolated sessions write. Default: a temporary one
+  EXECD_ISOLATION_ALLOWED_WRITABLE
+                               where isolated sessions may be given directories to write, separated by colons. Default: all but
+                               those of the system
+  JUPYTER_PORT                 port on 127.0.0.1 that accepts connections and says nothing, for code-interpreter clients
+                               that wait for it. Default: 44771
+  JUPYTER_HOST, JUPYTER_TOKEN, EXECD_JUPYTER_IDLE_POLL_INTERVAL
+                               accepted and ignored: code runs without Jupyter
+  OPENSANDBOX_ID               the sandbox's id, for programs in it
+  OPENSANDBOX_EXECD_METRICS_EXTRA_ATTRS
+                               labels for the figures of /metrics/prometheus, such as team=a,region=b
+  OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT
+                               accepted and left to programs in the sandbox: execd pushes no metrics, it is asked for
+                               them at /metrics/prometheus
+
+Environment with --init:
+  EXECD_BOOTSTRAP_PRE_SCRIPT   file a shell reads before execd starts: its exports reach everything. Default: none
+  BOOTSTRAP_CMD                shell text to run as the entrypoint, instead of the one on the command line
+  BOOTSTRAP_SHELL              the shell for both. Default: bash, or sh where there is no bash
+  OPENSANDBOX_LIFECYCLE        hooks as JSON: preStart before the entrypoint, periodic ones beside it. Default: none
+  OPENSANDBOX_EGRESS_MITMPROXY_TRANSPARENT
+                               1, true, yes or on: wait up to 300 s for /opt/opensandbox/mitmproxy-ca-cert.pem, install
+                               it in the stores of the system, of NSS and of Java, and set NODE_EXTRA_CA_CERTS,
+                               REQUESTS_CA_BUNDLE, SSL_CERT_FILE, CURL_CA_BUNDLE and GIT_SSL_CAINFO. Default: off";
+
 /// Runs inside a sandbox: commands, code and files over HTTP with live output.
 #[derive(Debug, Parser)]
-#[command(name = "execd", version, args_conflicts_with_subcommands = true)]
+#[command(name = "execd", version, args_conflicts_with_subcommands = true, after_help = ENVIRONMENT)]
 pub struct Cli {
     #[command(subcommand)]
     pub action: Option<Action>,
@@ -31,19 +61,20 @@ pub struct Cli {
     pub graceful_shutdown_timeout: Duration,
 
     /// Accepted and ignored: code runs without Jupyter
-    #[arg(long, hide = true)]
+    #[arg(long)]
     jupyter_host: Option<String>,
 
     /// Accepted and ignored: code runs without Jupyter
-    #[arg(long, hide = true)]
+    #[arg(long)]
     jupyter_token: Option<String>,
 
     /// Accepted and ignored: code runs without Jupyter
-    #[arg(long, hide = true)]
+    #[arg(long)]
     jupyter_idle_poll_interval: Option<String>,
 
-    /// KEY=VALUE file merged into the environment of every command
-    #[arg(long, env = "EXECD_ENVS", hide = true)]
+    /// File of KEY=VALUE lines, read anew for each command and merged into its environment; with --init by default
+    /// /opt/opensandbox/.env where there is that directory
+    #[arg(long, env = "EXECD_ENVS")]
     pub env_file: Option<PathBuf>,
 
     /// Interpreters of code contexts that are started before they are asked for: those of languages used before (used),
@@ -52,7 +83,7 @@ pub struct Cli {
     pub prestart: Prestart,
 
     /// Log to this file instead of standard error
-    #[arg(long, env = "EXECD_LOG_FILE", hide = true)]
+    #[arg(long, env = "EXECD_LOG_FILE")]
     pub log_file: Option<PathBuf>,
 
     /// Be the sandbox's first process: reap, pass signals on, run the entrypoint and end with it
@@ -63,6 +94,10 @@ pub struct Cli {
     /// Descriptor that gets one byte and is closed once execd listens
     #[arg(long)]
     pub ready_fd: Option<u16>,
+
+    /// Names of files of the sandbox's control group, open as descriptors from 4 on, to measure with
+    #[arg(long, env = "EXECD_GAUGES", value_delimiter = ',', value_name = "NAMES")]
+    pub gauges: Vec<String>,
 
     /// Run the entrypoint and commands as `USER[:GROUP]`, names or numbers of the image
     #[arg(long)]
@@ -149,6 +184,33 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_tells_every_variable() {
+        let help = Cli::command().render_long_help().to_string();
+        for name in [
+            "EXECD_ACCESS_TOKEN",
+            "EXECD_API_GRACE_SHUTDOWN",
+            "EXECD_ENVS",
+            "EXECD_LOG_FILE",
+            "EXECD_CLONE3_COMPAT",
+            "EXECD_INIT",
+            "OPENSANDBOX_ID",
+            "OPENSANDBOX_EXECD_METRICS_EXTRA_ATTRS",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "EXECD_BOOTSTRAP_PRE_SCRIPT",
+            "BOOTSTRAP_CMD",
+            "BOOTSTRAP_SHELL",
+            "JUPYTER_HOST",
+            "EXECD_JUPYTER_IDLE_POLL_INTERVAL",
+            "--jupyter-host",
+            "--jupyter-idle-poll-interval",
+            "--graceful-shutdown-timeout",
+        ] {
+            assert!(help.contains(name), "{name}");
+        }
     }
 
     #[test]

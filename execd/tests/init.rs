@@ -185,3 +185,52 @@ async fn without_an_entrypoint_it_runs_until_told_otherwise() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(execd.process.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_script_of_the_image_changes_what_everything_sees() {
+    let home = tempfile::tempdir().unwrap();
+    let script = home.path().join("pre.sh");
+    std::fs::write(&script, "export FROM_SCRIPT='a b'\nexport PATH=$PATH:/extra\n").unwrap();
+    let envs = home.path().join("envs");
+    let run = |variables: &[(&str, &str)], entrypoint: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_execd"))
+            .args(["--init", "--log-level", "3", "--port", &support::free_port().to_string(), "--"])
+            .args(entrypoint)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("EXECD_ACCESS_TOKEN", TOKEN)
+            .env("EXECD_ENVS", &envs)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let script = script.to_str().unwrap();
+    let show = "echo $FROM_SCRIPT $PATH ${EXECD_BOOTSTRAP_PRE_SCRIPT-unset} ${EXECD_PRELUDE-unset}; exit 7";
+    let expected = (Some(7), "a b /usr/bin:/bin:/extra unset unset\n".to_owned());
+    let named = ("EXECD_BOOTSTRAP_PRE_SCRIPT", script);
+    assert_eq!(run(&[named], &["sh", "-c", show]), expected);
+    assert_eq!(run(&[named, ("BOOTSTRAP_CMD", show)], &["false"]), expected);
+    assert_eq!(run(&[named, ("EXECD_CLONE3_COMPAT", "reexec")], &["sh", "-c", show]), expected);
+    assert_eq!(run(&[("EXECD_BOOTSTRAP_PRE_SCRIPT", "/no/such/file")], &["true"]).0, Some(0));
+    let shell = [("BOOTSTRAP_CMD", "echo $0"), ("BOOTSTRAP_SHELL", "/bin/sh")];
+    assert_eq!(run(&shell, &["false"]), (Some(0), "/bin/sh\n".to_owned()));
+    assert!(envs.exists(), "there is a file to write variables to");
+}
+
+#[tokio::test]
+async fn clone3_can_be_hidden() {
+    // It complains about arguments that cannot be right, unless it is not there at all.
+    let probe = "import ctypes; c = ctypes.CDLL(None, use_errno=True); c.syscall(435, None, 0); print(ctypes.get_errno())";
+    for (mode, errno) in [("off", libc::EINVAL), ("1", libc::ENOSYS), ("reexec", libc::ENOSYS)] {
+        let execd = Execd::start_with(|command, _| drop(command.env("EXECD_CLONE3_COMPAT", mode))).await;
+        let run = execd.run(json!({"argv": ["python3", "-c", probe]})).await;
+        assert_eq!(run.stdout().trim(), errno.to_string(), "{mode}: {}", run.stderr());
+        let code = execd.run(json!({"command": "for i in 1 2 3; do (echo $i) & done; wait"})).await;
+        assert_eq!((code.stdout().len(), code.exit_code()), (6, 0), "processes start as before");
+    }
+    let refused = support::command().env("EXECD_CLONE3_COMPAT", "perhaps").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("EXECD_CLONE3_COMPAT"));
+}

@@ -1,7 +1,7 @@
 //! Errors as clients see them: one table from kind to status and code.
 
 use axum::{
-    Json,
+    Extension, Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -104,12 +104,18 @@ impl ApiError {
     }
 }
 
+/// What an error answer says, for the log.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.kind.wire();
-        if status.is_server_error() {
-            tracing::warn!(code, message = self.message, "request failed");
-        }
-        (status, Json(ErrorBody { code: code.to_owned(), message: self.message })).into_response()
+        let failure = Failure { code, message: self.message.clone() };
+        let body = Json(ErrorBody { code: code.to_owned(), message: self.message });
+        (status, Extension(failure), body).into_response()
     }
 }

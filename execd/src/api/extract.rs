@@ -9,10 +9,13 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::error::{ApiError, ErrorKind};
+use super::{
+    error::{ApiError, ErrorKind},
+    strict,
+};
 
 /// A client must have sent a JSON body within this time.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A JSON body. Only its first value is read, whatever the content type says.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
 /// Reads the first JSON value of a body.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    T::deserialize(&mut reader).map_err(|error| ApiError::invalid(format!("request body: {error}")))
+    strict::from_json(&mut reader).map_err(|error| ApiError::invalid(format!("request body: {error}")))
 }
 
 /// Query parameters.
@@ -80,6 +83,19 @@ mod tests {
     fn only_the_first_json_value_is_read() {
         let request: RunCommandRequest = parse_json(br#"{"command":"ls","unknown":1} trailing"#).unwrap();
         assert_eq!(request.command.as_deref(), Some("ls"));
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        use sandkeep_specs::execd::files::RenameFileItem;
+        assert!(parse_json::<RunCommandRequest>(br#"["ls"]"#).is_err());
+        assert!(parse_json::<Vec<RenameFileItem>>(br#"[["a","b"]]"#).is_err());
+        let items = parse_json::<Vec<RenameFileItem>>(br#"[{"src":"a","dest":"b"}]"#).unwrap();
+        assert_eq!(items[0].dest, "b");
+        let request: RunCommandRequest =
+            parse_json(br#"{"argv":["a"],"envs":{"A":"b"},"uid":7,"cwd":null,"extra":[1,{"x":[]}]}"#)
+                .unwrap();
+        assert_eq!((request.argv.unwrap().len(), request.uid, request.envs.unwrap().len()), (1, Some(7), 1));
     }
 
     #[test]

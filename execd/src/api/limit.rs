@@ -24,6 +24,7 @@ pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
         _ if request.uri().path().starts_with(crate::proxy::api::PREFIX) => u64::MAX,
         Method::GET | Method::HEAD | Method::DELETE => MAX_NEEDLESS_BYTES,
         _ if is_form(&request) => u64::MAX,
+        Method::POST if is_stdin(request.uri().path()) => u64::MAX,
         Method::PUT if request.uri().path() == crate::files::api::ARCHIVE_PATH => u64::MAX,
         _ => MAX_BODY_BYTES as u64,
     };
@@ -32,6 +33,11 @@ pub(super) async fn refuse_large_bodies(request: Request, next: Next) -> Respons
     }
     let message = format!("request body: {length} bytes are more than the {limit} this route takes");
     ApiError::new(ErrorKind::TooLarge, message).into_response()
+}
+
+/// Whether a body goes on to a command as it arrives.
+fn is_stdin(path: &str) -> bool {
+    path.starts_with("/command/") && path.ends_with("/stdin")
 }
 
 fn is_form(request: &Request) -> bool {

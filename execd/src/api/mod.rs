@@ -7,7 +7,9 @@ pub mod extract;
 mod fallback;
 mod limit;
 mod metrics;
+mod strict;
 mod system;
+mod trace;
 
 use std::sync::{Arc, OnceLock};
 
@@ -82,7 +84,8 @@ pub fn service(state: AppState) -> (Router, impl FnOnce()) {
             routes.oneshot(request)
         })
         .layer(middleware::from_fn(limit::refuse_large_bodies))
-        .layer(middleware::from_fn_with_state(state, auth::require_token));
+        .layer(middleware::from_fn_with_state(state, auth::require_token))
+        .layer(middleware::from_fn(trace::name_requests));
     (router, build)
 }
 

@@ -147,7 +147,7 @@ impl Contexts {
         spares.expect(Start { cwd: self.0.settings.cwd.clone(), ..start.clone() });
         let handle = Arc::new(Handle::default());
         tokio::spawn(Worker::new(start, interpreter, jobs, Arc::clone(&handle)).work());
-        Ok((uuid::Uuid::new_v4().simple().to_string(), Engine::Interpreter(handle)))
+        Ok((crate::id::random().simple().to_string(), Engine::Interpreter(handle)))
     }
 
     /// How a language's interpreter is started here.

@@ -3,10 +3,54 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+/// Output that is kept of one command; older output is dropped.
+pub(super) const KEPT_BYTES: u64 = 256 * 1024 * 1024;
+
+/// File systems free whole blocks; none that matters has larger ones.
+const BLOCK_BYTES: u64 = 64 * 1024;
+
+/// Where a background command's output goes, and how much of its beginning is not kept any more.
+#[derive(Debug)]
+pub(super) struct BackgroundOutput {
+    pub(super) path: PathBuf,
+    dropped: AtomicU64,
+}
+
+impl BackgroundOutput {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, dropped: AtomicU64::new(0) }
+    }
+
+    /// Offset of the first byte that is kept.
+    pub(super) fn start(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Drops what is beyond `most` bytes; returns how many the disk still holds. The offsets of the rest stay what they
+    /// were.
+    pub(super) fn trim(&self, most: u64) -> u64 {
+        let Ok(found) = fs::metadata(&self.path) else { return 0 };
+        let dropped = found.len().saturating_sub(most) / BLOCK_BYTES * BLOCK_BYTES;
+        if dropped > self.start()
+            && let Ok(file) = OpenOptions::new().write(true).open(&self.path)
+        {
+            // Readers are told first: what is gone reads as zeros.
+            self.dropped.store(dropped, Ordering::Relaxed);
+            let _ = fallocate(&file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, dropped);
+        }
+        fs::metadata(&self.path).map_or(0, |found| found.blocks() * 512)
+    }
+}
 
 /// Tried in order when the environment's own choice does not work.
 const PLACES: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
@@ -16,9 +60,14 @@ const PLACES: [&str; 4] = ["/tmp", "/var/tmp", "/dev/shm", "/run"];
 pub(super) struct OutputDirectory(Mutex<Option<PathBuf>>);
 
 impl OutputDirectory {
+    /// A name in it that is free for this command.
+    pub(super) fn place(&self, id: &str) -> io::Result<PathBuf> {
+        Ok(self.path()?.join(format!("{id}.output")))
+    }
+
     /// A new file for a command's output, and its path.
     pub(super) fn create(&self, id: &str) -> io::Result<(File, PathBuf)> {
-        let path = self.path()?.join(format!("{id}.output"));
+        let path = self.place(id)?;
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         Ok((file, path))
     }
@@ -62,6 +111,23 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn old_output_is_dropped_and_offsets_stay() {
+        let directory = OutputDirectory::default();
+        let (mut file, path) = directory.create("a").unwrap();
+        let output = BackgroundOutput::new(path.clone());
+        file.write_all(&[b'x'; 300_000]).unwrap();
+        assert!(output.trim(1 << 20) >= 300_000 && output.start() == 0);
+        let left = output.trim(100_000);
+        assert_eq!(output.start(), 3 * BLOCK_BYTES);
+        assert!((100_000..300_000).contains(&left), "{left} bytes on disk");
+        file.write_all(b"more").unwrap();
+        let content = fs::read(path).unwrap();
+        assert_eq!(content.len(), 300_004);
+        assert!(content[usize::try_from(output.start()).unwrap()..].starts_with(b"xxx"));
+        assert!(content.ends_with(b"xmore"));
+    }
 
     #[test]
     fn outputs_are_private_and_go_with_the_directory() {

@@ -64,8 +64,21 @@ impl LineBuffer {
         self.cut = self.data.len();
     }
 
-    /// Writes events until everything sendable is written or `out` is `limit` long.
-    pub(crate) fn write_events(&mut self, encoder: &TextEncoder, out: &mut Vec<u8>, limit: usize) {
+    /// Takes all that is sendable as it is.
+    pub(crate) fn take_sendable(&mut self) -> &[u8] {
+        let start = std::mem::replace(&mut self.start, self.cut);
+        &self.data[start..self.cut]
+    }
+
+    /// Gives memory back while there is nothing in it.
+    pub(crate) fn shrink(&mut self) {
+        if self.start == self.data.len() {
+            *self = Self::default();
+        }
+    }
+
+    /// Writes events until everything sendable is written or `out` is `limit` long; returns the text they carry.
+    pub(crate) fn write_events(&mut self, encoder: &TextEncoder, out: &mut Vec<u8>, limit: usize) -> &[u8] {
         let region = &self.data[self.start..self.cut];
         out.reserve(
             (region.len() + region.len() / 2 + 2 * encoder.overhead()).min(limit.saturating_sub(out.len())),
@@ -88,12 +101,14 @@ impl LineBuffer {
                 }
             }
         }
+        let start = self.start;
         self.start += at;
+        &self.data[start..self.start]
     }
 }
 
 /// Length of the first line, its end included.
-fn line_length(text: &[u8]) -> usize {
+pub(super) fn line_length(text: &[u8]) -> usize {
     match memchr2(b'\n', b'\r', text) {
         Some(at) if text[at] == b'\r' && text.get(at + 1) == Some(&b'\n') => at + 2,
         Some(at) => at + 1,

@@ -1,20 +1,23 @@
 //! What is known of one command.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use chrono::{DateTime, Utc};
-use sandkeep_specs::execd::command::CommandStatus;
+use sandkeep_specs::execd::command::{CommandStatus, CommandSummary};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::{background::BackgroundOutput, feed::Feed, input::Input};
 use crate::process::{ExitStatus, Group};
 
 /// Exit code on record for a command that could not be started.
 const NOT_STARTED: i32 = 255;
+
+/// Characters of a command's text that a list shows.
+const LISTED_CHARACTERS: usize = 1000;
 
 /// How a command ended.
 #[derive(Debug, Clone)]
@@ -83,6 +86,17 @@ fn signal_name(signal: i32) -> String {
     name.to_owned()
 }
 
+/// Where a command's output can be read again.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// It never had any.
+    Nothing,
+    /// A foreground command's.
+    Feed(Arc<Feed>),
+    /// A background command's: the file it writes.
+    File(BackgroundOutput),
+}
+
 /// A command from its start until it is forgotten.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -92,14 +106,21 @@ pub(super) struct Record {
     started: Instant,
     /// Absent when it could not be started.
     pub(super) group: Option<Group>,
-    /// Where a background command's output is.
-    pub(super) output: Option<PathBuf>,
+    pub(super) output: Kept,
+    /// Its standard input, when clients write it.
+    pub(super) input: Option<Input>,
     outcome: Mutex<Option<Outcome>>,
     ended: Notify,
 }
 
 impl Record {
-    pub(super) fn new(id: Uuid, content: String, group: Option<Group>, output: Option<PathBuf>) -> Arc<Self> {
+    pub(super) fn new(
+        id: Uuid,
+        content: String,
+        group: Option<Group>,
+        output: Kept,
+        input: Option<Input>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             content: content.into(),
@@ -107,6 +128,7 @@ impl Record {
             started: Instant::now(),
             group,
             output,
+            input,
             outcome: Mutex::default(),
             ended: Notify::new(),
         })
@@ -121,6 +143,9 @@ impl Record {
         let took = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
         let outcome = Outcome { end, at: Utc::now(), took };
         *self.lock() = Some(outcome.clone());
+        if let Some(input) = &self.input {
+            input.close_soon();
+        }
         self.ended.notify_waiters();
         outcome
     }
@@ -148,6 +173,28 @@ impl Record {
         FIXED + self.content.len()
     }
 
+    /// When it was started, for sorting.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// What a list says about it.
+    pub(super) fn summary(&self) -> CommandSummary {
+        let status = self.status();
+        CommandSummary {
+            content: status.content.chars().take(LISTED_CHARACTERS).collect(),
+            id: status.id,
+            background: matches!(self.output, Kept::File(_)),
+            stdin_open: status.running && self.input.as_ref().is_some_and(Input::is_open),
+            running: status.running,
+            exit_code: status.exit_code,
+            error: status.error,
+            started_at: status.started_at,
+            finished_at: status.finished_at,
+            timed_out: status.timed_out,
+        }
+    }
+
     pub(super) fn status(&self) -> CommandStatus {
         let outcome = self.outcome();
         CommandStatus {
@@ -169,7 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn status_follows_the_command() {
-        let record = Record::new(Uuid::nil(), "sleep 1".into(), None, None);
+        let record = Record::new(Uuid::nil(), "sleep 1".into(), None, Kept::Nothing, None);
         let status = record.status();
         assert!(status.running && status.exit_code.is_none() && status.finished_at.is_none());
         record.finish(End::Status(ExitStatus::Signaled(15)));
@@ -182,7 +229,8 @@ mod tests {
 
     #[test]
     fn each_end_has_its_code() {
-        let code = |end| Record::new(Uuid::nil(), String::new(), None, None).finish(end).exit_code();
+        let code =
+            |end| Record::new(Uuid::nil(), String::new(), None, Kept::Nothing, None).finish(end).exit_code();
         assert_eq!(code(End::Status(ExitStatus::Exited(3))), Some(3));
         assert_eq!(code(End::TimedOut), Some(137));
         assert_eq!(code(End::NotStarted("no".into())), Some(255));

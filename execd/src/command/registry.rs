@@ -8,14 +8,17 @@ use std::{
     time::Duration,
 };
 
-use sandkeep_specs::execd::command::CommandStatus;
+use sandkeep_specs::execd::command::{CommandStatus, CommandSummary};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{
-    background::OutputDirectory,
+    background::{KEPT_BYTES, OutputDirectory},
+    feed::Feed,
+    kept::KeptOutput,
     logs::Logs,
-    record::{End, Outcome, Record},
+    output::Pipe,
+    record::{End, Kept, Outcome, Record},
     request::CommandError,
 };
 use crate::{reason::reason, settings::Settings};
@@ -23,8 +26,14 @@ use crate::{reason::reason, settings::Settings};
 /// An ended command is remembered this long.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How often the ended ones are looked through.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// How often the outputs of running background commands are looked at.
+const TRIM_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Every so many times all ended commands are looked at as well.
+const PASSES_TO_TRIM_ALL: u64 = 60;
+
+/// Disk for the output of background commands that have ended; when it is full the oldest goes first.
+const ENDED_OUTPUT_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Memory for ended commands; when it is full the oldest goes first.
 const MEMORY_BYTES: usize = 8 * 1024 * 1024;
@@ -46,6 +55,7 @@ pub struct Commands(Arc<Inner>);
 struct Inner {
     settings: Arc<Settings>,
     outputs: OutputDirectory,
+    kept: Arc<KeptOutput>,
     table: Mutex<Table>,
 }
 
@@ -64,7 +74,12 @@ impl Commands {
     /// No commands yet.
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self(Arc::new(Inner { settings, outputs: OutputDirectory::default(), table: Mutex::default() }))
+        Self(Arc::new(Inner {
+            settings,
+            outputs: OutputDirectory::default(),
+            kept: Arc::default(),
+            table: Mutex::default(),
+        }))
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -90,6 +105,12 @@ impl Commands {
         self.0.outputs.create(id)
     }
 
+    /// The way of a foreground command's output.
+    pub(super) fn feed(&self, id: &str, stdout: Pipe, stderr: Pipe) -> Arc<Feed> {
+        // Without a place for them, long outputs are not kept.
+        Feed::new(stdout, stderr, self.0.outputs.place(id).ok(), Arc::clone(&self.0.kept))
+    }
+
     pub(super) fn add(&self, record: &Arc<Record>) {
         let mut table = self.table();
         table.started += 1;
@@ -108,7 +129,7 @@ impl Commands {
         outcome
     }
 
-    fn get(&self, id: &str) -> Result<Arc<Record>, CommandError> {
+    pub(super) fn get(&self, id: &str) -> Result<Arc<Record>, CommandError> {
         let known = Uuid::try_parse(id).ok().and_then(|id| self.table().records.get(&id).cloned());
         known.ok_or_else(|| CommandError::Unknown(id.to_owned()))
     }
@@ -121,8 +142,9 @@ impl Commands {
     /// The output of a background command from a byte offset on.
     pub fn logs(&self, id: &str, cursor: u64) -> Result<Logs, CommandError> {
         let record = self.get(id)?;
-        let path = record.output.as_ref().ok_or_else(|| CommandError::Foreground(id.to_owned()))?;
-        Logs::open(path, cursor, !record.is_running()).map_err(|error| {
+        let Kept::File(output) = &record.output else { return Err(CommandError::Foreground(id.to_owned())) };
+        let cursor = cursor.max(output.start());
+        Logs::open(&output.path, cursor, !record.is_running()).map_err(|error| {
             CommandError::System(format!("cannot read the output of command {id}: {}", reason(&error)))
         })
     }
@@ -145,11 +167,70 @@ impl Commands {
         futures_util::future::join_all(ends).await;
     }
 
-    /// Forgets, hour by hour, what ended a day ago.
+    /// The commands that are remembered, the last one started first: those that run, those that ended, or all.
+    #[must_use]
+    pub fn list(&self, running: Option<bool>, most: usize) -> Vec<CommandSummary> {
+        let mut found: Vec<_> = {
+            let table = self.table();
+            let wanted = |record: &&Arc<Record>| running.is_none_or(|wanted| wanted == record.is_running());
+            table.records.values().filter(wanted).cloned().collect()
+        };
+        found.sort_unstable_by_key(|record| std::cmp::Reverse(record.started()));
+        found.iter().take(most).map(|record| record.summary()).collect()
+    }
+
+    /// Forgets what ended a day ago, and keeps what background commands leave on the disk within its bounds.
     pub async fn sweep_forever(self) {
+        let mut passes = 0_u64;
         loop {
-            sleep(SWEEP_INTERVAL).await;
-            self.sweep();
+            sleep(TRIM_INTERVAL).await;
+            passes += 1;
+            let all = passes.is_multiple_of(PASSES_TO_TRIM_ALL);
+            self.trim(all).await;
+            if all {
+                self.sweep();
+            }
+        }
+    }
+
+    /// Drops old output of background commands, those that have ended included when `all` are looked at: what they
+    /// left running may still write.
+    async fn trim(&self, all: bool) {
+        let mut found: Vec<_> = {
+            let table = self.table();
+            let wanted = |record: &&Arc<Record>| {
+                matches!(record.output, Kept::File(_)) && (all || record.is_running())
+            };
+            table.records.values().filter(wanted).cloned().collect()
+        };
+        if found.is_empty() {
+            return;
+        }
+        // The oldest come first.
+        found.sort_unstable_by_key(|record| record.started());
+        let trimmed = tokio::task::spawn_blocking(move || {
+            let trim = |record: Arc<Record>| match &record.output {
+                Kept::File(output) => (record.id, output.trim(KEPT_BYTES), record.is_running()),
+                _ => (record.id, 0, true),
+            };
+            found.into_iter().map(trim).collect::<Vec<_>>()
+        });
+        if all {
+            self.forget_beyond(ENDED_OUTPUT_BYTES, trimmed.await.unwrap_or_default());
+        }
+    }
+
+    /// Forgets ended commands, the oldest first, until the rest of them has no more than this on disk.
+    fn forget_beyond(&self, most: u64, outputs: Vec<(Uuid, u64, bool)>) {
+        let ended = || outputs.iter().filter(|(_, _, running)| !running);
+        let mut total: u64 = ended().map(|(_, bytes, _)| bytes).sum();
+        let mut table = self.table();
+        for (id, bytes, _) in ended() {
+            if total <= most {
+                return;
+            }
+            table.forget(*id);
+            total -= bytes;
         }
     }
 
@@ -169,9 +250,19 @@ impl Table {
         };
         if let Some(record) = self.records.remove(&id) {
             self.weight -= record.weight();
-            if let Some(output) = &record.output {
-                let _ = fs::remove_file(output);
+            if let Kept::File(output) = &record.output {
+                let _ = fs::remove_file(&output.path);
             }
+        }
+    }
+
+    /// Forgets an ended command out of turn.
+    fn forget(&mut self, id: Uuid) {
+        if let Some(at) = self.ended.iter().position(|(_, ended)| *ended == id) {
+            if let Some(found) = self.ended.remove(at) {
+                self.ended.push_front(found);
+            }
+            self.forget_oldest();
         }
     }
 }
@@ -207,7 +298,7 @@ mod tests {
     }
 
     fn ended(commands: &Commands, content: &str) -> String {
-        let record = Record::new(crate::id::random(), content.to_owned(), None, None);
+        let record = Record::new(crate::id::random(), content.to_owned(), None, Kept::Nothing, None);
         commands.add(&record);
         commands.finish(&record, End::Status(ExitStatus::Exited(0)));
         record.id.simple().to_string()
@@ -217,7 +308,7 @@ mod tests {
     async fn ended_commands_are_remembered_for_a_day() {
         let commands = commands();
         let old = ended(&commands, "true");
-        let running = Record::new(crate::id::random(), "sleep".to_owned(), None, None);
+        let running = Record::new(crate::id::random(), "sleep".to_owned(), None, Kept::Nothing, None);
         commands.add(&running);
         tokio::time::advance(RETENTION - Duration::from_secs(1)).await;
         commands.sweep();

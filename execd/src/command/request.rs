@@ -27,11 +27,28 @@ pub enum CommandError {
     /// The command has ended.
     #[error("command {0} is not running any more")]
     Ended(String),
+    /// The command was started without a standard input for clients to write.
+    #[error("command {0} has no standard input to write to: it was not started with stdin true")]
+    NoInput(String),
+    /// Its standard input was closed, by a client or by the command.
+    #[error("the standard input of command {0} is closed")]
+    InputClosed(String),
+    /// It does not read what it is sent.
+    #[error(
+        "command {id} has not read its standard input for {seconds} seconds; {written} bytes of this request were written"
+    )]
+    InputFull { id: String, seconds: u64, written: u64 },
+    /// Output that is asked for is not kept any more, or does not exist yet.
+    #[error("command {id}: offset {offset} is outside the output that is kept, {start} to {end}")]
+    Offset { id: String, offset: u64, start: u64, end: u64 },
+    /// Too many clients read the output of commands that are running.
+    #[error("{0} streams are attached to commands already, the limit of attached streams")]
+    TooManyStreams(usize),
     /// The command's output went to its stream and was not kept.
     #[error("command {0} ran in the foreground: its output was not kept")]
     Foreground(String),
     /// Too many commands are running.
-    #[error("{0} commands are running already; no more can be started")]
+    #[error("{0} commands are running already, the limit of running commands")]
     TooMany(usize),
     /// The system does not let us.
     #[error("{0}")]
@@ -45,6 +62,8 @@ pub(super) struct Checked {
     /// What its status shows.
     pub(super) content: String,
     pub(super) background: bool,
+    /// Whether clients write its standard input.
+    pub(super) stdin: bool,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -74,6 +93,7 @@ pub(super) fn check(request: RunCommandRequest, settings: &Settings) -> Result<C
         program: Program { argv, env, cwd, identity },
         content,
         background: request.background,
+        stdin: request.stdin,
         timeout: request.timeout.filter(|millis| *millis > 0).map(Duration::from_millis),
     })
 }

@@ -1,17 +1,26 @@
 //! Starting a command and watching over it.
 
-use std::{fs::File, io, os::fd::AsFd, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use sandkeep_specs::execd::{
     command::RunCommandRequest,
     event::{EventKind, ExecutionError, ServerStreamEvent},
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    body::{CommandBody, Pipe},
-    record::{End, Outcome, Record},
+    background::BackgroundOutput,
+    body::CommandBody,
+    input::Input,
+    output::Pipe,
+    record::{End, Kept, Outcome, Record},
     registry::Commands,
     request::{self, Checked, CommandError},
 };
@@ -48,20 +57,24 @@ impl Commands {
     }
 
     fn run_in_foreground(&self, id: Uuid, checked: Checked) -> Result<Started, CommandError> {
-        let input = null_input().map_err(system)?;
+        let (input, input_end) = input(checked.stdin)?;
         let ((stdout, stdout_end), (stderr, stderr_end)) = (pipe()?, pipe()?);
-        let child = checked.program.start([input, stdout_end.as_fd(), stderr_end.as_fd()], None);
-        drop((stdout_end, stderr_end));
-        let mut head = head(&id.simple().to_string());
-        let record = Record::new(id, checked.content, child.as_ref().ok().map(Child::group), None);
-        self.add(&record);
+        let child = checked.program.start([input_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()], None);
+        drop((stdout_end, stderr_end, input_end));
+        let name = id.simple().to_string();
+        let mut head = head(&name);
         match child {
             Ok(child) => {
-                let (report, outcome) = oneshot::channel();
-                tokio::spawn(watch(self.clone(), record, child, checked.timeout, Some(report)));
-                Ok(Started::Live(Box::new(CommandBody::new(head, stdout, stderr, outcome))))
+                let feed = self.feed(&name, stdout, stderr);
+                let output = Kept::Feed(Arc::clone(&feed));
+                let record = Record::new(id, checked.content, Some(child.group()), output, input);
+                self.add(&record);
+                tokio::spawn(watch(self.clone(), record, child, checked.timeout));
+                Ok(Started::Live(Box::new(CommandBody::new(head, feed.reader(0)))))
             }
             Err(error) => {
+                let record = Record::new(id, checked.content, None, Kept::Nothing, None);
+                self.add(&record);
                 let outcome = self.finish(&record, End::NotStarted(error.to_string()));
                 push_event(&mut head, &terminal_event(&outcome));
                 Ok(Started::Whole(head))
@@ -70,15 +83,18 @@ impl Commands {
     }
 
     fn run_in_background(&self, id: Uuid, checked: Checked) -> Result<Started, CommandError> {
-        let input = null_input().map_err(system)?;
-        let (output, path): (File, _) = self.create_output(&id.simple().to_string()).map_err(system)?;
-        let child = checked.program.start([input, output.as_fd(), output.as_fd()], None);
-        drop(output);
-        let mut events = head(&id.simple().to_string());
-        let record = Record::new(id, checked.content, child.as_ref().ok().map(Child::group), Some(path));
+        let (input, input_end) = input(checked.stdin)?;
+        let name = id.simple().to_string();
+        let (output, path): (File, _) = self.create_output(&name).map_err(system)?;
+        let child = checked.program.start([input_end.as_fd(), output.as_fd(), output.as_fd()], None);
+        drop((output, input_end));
+        let mut events = head(&name);
+        let output = Kept::File(BackgroundOutput::new(path));
+        let group = child.as_ref().ok().map(Child::group);
+        let record = Record::new(id, checked.content, group, output, input);
         self.add(&record);
         match child {
-            Ok(child) => drop(tokio::spawn(watch(self.clone(), record, child, checked.timeout, None))),
+            Ok(child) => drop(tokio::spawn(watch(self.clone(), record, child, checked.timeout))),
             Err(error) => drop(self.finish(&record, End::NotStarted(error.to_string()))),
         }
         let mut complete = ServerStreamEvent::new(EventKind::ExecutionComplete, now_millis());
@@ -92,21 +108,39 @@ fn system(error: io::Error) -> CommandError {
     CommandError::System(format!("cannot prepare the command's input and output: {}", reason(&error)))
 }
 
-fn pipe() -> Result<(Pipe, std::os::fd::OwnedFd), CommandError> {
+fn pipe() -> Result<(Pipe, OwnedFd), CommandError> {
     let (read, write) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from).map_err(system)?;
     let read = Pipe::new(read).map_err(system)?;
     Ok((read, write))
 }
 
+/// Our end of a command's input, if it is to have one, and the command's.
+fn input(wanted: bool) -> Result<(Option<Input>, InputEnd), CommandError> {
+    if !wanted {
+        return Ok((None, InputEnd::Null(null_input().map_err(system)?)));
+    }
+    let (input, end) = Input::new().map_err(system)?;
+    Ok((Some(input), InputEnd::Pipe(end)))
+}
+
+/// What a command reads from.
+enum InputEnd {
+    Null(BorrowedFd<'static>),
+    Pipe(OwnedFd),
+}
+
+impl AsFd for InputEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Null(descriptor) => *descriptor,
+            Self::Pipe(descriptor) => descriptor.as_fd(),
+        }
+    }
+}
+
 /// Waits for a command's end, enforces its time limit, records the end and reports it.
-async fn watch(
-    commands: Commands,
-    record: Arc<Record>,
-    mut child: Child,
-    limit: Option<Duration>,
-    report: Option<oneshot::Sender<Outcome>>,
-) {
+async fn watch(commands: Commands, record: Arc<Record>, mut child: Child, limit: Option<Duration>) {
     let mut timed_out = false;
     let status = match limit {
         None => child.wait().await,
@@ -126,9 +160,8 @@ async fn watch(
         Err(_) => End::Unseen,
     };
     let outcome = commands.finish(&record, end);
-    if let Some(report) = report {
-        // The client may have gone; then nobody wants to know.
-        let _ = report.send(outcome);
+    if let Kept::Feed(feed) = &record.output {
+        feed.ended(outcome);
     }
 }
 

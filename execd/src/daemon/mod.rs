@@ -1,11 +1,14 @@
 //! The running daemon: listening, the duties of a first process, and the end.
 
+mod clone3;
 mod forward;
 mod init;
 mod log;
 mod memory;
+mod prelude;
 mod server;
 mod setup;
 mod sink;
+mod trust;
 
 pub use setup::{StartFailure, start};

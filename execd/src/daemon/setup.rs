@@ -17,11 +17,12 @@ use rustix::{
 };
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{init, log, memory, server};
+use super::{init, log, memory, prelude, server, trust};
 use crate::{
     api,
     cli::Cli,
     hooks::{self, Hook, Hooks, Surroundings},
+    metrics::{self, Gauges},
     process::{self, Program},
     reason::reason,
     settings::Settings,
@@ -31,6 +32,9 @@ use crate::{
 
 /// Connections the kernel may hold before they are accepted.
 const BACKLOG: i32 = 4096;
+
+/// Number of the first file of the control group that is handed to us.
+const FIRST_GAUGE: RawFd = 4;
 
 /// Threads for work on files that may take long.
 const BLOCKING_THREADS: usize = 8;
@@ -52,7 +56,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub struct StartFailure {
     /// 2 for a wrong command line or environment, 1 for the system's refusals.
     pub status: u8,
-    message: String,
+    pub(super) message: String,
 }
 
 impl StartFailure {
@@ -60,7 +64,7 @@ impl StartFailure {
         Self { status: 2, message: message.into() }
     }
 
-    fn system(what: &str, error: &io::Error) -> Self {
+    pub(super) fn system(what: &str, error: &io::Error) -> Self {
         Self { status: 1, message: format!("{what}: {}", reason(error)) }
     }
 }
@@ -72,11 +76,19 @@ impl fmt::Display for StartFailure {
 }
 
 /// Runs the daemon to its end; the result is its exit status.
-pub fn start(cli: Cli) -> Result<u8, StartFailure> {
+pub fn start(mut cli: Cli) -> Result<u8, StartFailure> {
     log::start(cli.log_level, cli.log_file.as_deref()).map_err(|error| {
         StartFailure::usage(format!("log file {}: {}", shown(cli.log_file.as_ref()), reason(&error)))
     })?;
+    prelude::run(&mut cli)?;
     let ready = cli.ready_fd.map(|number| take_descriptor(RawFd::from(number))).transpose()?;
+    let gauges = (FIRST_GAUGE..).zip(&cli.gauges).map(|(number, name)| {
+        let file = take_descriptor(number).map_err(|_| {
+            StartFailure::usage(format!("--gauges: descriptor {number} ({name}) is not open"))
+        })?;
+        Ok((name.clone(), file))
+    });
+    metrics::hand_over(Gauges::new(gauges.collect::<Result<Vec<_>, StartFailure>>()?));
     close_inherited_on_exec();
     expect_children();
     raise_descriptor_limit();
@@ -92,13 +104,19 @@ pub fn start(cli: Cli) -> Result<u8, StartFailure> {
     status
 }
 
-async fn run(cli: Cli, settings: Settings, ready: Option<OwnedFd>) -> Result<u8, StartFailure> {
+async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result<u8, StartFailure> {
     let mut signals = init::Signals::for_daemon(cli.init && !cli.entrypoint.is_empty())
         .and_then(|signals| if cli.init { init::reap_forever().map(|()| signals) } else { Ok(signals) })
         .map_err(|error| StartFailure::system("cannot handle signals", &error))?;
     // Only a first process has a sandbox's life to take care of.
     let wanted =
         if cli.init { Hooks::of(&settings.env).map_err(StartFailure::usage)? } else { Hooks::default() };
+    if cli.init && trust::is_wanted(&settings.env) {
+        tokio::select! {
+            () = trust::establish(&mut settings.env) => {}
+            number = signals.next_ending() => return Ok(u8::try_from(128 + number).unwrap_or(u8::MAX)),
+        }
+    }
     let surroundings = Surroundings::of(&settings);
     let listener = listen(&settings, cli.port)?;
     let entrypoint = Program {
@@ -195,8 +213,9 @@ fn settings(cli: &Cli) -> Result<Settings, StartFailure> {
     let account = cli.user.as_deref().map(users::by_specification).transpose();
     let account = account.map_err(|error| StartFailure::usage(format!("--user: {error}")))?;
     let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-    // A command that runs execd must not make it a first process.
+    // A command that runs execd must not make it a first process, nor look for descriptors that only we have.
     env.remove(OsStr::new("EXECD_INIT"));
+    env.remove(OsStr::new("EXECD_GAUGES"));
     if cli.init {
         let home = account
             .as_ref()

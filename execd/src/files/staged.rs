@@ -194,7 +194,7 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 fn temporary_name() -> OsString {
-    format!(".sandkeep-{}", uuid::Uuid::new_v4().simple()).into()
+    format!(".sandkeep-{}", crate::id::random().simple()).into()
 }
 
 /// Where a path finally leads, following symbolic links at its end: writing goes to what they point at.

@@ -1,25 +1,33 @@
-//! Figures and limits of our own control group, where its files can be seen.
+//! Figures and limits of our own control group, from files handed to us or where they can be seen.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use super::machine::Memory;
+use super::gauges::{self, Gauges};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// The files of our control group, in either version's layout.
-#[derive(Debug, Clone)]
+/// The files of our control group.
+#[derive(Debug)]
 pub(super) enum Cgroup {
+    /// Opened by whoever started us.
+    Handed(Arc<Gauges>),
+    /// Version 2: one directory.
     V2(PathBuf),
+    /// Version 1: a directory for each controller.
     V1 { cpu: PathBuf, usage: PathBuf, memory: PathBuf },
 }
 
 impl Cgroup {
     /// Our control group, when it limits something: otherwise the machine's figures say more.
     pub(super) fn detect() -> Option<Self> {
+        if let Some(handed) = gauges::handed() {
+            return Some(Self::Handed(handed));
+        }
         let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
         let found = Self::locate(Path::new(MOUNT), &membership)?;
         (found.memory_limit().is_some() || found.cpu_limit().is_some()).then_some(found)
@@ -44,57 +52,57 @@ impl Cgroup {
         })
     }
 
+    /// What a file says; each name belongs to one of the two versions, but for `memory.stat`.
+    fn read(&self, name: &str) -> Option<String> {
+        let directory = match self {
+            Self::Handed(gauges) => return gauges.read(name),
+            Self::V2(group) => group,
+            Self::V1 { usage, .. } if name == "cpuacct.usage" => usage,
+            Self::V1 { cpu, .. } if name.starts_with("cpu.cfs_") => cpu,
+            Self::V1 { memory, .. } if name.starts_with("memory.") => memory,
+            Self::V1 { .. } => return None,
+        };
+        fs::read_to_string(directory.join(name)).ok()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.read(name)?.trim().parse().ok()
+    }
+
     /// CPUs the group may use.
     pub(super) fn cpu_limit(&self) -> Option<f64> {
-        let (quota, period) = match self {
-            Self::V2(group) => {
-                let text = fs::read_to_string(group.join("cpu.max")).ok()?;
+        let (quota, period) = match self.read("cpu.max") {
+            Some(text) => {
                 let (quota, period) = text.trim().split_once(' ')?;
                 (quota.parse::<f64>().ok()?, period.parse::<f64>().ok()?)
             }
-            Self::V1 { cpu, .. } => (
-                number(&cpu.join("cpu.cfs_quota_us"))? as f64,
-                number(&cpu.join("cpu.cfs_period_us"))? as f64,
-            ),
+            None => (self.number("cpu.cfs_quota_us")? as f64, self.number("cpu.cfs_period_us")? as f64),
         };
         (quota > 0.0 && period > 0.0).then(|| quota / period)
     }
 
     /// CPU time the group has spent.
     pub(super) fn cpu_time(&self) -> Option<Duration> {
-        match self {
-            Self::V2(group) => field(&group.join("cpu.stat"), "usage_usec").map(Duration::from_micros),
-            Self::V1 { usage, .. } => number(&usage.join("cpuacct.usage")).map(Duration::from_nanos),
+        match self.read("cpu.stat").and_then(|text| field(&text, "usage_usec")) {
+            Some(micros) => Some(Duration::from_micros(micros)),
+            None => self.number("cpuacct.usage").map(Duration::from_nanos),
         }
     }
 
-    /// Memory limit and use of the group; caches that can be dropped at once do not count as used.
-    pub(super) fn memory(&self) -> Option<Memory> {
-        let (total, (used, idle)) = (
-            self.memory_limit()?,
-            match self {
-                Self::V2(group) => (
-                    number(&group.join("memory.current"))?,
-                    field(&group.join("memory.stat"), "inactive_file"),
-                ),
-                Self::V1 { memory, .. } => {
-                    let idle = field(&memory.join("memory.stat"), "total_inactive_file");
-                    (number(&memory.join("memory.usage_in_bytes"))?, idle)
-                }
-            },
-        );
-        Some(Memory { total, used: used.saturating_sub(idle.unwrap_or(0)) })
+    /// Memory use of the group, and its limit if it has one; caches that can be dropped at once do not count as used.
+    pub(super) fn memory(&self) -> Option<(Option<u64>, u64)> {
+        let used = self.number("memory.current").or_else(|| self.number("memory.usage_in_bytes"))?;
+        // The first name, which counts what is below as well, is of version 1 only.
+        let stat = self.read("memory.stat").unwrap_or_default();
+        let idle = field(&stat, "total_inactive_file").or_else(|| field(&stat, "inactive_file"));
+        Some((self.memory_limit(), used.saturating_sub(idle.unwrap_or(0))))
     }
 
     fn memory_limit(&self) -> Option<u64> {
         // Version 1 says "no limit" by a number beyond any machine's memory.
         const NO_LIMIT: u64 = 1 << 60;
-        match self {
-            Self::V2(group) => number(&group.join("memory.max")),
-            Self::V1 { memory, .. } => {
-                number(&memory.join("memory.limit_in_bytes")).filter(|limit| *limit < NO_LIMIT)
-            }
-        }
+        let limit = self.number("memory.max").or_else(|| self.number("memory.limit_in_bytes"))?;
+        (limit < NO_LIMIT).then_some(limit)
     }
 }
 
@@ -104,12 +112,7 @@ fn existing(mount: &Path, path: &str) -> PathBuf {
     if group.is_dir() { group } else { mount.to_owned() }
 }
 
-fn number(path: &Path) -> Option<u64> {
-    fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-fn field(path: &Path, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
+fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
@@ -142,9 +145,9 @@ mod tests {
         let group = Cgroup::locate(root.path(), "1:name=systemd:/x\n0::/box\n").unwrap();
         assert_eq!(group.cpu_limit(), Some(1.5));
         assert_eq!(group.cpu_time(), Some(Duration::from_millis(2500)));
-        assert_eq!(group.memory(), Some(Memory { total: 1_048_576, used: 500_000 }));
+        assert_eq!(group.memory(), Some((Some(1_048_576), 500_000)));
         write(root.path(), &[("box/cpu.max", "max 100000\n"), ("box/memory.max", "max\n")]);
-        assert_eq!((group.cpu_limit(), group.memory()), (None, None));
+        assert_eq!((group.cpu_limit(), group.memory_limit()), (None, None));
     }
 
     #[test]
@@ -164,11 +167,33 @@ mod tests {
         let group = Cgroup::locate(root.path(), "3:cpu,cpuacct:/gone\n2:memory:/gone\n").unwrap();
         assert_eq!(group.cpu_limit(), Some(0.5));
         assert_eq!(group.cpu_time(), Some(Duration::from_secs(1)));
-        assert_eq!(group.memory(), Some(Memory { total: 1000, used: 800 }));
+        assert_eq!(group.memory(), Some((Some(1000), 800)));
         write(
             root.path(),
             &[("cpu/cpu.cfs_quota_us", "-1"), ("memory/memory.limit_in_bytes", "9223372036854771712")],
         );
-        assert_eq!((group.cpu_limit(), group.memory()), (None, None));
+        assert_eq!((group.cpu_limit(), group.memory_limit()), (None, None));
+    }
+
+    #[test]
+    fn files_handed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let files = [
+            ("cpu.cfs_quota_us", "50000"),
+            ("cpu.cfs_period_us", "100000"),
+            ("cpu.stat", "usage_usec 7\n"),
+            ("memory.limit_in_bytes", "1000"),
+            ("memory.usage_in_bytes", "900"),
+            ("memory.stat", "inactive_file 1\ntotal_inactive_file 100\n"),
+        ];
+        write(root.path(), &files);
+        let open = |(name, _): &(&str, &str)| {
+            ((*name).to_owned(), fs::File::open(root.path().join(name)).unwrap().into())
+        };
+        let group = Cgroup::Handed(Arc::new(Gauges::new(files.iter().map(open))));
+        for _ in 0..2 {
+            assert_eq!((group.cpu_limit(), group.cpu_time()), (Some(0.5), Some(Duration::from_micros(7))));
+            assert_eq!(group.memory(), Some((Some(1000), 800)));
+        }
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use sandkeep_specs::execd::metrics::Metrics;
 
-use super::{cgroup::Cgroup, machine};
+use super::{
+    cgroup::Cgroup,
+    machine::{self, Memory},
+};
 use crate::stream::now_millis;
 
 /// Measurements closer together than this share one figure for the CPU: the kernel counts in steps of 10 ms.
@@ -80,19 +83,21 @@ impl Sampler {
     }
 }
 
-fn memory(cgroup: Option<&Cgroup>) -> io::Result<machine::Memory> {
+fn memory(cgroup: Option<&Cgroup>) -> io::Result<Memory> {
     let whole = machine::memory()?;
     Ok(match cgroup.and_then(Cgroup::memory) {
         // A limit above what the machine has is none.
-        Some(own) if own.total <= whole.total => own,
-        _ => whole,
+        Some((limit, used)) => Memory { total: limit.unwrap_or(u64::MAX).min(whole.total), used },
+        None => whole,
     })
 }
 
 /// Bytes of memory that may still be used; none when that cannot be found out.
 #[must_use]
 pub fn free_memory() -> u64 {
-    memory(Cgroup::detect().as_ref()).map_or(0, |found| found.total.saturating_sub(found.used))
+    let free = |found: io::Result<Memory>| found.map_or(0, |found| found.total.saturating_sub(found.used));
+    // Without a limit of its own a group may still use no more than the machine has left.
+    free(memory(Cgroup::detect().as_ref())).min(free(machine::memory()))
 }
 
 fn cpu_time(cgroup: Option<&Cgroup>) -> io::Result<Duration> {

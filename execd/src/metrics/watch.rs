@@ -10,27 +10,36 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Interval, MissedTickBehavior, interval},
+};
 
 use super::Sampler;
 
 /// Time between two measurements.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Clients that may watch at the same time.
+const MAX_WATCHERS: usize = 64;
+
+static WATCHERS: Semaphore = Semaphore::const_new(MAX_WATCHERS);
+
 /// Body that measures at once and then every second.
 #[derive(Debug)]
 pub struct Watch {
     sampler: Arc<Sampler>,
     ticks: Interval,
+    _place: SemaphorePermit<'static>,
 }
 
 impl Watch {
-    /// A stream of this sampler's measurements.
-    #[must_use]
-    pub fn new(sampler: Arc<Sampler>) -> Self {
+    /// A stream of this sampler's measurements; the error is the number of streams that there may be.
+    pub fn new(sampler: Arc<Sampler>) -> Result<Self, usize> {
+        let place = WATCHERS.try_acquire().map_err(|_| MAX_WATCHERS)?;
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { sampler, ticks }
+        Ok(Self { sampler, ticks, _place: place })
     }
 }
 

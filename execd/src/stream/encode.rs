@@ -15,6 +15,9 @@ pub fn push_event(out: &mut Vec<u8>, event: &ServerStreamEvent) {
     out.extend_from_slice(b"\n\n");
 }
 
+/// The last bytes of every event.
+const EVENT_END: &[u8] = b"}\n\n";
+
 /// Writes many text events of one kind and moment without building each one.
 #[derive(Debug)]
 pub struct TextEncoder {
@@ -48,6 +51,16 @@ impl TextEncoder {
         out.extend_from_slice(self.prefix);
         push_escaped(out, text);
         out.extend_from_slice(&self.suffix);
+    }
+
+    /// Appends one event that says at which offset its text ends.
+    pub fn push_at(&self, out: &mut Vec<u8>, text: &[u8], offset: u64) {
+        self.push(out, text);
+        // In place of the event's own end.
+        out.truncate(out.len() - EVENT_END.len());
+        out.extend_from_slice(b",\"offset\":");
+        out.extend_from_slice(offset.to_string().as_bytes());
+        out.extend_from_slice(EVENT_END);
     }
 
     /// Bytes of an event beside its text.

@@ -2,6 +2,7 @@
 
 mod channel;
 mod encode;
+mod pings;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use bytes::Bytes;
 
 pub use channel::{EventBody, EventSender, Gone, channel};
 pub use encode::{TextEncoder, push_escaped, push_event};
+pub use pings::Pings;
 
 /// How often a stream says that it is alive.
 pub const PING_INTERVAL: Duration = Duration::from_secs(3);

@@ -146,8 +146,14 @@ impl Execd {
 
     /// Starts any stream and reads no further than the response's head.
     pub async fn begin_at(&self, path: &str, body: Value) -> Run {
-        let response = self.send(self.request(Method::POST, path, body.to_string())).await;
-        assert_eq!(response.status(), StatusCode::OK, "{body}");
+        self.open(Method::POST, path, body).await
+    }
+
+    /// Opens a stream and reads no further than the response's head.
+    pub async fn open(&self, method: Method, path: &str, body: Value) -> Run {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let response = self.send(self.request(method, path, body)).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Run { body: response.into_body(), unread: Vec::new(), events: Vec::new(), taken: 0 }
     }

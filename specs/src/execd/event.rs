@@ -43,6 +43,10 @@ pub struct ServerStreamEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub timed_out: Option<bool>,
+    /// Where in the command's output, in bytes, this text ends; present on streams attached to later (an extension).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub offset: Option<u64>,
 }
 
 impl ServerStreamEvent {
@@ -58,6 +62,7 @@ impl ServerStreamEvent {
             results: None,
             error: None,
             timed_out: None,
+            offset: None,
         }
     }
 

@@ -143,7 +143,7 @@ impl Unpacker {
     fn other(&mut self, entry: Entry) -> rustix::io::Result<()> {
         let (above, name) = split(&entry.path);
         let directory = beneath::open_directory(&self.root, above)?;
-        let temporary = format!(".sandkeep-{}", uuid::Uuid::new_v4().simple());
+        let temporary = format!(".sandkeep-{}", crate::id::random().simple());
         let mut place = Place { directory, name: name.to_vec(), temporary: None };
         let kind = match entry.kind {
             Kind::File => {

@@ -131,12 +131,14 @@ impl Launch {
                     ready.1.as_fd(),
                     console.as_fd(),
                 ];
-                fds.extend(entrance.unified.iter().chain(&entrance.tasks).map(AsFd::as_fd));
-                let (host, cgroup2) = (&self.inner.host, entrance.unified.is_some());
-                let launched = match host.launcher.launch(&plan, cgroup2, &fds).await {
+                let entrances = entrance.unified.iter().chain(&entrance.tasks);
+                fds.extend(entrances.chain(&entrance.gauges).map(AsFd::as_fd));
+                let host = &self.inner.host;
+                let (cgroup2, gauges) = (entrance.unified.is_some(), entrance.gauges.len());
+                let launched = match host.launcher.launch(&plan, cgroup2, gauges, &fds).await {
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                         host.cgroups.kill_listed(self.spec.slot.number);
-                        host.launcher.launch(&plan, cgroup2, &fds).await
+                        host.launcher.launch(&plan, cgroup2, gauges, &fds).await
                     }
                     other => other,
                 };
@@ -290,7 +292,7 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
             return Err(error);
         }
     };
-    let paperwork = describe(host, spec, &prepared, limits);
+    let paperwork = describe(host, spec, &prepared, limits, &entrance.gauge_names);
     let pipes = || Ok((pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?));
     let pipes: io::Result<((OwnedFd, OwnedFd), (OwnedFd, OwnedFd))> = pipes();
     let (document, plan, go, ready) = match (paperwork, pipes.context("make pipes")) {
@@ -314,6 +316,7 @@ fn describe(
     spec: &LaunchSpec,
     prepared: &Prepared,
     limits: crate::runtime::Limits,
+    gauges: &[&str],
 ) -> Result<(Spec, Plan), RuntimeError> {
     let base = host.names.uid_base(spec.slot.number);
     let join = (!host.config.oci_runtime.is_empty()).then(|| {
@@ -324,6 +327,7 @@ fn describe(
         no_new_privileges: host.config.no_new_privileges,
         limits,
         cgroup: &host.cgroups.relative_path(spec.slot.number),
+        gauges,
         root: Path::new(ROOT_POINT),
         join,
     };

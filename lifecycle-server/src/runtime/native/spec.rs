@@ -55,6 +55,8 @@ pub(crate) struct Host<'a> {
     pub limits: Limits,
     /// Path of the slot below every cgroup root.
     pub cgroup: &'a str,
+    /// Names of the files of its control groups that a direct launch hands to execd, from descriptor 4 on.
+    pub gauges: &'a [&'a str],
     /// Directory the root is mounted at.
     pub root: &'a Path,
     /// Set for an OCI runtime binary, which makes what the direct launcher is handed.
@@ -76,7 +78,7 @@ pub(crate) fn hostname(id: &str) -> String {
 }
 
 /// Arguments and environment of execd.
-fn process(spec: &LaunchSpec) -> (Vec<String>, Vec<String>) {
+fn process(spec: &LaunchSpec, gauges: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut args: Vec<String> = [EXECD_PATH, "--init", "--port", &EXECD_PORT.to_string(), "--ready-fd", "3"]
         .map(str::to_owned)
         .into();
@@ -98,7 +100,9 @@ fn process(spec: &LaunchSpec) -> (Vec<String>, Vec<String>) {
     // Later entries win, and each name appears once: programs differ in which of two they take.
     let isolation = spec.nested_isolation.then_some(("EXECD_ISOLATION_UPPER_ROOT", ISOLATION_PATH));
     let given = spec.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in given.chain(ours).chain(isolation) {
+    let names = gauges.join(",");
+    let gauges = (!gauges.is_empty()).then_some(("EXECD_GAUGES", names.as_str()));
+    for (name, value) in given.chain(ours).chain(isolation).chain(gauges) {
         env.retain(|(known, _)| *known != name);
         env.push((name, value));
     }
@@ -132,7 +136,9 @@ fn mounts(joined: bool, nested: bool) -> Value {
 
 /// Builds the document.
 pub(crate) fn build(spec: &LaunchSpec, host: &Host<'_>) -> Result<Spec, RuntimeError> {
-    let (args, env) = process(spec);
+    // An OCI runtime hands nothing on.
+    let gauges = if host.join.is_none() { host.gauges } else { &[] };
+    let (args, env) = process(spec, gauges);
     let profile = if spec.nested_isolation { Profile::Nested } else { Profile::Default };
     // The kernel lets nobody mount a new /proc in a namespace whose own /proc is partly covered.
     let masked: &[&str] = if spec.nested_isolation { &[] } else { &MASKED };
@@ -237,7 +243,14 @@ mod tests {
     }
 
     fn host(root: &Path) -> Host<'_> {
-        Host { no_new_privileges: true, limits: Limits::default(), cgroup: "/c", root, join: None }
+        Host {
+            no_new_privileges: true,
+            limits: Limits::default(),
+            cgroup: "/c",
+            gauges: &[],
+            root,
+            join: None,
+        }
     }
 
     fn texts(list: &[std::ffi::CString]) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use sandkeep_specs::execd::LOG_CURSOR_HEADER;
-use sandkeep_specs::execd::command::{CommandStatus, RunCommandRequest};
+use sandkeep_specs::execd::command::{CommandStatus, CommandSummary, RunCommandRequest, StdinWritten};
 
 use super::{EventStream, Execution};
 use crate::transport::{Http, within};
@@ -48,6 +48,13 @@ impl Command {
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.request.timeout = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+        self
+    }
+
+    /// Give it a standard input that [`Commands::write_stdin`] writes; otherwise it is empty.
+    #[must_use]
+    pub fn stdin(mut self) -> Self {
+        self.request.stdin = true;
         self
     }
 
@@ -107,6 +114,30 @@ impl<'a> Commands<'a> {
         let request = RunCommandRequest { background: true, ..command.into().request };
         let mut events = self.post(request).await?;
         events.init().await
+    }
+
+    /// Running commands and remembered ones, the last one started first, as many as execd lists at once.
+    pub async fn list(&self) -> Result<Vec<CommandSummary>> {
+        self.http.json("the list of commands", self.http.get(&["command"])).await
+    }
+
+    /// Comes back to a command, running or ended: its events after the first `offset` bytes of its output.
+    pub async fn attach(&self, id: &str, offset: u64) -> Result<EventStream> {
+        let request = self.http.get(&["command", id, "stream"]).query(&[("offset", offset)]);
+        let response = self.http.send(request).await?;
+        Ok(EventStream::new(self.http, response))
+    }
+
+    /// Writes to the standard input of a command that has one, and closes it when `close` is set. Waits while the
+    /// command does not read.
+    pub async fn write_stdin(
+        &self,
+        id: &str,
+        bytes: impl Into<reqwest::Body>,
+        close: bool,
+    ) -> Result<StdinWritten> {
+        let request = self.http.post(&["command", id, "stdin"]).query(&[("close", close)]).body(bytes);
+        self.http.json("what was written", request).await
     }
 
     /// Whether a command still runs and how it ended.

@@ -34,7 +34,13 @@ pub(crate) struct Descriptors {
     pub console: RawFd,
     /// The `tasks` files of the sandbox's cgroup v1 directories.
     pub tasks: Vec<RawFd>,
+    /// Files of the sandbox's control group, open for reading; they become descriptors 4 and up of execd, which measures
+    /// with them what it has no path to.
+    pub gauges: Vec<RawFd>,
 }
+
+/// Most of those files.
+pub(crate) const MAX_GAUGES: usize = 8;
 
 /// Descriptor number the ready pipe gets; the launcher keeps `/dev/null` there until then.
 pub(crate) const READY_FD: RawFd = 3;
@@ -231,10 +237,29 @@ fn execute(prepared: &Prepared<'_>, fds: &Descriptors) -> ! {
     step!(console, "dup2 ready", libc::dup2(fds.ready, READY_FD));
     step!(console, "dup2 stdout", libc::dup2(console, 1));
     step!(console, "dup2 stderr", libc::dup2(console, 2));
-    step!(2, "close descriptors", libc::syscall(libc::SYS_close_range, READY_FD + 1, u32::MAX, 0));
+    let first_unused = keep_gauges(&fds.gauges);
+    step!(2, "close descriptors", libc::syscall(libc::SYS_close_range, first_unused, u32::MAX, 0));
     // SAFETY: null-terminated arrays of live C strings.
     unsafe { libc::execve(prepared.args[0], prepared.args.as_ptr(), prepared.env.as_ptr()) };
     fail(2, "execute the sandbox's execd")
+}
+
+/// Gives the gauges the numbers after the ready pipe's; returns the first number after them.
+fn keep_gauges(gauges: &[RawFd]) -> RawFd {
+    /// Above all numbers they may get.
+    const ASIDE: c_int = 64;
+    // None must be lost to the number of another.
+    let mut aside = [-1; MAX_GAUGES];
+    for (aside, gauge) in aside.iter_mut().zip(gauges) {
+        // SAFETY: takes descriptor numbers.
+        *aside = unsafe { libc::fcntl(*gauge, libc::F_DUPFD, ASIDE) };
+    }
+    let mut number = READY_FD + 1;
+    for gauge in aside.iter().take(gauges.len()) {
+        step!(2, "dup2 gauge", libc::dup2(*gauge, number));
+        number += 1;
+    }
+    number
 }
 
 /// Writes `sandkeep: STEP: errno N` and ends the process.

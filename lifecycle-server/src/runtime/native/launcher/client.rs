@@ -88,11 +88,12 @@ impl Launcher {
 
     /// Starts a sandbox; `BrokenPipe` means that the launcher died and asking again makes sense, once a process that it
     /// may still have made is gone. `fds` are those of [`super::child::Descriptors`], the v2 cgroup directory (if any) before
-    /// the `tasks` files.
+    /// the `tasks` files and these before the `gauges`.
     pub(crate) async fn launch(
         &self,
         plan: &Plan,
         cgroup2: bool,
+        gauges: usize,
         fds: &[BorrowedFd<'_>],
     ) -> io::Result<Launched> {
         let token = self.tokens.fetch_add(1, Ordering::Relaxed);
@@ -102,7 +103,7 @@ impl Launcher {
         let (ended, status) = oneshot::channel();
         let (answered, answer) = oneshot::channel();
         let answered = Box::new(|answer| drop(answered.send(answer)));
-        self.ask(token, &Request::Launch { token, cgroup2 }, &all, answered, Some(ended))?;
+        self.ask(token, &Request::Launch { token, cgroup2, gauges }, &all, answered, Some(ended))?;
         let (reply, fds) = match tokio::time::timeout(REPLY_TIMEOUT, answer).await {
             Ok(answer) => answer.map_err(|_| gone())??,
             Err(_) => return Err(self.give_up(token)),

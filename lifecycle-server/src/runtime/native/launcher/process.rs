@@ -18,7 +18,7 @@ use rustix::{
 };
 
 use super::{
-    child::{self, Descriptors, Prepared, READY_FD},
+    child::{self, Descriptors, MAX_GAUGES, Prepared, READY_FD},
     plan::Plan,
     protocol::{Reply, Request, receive, send},
 };
@@ -116,7 +116,7 @@ impl Launcher {
     fn serve(&mut self) -> io::Result<bool> {
         let Some((request, fds)) = receive::<Request>(&self.socket)? else { return Ok(false) };
         let (token, result) = match request {
-            Request::Launch { token, cgroup2 } => (token, self.launch(token, cgroup2, fds)),
+            Request::Launch { token, cgroup2, gauges } => (token, self.launch(token, cgroup2, gauges, fds)),
             Request::UserNamespaces { token, base } => (token, self.user_namespaces(token, base)),
         };
         if let Err(Failure(step, error)) = result {
@@ -126,11 +126,15 @@ impl Launcher {
         Ok(true)
     }
 
-    fn launch(&mut self, token: u64, cgroup2: bool, fds: Vec<OwnedFd>) -> Result<(), Failure> {
+    fn launch(&mut self, token: u64, cgroup2: bool, gauges: usize, fds: Vec<OwnedFd>) -> Result<(), Failure> {
         let [plan, root, netns, userns, go, ready, console, rest @ ..] = fds.as_slice() else {
             return Err(Failure("receive descriptors", io::ErrorKind::InvalidInput.into()));
         };
         let plan = read_plan(plan).named("read plan")?;
+        let (rest, gauges) = rest
+            .split_at_checked(rest.len().saturating_sub(gauges))
+            .filter(|(_, found)| found.len() == gauges && gauges <= MAX_GAUGES)
+            .ok_or(Failure("receive descriptors", io::ErrorKind::InvalidInput.into()))?;
         let (cgroup, tasks) =
             if cgroup2 { (rest.first(), rest.get(1..).unwrap_or_default()) } else { (None, rest) };
         let filter = match plan.seccomp {
@@ -146,6 +150,7 @@ impl Launcher {
             ready: ready.as_raw_fd(),
             console: console.as_raw_fd(),
             tasks: tasks.iter().map(AsRawFd::as_raw_fd).collect(),
+            gauges: gauges.iter().map(AsRawFd::as_raw_fd).collect(),
         };
         let mut pidfd: i32 = -1;
         // SAFETY: an all-zero `clone_args` is valid.

@@ -13,14 +13,14 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Most descriptors in one packet.
-const MAX_FDS: usize = 16;
+const MAX_FDS: usize = 24;
 /// Longest packet; bulky plans travel in a memory file.
 const MAX_PACKET: usize = 4096;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Start a sandbox. Descriptors: see [`super::child::Descriptors`].
-    Launch { token: u64, cgroup2: bool },
+    Launch { token: u64, cgroup2: bool, gauges: usize },
     /// Make the two user namespaces of a slot: the one processes enter, and the one that maps files on disk.
     UserNamespaces { token: u64, base: u32 },
 }
