@@ -224,3 +224,54 @@ fn a_wrong_command_line_is_a_clear_error() {
     assert_eq!(status, Some(1));
     assert!(stderr.contains(&port), "{stderr}");
 }
+
+#[tokio::test]
+async fn requests_have_ids() {
+    let execd = Execd::start().await;
+    let id_of = |given: Option<&'static str>, path: &'static str| {
+        let mut request = execd.request(Method::GET, path, "");
+        if let Some(given) = given {
+            request.headers_mut().insert("x-request-id", given.parse().unwrap());
+        }
+        let execd = &execd;
+        async move { execd.send(request).await.headers()["x-request-id"].to_str().unwrap().to_owned() }
+    };
+    assert_eq!(id_of(Some("mine-1"), "/ping").await, "mine-1");
+    assert_eq!(id_of(Some("mine-2"), "/command/status/none").await, "mine-2");
+    let (one, other) = (id_of(None, "/ping").await, id_of(Some("not sound"), "/no/such/path").await);
+    assert!(one.len() == 32 && other.len() == 32 && one != other);
+}
+
+#[tokio::test]
+async fn arrays_are_no_objects() {
+    let execd = Execd::start().await;
+    for (path, body) in [
+        ("/command", r#"["true"]"#),
+        ("/session", r#"["/tmp"]"#),
+        ("/files/mv", r#"[["/a","/b"]]"#),
+        ("/files/permissions", r#"{"/tmp": ["root", "root", 755]}"#),
+        ("/code/context", r#"["python"]"#),
+    ] {
+        let (status, answer) = execd.call(Method::POST, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        assert!(answer.contains("invalid type: sequence"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn watchers_of_metrics_are_bounded() {
+    let execd = Execd::start().await;
+    let mut open = Vec::new();
+    let refused = loop {
+        let response = execd.send(execd.request(Method::GET, "/metrics/watch", "")).await;
+        if response.status() != StatusCode::OK {
+            break response;
+        }
+        open.push(response);
+        assert!(open.len() < 1000);
+    };
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let body = http_body_util::BodyExt::collect(refused.into_body()).await.unwrap().to_bytes();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.contains(&open.len().to_string()) && text.contains("limit of metrics watchers"), "{text}");
+}

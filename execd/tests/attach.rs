@@ -91,12 +91,9 @@ async fn nothing_is_lost_or_doubled_at_the_seam() {
             let mut run = attach(&execd, &id, offset).await;
             let mut ended = false;
             for _ in 0..3000 {
-                match run.next().await {
-                    None => {
-                        ended = true;
-                        break;
-                    }
-                    Some(_) => {}
+                if run.next().await.is_none() {
+                    ended = true;
+                    break;
                 }
             }
             let part = output(&run, offset);

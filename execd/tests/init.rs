@@ -234,3 +234,47 @@ async fn clone3_can_be_hidden() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("EXECD_CLONE3_COMPAT"));
 }
+
+#[test]
+fn the_egress_sidecar_s_authority_is_made_known() {
+    // Everything it writes to is laid over in a mount namespace of the test's own.
+    const SURROUNDINGS: &str = r#"
+        set -e
+        mount -t tmpfs none /opt; mount -t tmpfs none /usr/local/share
+        mkdir -p /opt/opensandbox /opt/bin /opt/home
+        for tool in update-ca-certificates certutil keytool; do
+            printf '#!/bin/sh\necho "${0##*/} $*" >> /opt/called\n' > /opt/bin/$tool; chmod 755 /opt/bin/$tool
+        done
+        (sleep 0.7; printf -- '-----BEGIN CERTIFICATE-----\nOURS\n-----END CERTIFICATE-----\n' \
+            > /opt/opensandbox/mitmproxy-ca-cert.pem) &
+        exec "$@""#;
+    const SHOW: &str = r#"
+        echo $NODE_EXTRA_CA_CERTS; echo $REQUESTS_CA_BUNDLE $SSL_CERT_FILE $CURL_CA_BUNDLE $GIT_SSL_CAINFO
+        grep -c OURS $SSL_CERT_FILE; grep OURS /usr/local/share/ca-certificates/*; cat /opt/called"#;
+    let run = |value: &str| {
+        let output = Command::new("unshare")
+            .args(["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", SURROUNDINGS, "sh"])
+            .arg(env!("CARGO_BIN_EXE_execd"))
+            .args(["--init", "--log-level", "3", "--port", &support::free_port().to_string()])
+            .args(["--", "sh", "-c", SHOW])
+            .env_clear()
+            .envs([("PATH", "/opt/bin:/usr/bin:/bin:/usr/sbin:/sbin"), ("HOME", "/opt/home")])
+            .envs([("EXECD_ACCESS_TOKEN", TOKEN), ("OPENSANDBOX_EGRESS_MITMPROXY_TRANSPARENT", value)])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let bundle = "/opt/opensandbox/merged-ca-certificates.pem";
+    let shown = run("true");
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(
+        lines[..4],
+        ["/opt/opensandbox/mitmproxy-ca-cert.pem", &[bundle; 4].join(" "), "1", "OURS"],
+        "{shown}"
+    );
+    for tool in ["update-ca-certificates", "certutil -d sql:/opt/home/.pki/nssdb -A", "keytool -importcert"] {
+        assert!(lines.iter().any(|line| line.starts_with(tool)), "{tool} in {shown}");
+    }
+    assert_eq!(run("false").lines().next(), Some(""));
+}

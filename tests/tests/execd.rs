@@ -288,3 +288,73 @@ async fn metrics_come_once_and_as_a_stream() -> Result<()> {
     sandbox.delete().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn commands_are_written_to_and_come_back_to() -> Result<()> {
+    for through_server in [false, true] {
+        let sandbox = sandbox(through_server).await?;
+        let commands = sandbox.commands();
+        let mut events = commands.stream(Command::shell("echo first; wc -c; echo last").stdin()).await?;
+        let mut id = String::new();
+        while let Some(event) = events.next().await? {
+            match event.kind {
+                EventKind::Init => id = event.text.unwrap_or_default(),
+                EventKind::Stdout => break,
+                _ => {}
+            }
+        }
+        drop(events);
+        let listed = commands.list().await?;
+        let found = listed.iter().find(|command| command.id == id).context("it is listed")?;
+        ensure!(found.running && found.stdin_open && !found.background, "{found:?}");
+        let written = commands.write_stdin(&id, vec![b'x'; 1_000_000], true).await?;
+        ensure!(written.written == 1_000_000 && written.closed, "{written:?}");
+        let rest = commands.attach(&id, "first\n".len() as u64).await?.collect().await?;
+        assert_eq!((rest.id.as_str(), rest.exit_code()), (id.as_str(), Some(0)));
+        assert_eq!(rest.stdout, "1000000\nlast\n");
+        assert_eq!(commands.attach(&id, 0).await?.collect().await?.stdout, "first\n1000000\nlast\n");
+        let refused = commands.write_stdin(&id, "more", false).await.err().context("it has ended")?;
+        assert_eq!(refused.status(), Some(409));
+        sandbox.delete().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn figures_are_those_of_the_sandbox() -> Result<()> {
+    let server = Server::shared()?;
+    let client = Client::new(server.url(), server.key.clone())?;
+    let options = CreateOptions::image(BASE_IMAGE).limit("memory", "256Mi").limit("cpu", "500m");
+    let sandbox = Sandbox::create(&client, options).await?;
+    let before = sandbox.execd().metrics().await?;
+    ensure!(before.cpu_count == 0.5 && before.mem_total_mib == 256.0, "{before:?}");
+    ensure!(before.mem_used_mib > 0.0 && before.mem_used_mib < 128.0, "{before:?}");
+    let busy = "import time\nkept = bytearray(100 << 20)\nprint('there', flush=True)\nwhile True: pass";
+    let mut events = sandbox.commands().stream(Command::argv(["python3", "-c", busy])).await?;
+    while let Some(event) = events.next().await? {
+        if event.kind == EventKind::Stdout {
+            break;
+        }
+    }
+    let used = sandbox.execd().metrics().await?;
+    ensure!(used.mem_used_mib > before.mem_used_mib + 90.0, "{before:?} {used:?}");
+    let since = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let now = sandbox.execd().metrics().await?;
+        if now.cpu_used_pct > 50.0 {
+            break;
+        }
+        ensure!(since.elapsed() < SOON, "{now:?}");
+    }
+    // What execd measures with is open for reading only, and leads nowhere else.
+    let probe = "for file in /proc/1/fd/*; do case $(readlink $file) in *memory.*|*cpu.*|*cpuacct.*) \
+                 test -d $file && echo directory; (echo 99999999999 > $file) 2>/dev/null && echo written; echo gauge;; \
+                 esac; done";
+    let probed = sandbox.commands().run(probe).await?.stdout;
+    ensure!(!probed.contains("written") && !probed.contains("directory"), "{probed}");
+    ensure!(probed.lines().count() >= 5, "{probed}");
+    assert_eq!(sandbox.execd().metrics().await?.mem_total_mib, 256.0);
+    sandbox.delete().await?;
+    Ok(())
+}
