@@ -271,7 +271,7 @@ async fn watchers_of_metrics_are_bounded() {
         assert!(open.len() < 1000);
     };
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-    let body = http_body_util::BodyExt::collect(refused.into_body()).await.unwrap().to_bytes();
+    let body = refused.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(body.to_vec()).unwrap();
     assert!(text.contains(&open.len().to_string()) && text.contains("limit of metrics watchers"), "{text}");
 }

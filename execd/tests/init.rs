@@ -224,7 +224,10 @@ async fn clone3_can_be_hidden() {
     // It complains about arguments that cannot be right, unless it is not there at all.
     let probe = "import ctypes; c = ctypes.CDLL(None, use_errno=True); c.syscall(435, None, 0); print(ctypes.get_errno())";
     for (mode, errno) in [("off", libc::EINVAL), ("1", libc::ENOSYS), ("reexec", libc::ENOSYS)] {
-        let execd = Execd::start_with(|command, _| drop(command.env("EXECD_CLONE3_COMPAT", mode))).await;
+        let execd = Execd::start_with(|command, _| {
+            command.env("EXECD_CLONE3_COMPAT", mode);
+        })
+        .await;
         let run = execd.run(json!({"argv": ["python3", "-c", probe]})).await;
         assert_eq!(run.stdout().trim(), errno.to_string(), "{mode}: {}", run.stderr());
         let code = execd.run(json!({"command": "for i in 1 2 3; do (echo $i) & done; wait"})).await;
