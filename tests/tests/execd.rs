@@ -342,10 +342,11 @@ async fn figures_are_those_of_the_sandbox() -> Result<()> {
     loop {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let now = sandbox.execd().metrics().await?;
-        if now.cpu_used_pct > 50.0 {
+        // On a busy machine it gets less than the half processor it may have.
+        if now.cpu_used_pct > 10.0 {
             break;
         }
-        ensure!(since.elapsed() < SOON, "{now:?}");
+        ensure!(since.elapsed() < 4 * SOON, "{now:?}");
     }
     // What execd measures with is open for reading only, and leads nowhere else.
     let probe = "for file in /proc/1/fd/*; do case $(readlink $file) in *memory.*|*cpu.*|*cpuacct.*) \
