@@ -25,6 +25,11 @@ pub fn base_image() -> Result<PathBuf> {
     require(workspace().join("target/images/sandkeep-base.tar"), "run `cargo xtask images`")
 }
 
+/// Archive of the image with all toolchains.
+pub fn code_image() -> Result<PathBuf> {
+    require(workspace().join("target/images/sandkeep-code-interpreter.tar"), "run `cargo xtask images`")
+}
+
 /// Directory for everything the tests leave behind on purpose (screenshots, the Python environment).
 pub fn artifacts() -> Result<PathBuf> {
     let dir = workspace().join("target/e2e");

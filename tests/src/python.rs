@@ -16,7 +16,7 @@ use crate::{paths, server::Server};
 const CLIENTS: [&str; 3] =
     ["opensandbox==1.1.1", "opensandbox-cli==1.1.1", "opensandbox-code-interpreter==1.1.1"];
 /// A scenario that takes longer hangs.
-const SCENARIO_TIMEOUT: Duration = Duration::from_secs(150);
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What tries an API by its document.
 const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];

@@ -44,6 +44,11 @@ pub(crate) fn base() -> Result<PathBuf> {
     make(recipe::base(), false)
 }
 
+/// The archives of all images, made if needed.
+pub(crate) fn all() -> Result<()> {
+    RECIPES.iter().try_for_each(|recipe| make(recipe, false).map(drop))
+}
+
 /// The name that the base image's archive gives it.
 pub(crate) fn base_name() -> &'static str {
     recipe::base().tags[0]

@@ -69,13 +69,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut report = Report::default();
     packages::install_for_tests()?;
 
-    // Compiling cargo-deny and making the image need no file of the build, so they run beside it.
+    // Compiling cargo-deny and making the images need no file of the build, so they run beside it.
     thread::scope(|scope| {
         let deny = scope.spawn(deny::prepare);
-        let image = scope.spawn(|| if options.quick { Ok(()) } else { images::base().map(drop) });
+        let images = scope.spawn(|| if options.quick { Ok(()) } else { images::all() });
         lints(&mut report);
         let built = options.quick || report.check("Building the release binaries", dist::compile);
-        report.check("Base image", || image.join().expect("making the image does not panic"));
+        report.check("Images", || images.join().expect("making the images does not panic"));
         report.check("Dependencies: bans, licences, sources", || {
             deny.join().expect("preparing cargo-deny does not panic").and_then(|tool| deny::check(&tool))
         });

@@ -52,6 +52,7 @@ class State:
     count = 0
     futures = 0
     loop = None
+    extras = None
     site_loaded = False
     sources = {}
     lock = _thread.allocate_lock()
@@ -190,10 +191,38 @@ def show_figures():
 # --- running
 
 
+def extras():
+    """What is not Python, or not always there, as a module."""
+    if State.extras is None:
+        State.extras = module = type(sys)("__sandkeep__")
+        module.__dict__.update(globals())
+        exec(compile(EXTRAS, OURSELVES, "exec"), module.__dict__)
+        namespace["__sandkeep__"] = module
+    return State.extras
+
+
+def parse(code, name, flags):
+    """Reads a cell; a line that is no Python is tried as one for the shell or a "%" command."""
+    if code.lstrip().startswith("%%"):
+        code = extras().rewrite_cell(code)
+    lines = None
+    while True:
+        try:
+            return compile(code, name, "exec", ONLY_AST | flags, True)
+        except SyntaxError as error:
+            lines = lines or code.split("\n")
+            number = (error.lineno or 0) - 1
+            if not 0 <= number < len(lines) or not ("!" in lines[number] or "%" in lines[number]):
+                raise
+            if not extras().rewrite(lines, number):
+                raise
+            code = "\n".join(lines)
+
+
 def execute(code, name):
     """Runs a cell; the value of its last expression, if it ends with one."""
     flags = TOP_LEVEL_AWAIT | State.futures
-    tree = compile(code, name, "exec", ONLY_AST | flags, True)
+    tree = parse(code, name, flags)
     last = None
     if tree.body and isinstance(tree.body[-1], _ast.Expr) and not code.rstrip().endswith(";"):
         last = _ast.Expression(tree.body.pop().value)
@@ -343,6 +372,25 @@ class SiteFinder:
         return None
 
 
+class DisplayFinder:
+    """Stands in for IPython.display where IPython is not installed."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name in ("IPython", "IPython.display"):
+            from importlib.machinery import ModuleSpec
+
+            return ModuleSpec(name, DisplayFinder, is_package=name == "IPython")
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @staticmethod
+    def exec_module(module):
+        extras().display_module(module)
+
+
 def load_site():
     if State.site_loaded:
         return
@@ -395,6 +443,7 @@ def main():
     builtins.exit = builtins.quit = leave
     builtins.help = call_help
     sys.meta_path.insert(0, SiteFinder)
+    sys.meta_path.append(DisplayFinder)
     _signal.signal(_signal.SIGINT, on_interrupt)
     while True:
         run(receive(int.from_bytes(receive(4), "little")).decode("utf-8", "replace"))

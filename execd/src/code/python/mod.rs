@@ -9,8 +9,9 @@ use crate::command::env::Environment;
 
 pub(crate) use find::Finder;
 
-/// The program that runs inside the interpreter.
-pub(crate) const DRIVER: &str = include_str!("driver.py");
+/// The program that runs inside the interpreter, behind a text that it reads only when it needs it.
+pub(crate) const DRIVER: &str =
+    concat!("EXTRAS = r\"\"\"", include_str!("extras.py"), "\"\"\"\n", include_str!("driver.py"));
 
 /// Keeps matplotlib from looking for a screen; the driver shows the figures.
 const PLOT_BACKEND: (&str, &str) = ("MPLBACKEND", "Agg");

@@ -3,6 +3,7 @@
 //! `cargo xtask bench` builds everything and calls this.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
+mod alone;
 mod http;
 mod measure;
 mod rows;

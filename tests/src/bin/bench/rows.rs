@@ -108,6 +108,8 @@ pub(crate) const ROWS: &[Row] = &[
     less("metrics", "ms", 2.0, (5, 100), |bench, n| Box::pin(commands::metrics(bench, n))),
     less("code-repeated", "ms", 0.5, (5, 200), |bench, n| Box::pin(code::repeated(bench, n))).floor(0.12),
     less("code-new-context", "ms", 5.0, (5, 10), |bench, n| Box::pin(code::new_context(bench, n))).floor(1.6),
+    less("code-cold-to-python", "times", 1.5, (5, 10), |bench, n| Box::pin(code::cold_to_python(bench, n))),
+    less("code-go-again", "ms", 300.0, (3, 10), |bench, n| Box::pin(code::go_again(bench, n))).floor(110.0),
     less("execd-memory-idle", "MB", 5.0, (1, 30), |bench, n| Box::pin(memory::execd(bench, n))).floor(3.4),
     less("execd-binary", "MB", 14.0, (1, 1), |bench, n| Box::pin(memory::execd_binary(bench, n))),
     less("list-48", "ms", 1.0, (5, 100), |bench, n| Box::pin(lifecycle::list(bench, n))),
