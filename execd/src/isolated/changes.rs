@@ -9,7 +9,9 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, openat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, openat, openat2, statat,
+};
 
 /// Deepest nesting that is followed.
 pub(super) const MAX_DEPTH: usize = 512;
@@ -43,6 +45,12 @@ pub(super) enum Kind {
 /// Opens a directory that is named by a path of ours.
 pub(super) fn open_top(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, DIRECTORY, Mode::empty())?)
+}
+
+/// Opens a directory under the path it had when the session was made, from which all links were resolved then: one
+/// that is on the way now was put there to lead somewhere else.
+pub(super) fn open_resolved(path: &Path) -> io::Result<OwnedFd> {
+    Ok(openat2(CWD, path, DIRECTORY, Mode::empty(), ResolveFlags::NO_SYMLINKS)?)
 }
 
 /// Opens a directory in another one.

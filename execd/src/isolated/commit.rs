@@ -26,7 +26,7 @@ use crate::id;
 pub(super) fn commit(layers: &[Layer]) -> io::Result<IsolatedCommitResponse> {
     let mut done = IsolatedCommitResponse::default();
     for layer in layers {
-        let (upper, lower) = (changes::open_top(&layer.upper)?, changes::open_top(&layer.target)?);
+        let (upper, lower) = (changes::open_top(&layer.upper)?, changes::open_resolved(&layer.target)?);
         merge(&upper, &lower, &mut done, 0)?;
     }
     Ok(done)
@@ -190,7 +190,20 @@ mod tests {
     }
 
     fn run(upper: &Place, lower: &Path) -> IsolatedCommitResponse {
-        commit(&[Layer { target: lower.into(), upper: upper.0.path().into() }]).unwrap()
+        let target = lower.canonicalize().unwrap();
+        commit(&[Layer { target, upper: upper.0.path().into() }]).unwrap()
+    }
+
+    #[test]
+    fn a_way_that_has_become_a_link_is_refused() {
+        let upper = Place::new(&["new"]);
+        let home = Place::new(&["parent/work/old", "outside/work/old"]);
+        let parent = home.path("parent").canonicalize().unwrap();
+        fs::rename(&parent, home.path("moved")).unwrap();
+        symlink("outside", &parent).unwrap();
+        let layer = Layer { target: parent.join("work"), upper: upper.0.path().into() };
+        assert_eq!(commit(&[layer]).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+        assert!(!home.path("outside/work/new").exists());
     }
 
     #[test]

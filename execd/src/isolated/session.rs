@@ -21,7 +21,7 @@ use super::{IsolatedError, forward, runs::Runs};
 /// A kept overlay.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
-    /// The directory it covers.
+    /// The directory it covers; links in its path are resolved.
     pub target: PathBuf,
     pub upper: PathBuf,
 }
