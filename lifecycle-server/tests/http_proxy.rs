@@ -166,6 +166,14 @@ async fn answers_pass_with_their_status_and_repeated_headers() {
 }
 
 #[tokio::test]
+async fn a_proxy_in_front_may_serve_the_api_below_a_path_of_its_own() {
+    let router = Router::new().route("/move", get(|| async { Redirect::to("/login") }));
+    let (server, mount) = proxied("[server]\neip = \"gw.example/box/\"", backend(router).await).await;
+    let response = server.get(&format!("{mount}/move")).send().await.unwrap();
+    assert_eq!(response.headers()["location"], format!("/box{mount}/login"));
+}
+
+#[tokio::test]
 async fn events_arrive_at_once() {
     let (sender, receiver) = mpsc::channel::<&'static str>(1);
     let stream = Arc::new(tokio::sync::Mutex::new(Some(receiver)));

@@ -7,10 +7,12 @@ mod support;
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http_support::{KEY_HEADER, Server, error_of, request};
 use lifecycle_server::config::Config;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 const TENANTS: &str = "[[tenants]]\nname = \"A\"\nnamespace = \"a\"\napi_keys = [\"key-a\"]\nquota = { sandboxes = 2, \
                        memory = \"1Gi\" }\n[[tenants]]\nname = \"B\"\nnamespace = \"b\"\napi_keys = [\"key-b\"]\n";
@@ -99,6 +101,42 @@ async fn every_request_needs_a_tenants_key_the_proxy_included() {
     }
     // Images belong to the host, and a list of them would tell what others use.
     assert_eq!(two.code("key-a", Method::GET, "/v1/images").await.0, 403);
+}
+
+/// The code a WebSocket through the proxy is closed with right after its handshake.
+async fn closed_with(server: &Server, id: &str, key: Option<&str>) -> u16 {
+    let url = format!("ws://{}/v1/sandboxes/{id}/proxy/80", server.address);
+    let mut request = url.into_client_request().unwrap();
+    if let Some(key) = key {
+        request.headers_mut().insert(KEY_HEADER, key.parse().unwrap());
+    }
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    match tokio::time::timeout(Duration::from_secs(10), socket.next()).await.unwrap() {
+        Some(Ok(Message::Close(Some(frame)))) => frame.code.into(),
+        other => panic!("expected a close frame, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_is_told_by_a_code_that_its_key_is_wrong() {
+    let two = Two::start().await;
+    let id = two.id("key-a").await;
+    assert_eq!(closed_with(&two.server, &id, None).await, 1008);
+    assert_eq!(closed_with(&two.server, &id, Some("key-c")).await, 1008);
+    assert_eq!(closed_with(&two.server, &id, Some("key-b")).await, 1011, "a foreign sandbox does not exist");
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_no_wrong_key() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!("[tenants]\nprovider = \"http\"\nendpoint = \"http://{nobody}/who\"");
+    let config = Config::parse(&text, std::path::Path::new("test.toml"), &|_: &str| None).unwrap();
+    let server = Server::start_from(&config).await;
+    let response = server.bare(Method::GET, "/v1/sandboxes").header(KEY_HEADER, "key").send().await.unwrap();
+    let (status, code, message) = error_of(response).await;
+    assert_eq!((status, code.as_str()), (503, "TENANT_PROVIDER_UNAVAILABLE"));
+    assert!(!message.contains(&nobody.to_string()), "callers learn nothing of the service: {message}");
+    assert_eq!(closed_with(&server, "any", Some("key")).await, 1011);
 }
 
 #[tokio::test]

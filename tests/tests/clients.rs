@@ -1,7 +1,10 @@
 //! Published OpenSandbox clients, installed from PyPI and used as their own documentation says.
 
 use anyhow::Result;
-use sandkeep_tests::{python, server::Server};
+use sandkeep_tests::{
+    python,
+    server::{Server, Setup},
+};
 
 /// Each scenario runs against sandboxes reached directly and through the server.
 const WAYS: [&str; 2] = ["direct", "proxy"];
@@ -23,6 +26,21 @@ async fn the_async_client() -> Result<()> {
 #[tokio::test]
 async fn the_sync_client() -> Result<()> {
     both_ways("client_sync.py").await
+}
+
+/// The client knows nothing of gateways: address and headers of an endpoint are enough.
+#[tokio::test]
+async fn the_sync_client_through_a_gateway() -> Result<()> {
+    let gateway = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let setup = Setup::default()
+        .set("ingress", "mode = \"gateway\"")
+        .set("ingress.gateway", format!("address = \"{gateway}\""))
+        .set("ingress.gateway", format!("listen = \"{gateway}\""))
+        .set("ingress.gateway", "route.mode = \"header\"");
+    let server = Server::start(setup)?;
+    let text = python::run(&server, "client_sync.py", &["direct"]).await?;
+    assert_eq!(text.lines().last(), Some("ok"), "{text}");
+    Ok(())
 }
 
 #[tokio::test]
