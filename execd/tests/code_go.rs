@@ -62,6 +62,9 @@ async fn values_output_state_and_errors() {
         ("os.IsNotExist(err)", "true"),
         ("add := func(a, b int) int { return a + b + result }\nadd(1, 2)", "7"),
         ("add(3, 4)", "11"),
+        ("import \"strings\"\nup := func(s string) string { return strings.ToUpper(s) }\nup(\"a\")", "A"),
+        ("up(\"b\")", "B"),
+        ("up := 7\nup", "7"),
         ("result := \"another type\"", ""),
     ] {
         if expected.is_empty() {
@@ -83,12 +86,12 @@ async fn values_output_state_and_errors() {
         ("panic", "runtime error: integer divide by zero")
     );
     let text = error.traceback.join("\n");
-    assert!(text.contains("at divide (cell_1.go:9)") && text.contains("at cell_14.go:3"), "{text}");
+    assert!(text.contains("at divide (cell_1.go:9)") && text.contains("at cell_17.go:3"), "{text}");
     let error = context.error("a := 1\n\nb := nothing(3)\n_ = b").await;
     assert_eq!((error.ename.as_str(), error.evalue.as_str()), ("CompileError", "undefined: nothing"));
-    assert_eq!(error.traceback[..3], ["cell_15.go:3:6: undefined: nothing", "b := nothing(3)", "     ^"]);
+    assert_eq!(error.traceback[..3], ["cell_18.go:3:6: undefined: nothing", "b := nothing(3)", "     ^"]);
     assert_eq!(context.error("func h( {").await.ename, "SyntaxError");
-    assert!(context.error("if true {").await.traceback[0].starts_with("cell_17.go:1"));
+    assert!(context.error("if true {").await.traceback[0].starts_with("cell_20.go:1"));
     let error = context.error("import \"example.com/x\"\nx.Y()").await;
     assert!(error.evalue.contains("example.com/x") && error.evalue.contains("come with Go"), "{error:?}");
     assert_eq!(context.value("_, err = fmt.Scanln(&result)\nerr").await, "EOF", "there is no input");

@@ -15,6 +15,7 @@ import (
 
 const (
 	cellFunction = "sandkeep_cell"
+	codeFunction = "sandkeep_code"
 	mainFunction = "sandkeep_main"
 	stateName    = "sandkeep_state"
 	importPrefix = "sandkeep_import"
@@ -45,8 +46,8 @@ type declaration struct {
 
 type variable struct {
 	name, kind string
-	// The function that it holds, as text.
-	code string
+	// The function that it holds, as text; held before the cell, and after it.
+	held, code string
 	// Why its value is not kept.
 	lost string
 }
@@ -61,6 +62,9 @@ func (s *session) clone() *session {
 	next.imports = append(next.imports, s.imports...)
 	next.declarations = append(next.declarations, s.declarations...)
 	next.variables = append(next.variables, s.variables...)
+	for i := range next.variables {
+		next.variables[i].held = next.variables[i].code
+	}
 	for name := range s.types {
 		next.types[name] = true
 	}

@@ -24,15 +24,16 @@ type program struct {
 	info    *types.Info
 	own     *types.Package
 	edits   []edit
-	// Where declarations are in the text.
+	// Where declarations are in the text, and assignments of functions to variables that hold them.
 	declared [][2]int
+	held     map[string][2]int
 	// Variables that cannot be kept, because their types have no name here.
 	local map[string]bool
 }
 
 // Reads the cell among all that is known, and writes the program.
 func (s *session) check(tools *toolchain, name, body, call string) (string, error) {
-	p := &program{session: s, name: name, files: token.NewFileSet(), local: map[string]bool{}}
+	p := &program{session: s, name: name, files: token.NewFileSet(), local: map[string]bool{}, held: map[string][2]int{}}
 	var text strings.Builder
 	text.WriteString("package main\n")
 	for _, known := range s.imports {
@@ -52,6 +53,15 @@ func (s *session) check(tools *toolchain, name, body, call string) (string, erro
 		text.WriteString("\n")
 		p.declared = append(p.declared, [2]int{start, text.Len()})
 	}
+	fmt.Fprintf(&text, "\n//line sandkeep.go:1:1\nfunc %s() {\n", codeFunction)
+	for _, v := range s.variables {
+		if v.held != "" {
+			start := text.Len()
+			fmt.Fprintf(&text, "%s =%s\n", v.name, v.held)
+			p.held[v.name] = [2]int{start, text.Len()}
+		}
+	}
+	text.WriteString("}\n")
 	fmt.Fprintf(&text, "\n//line sandkeep.go:1:1\nfunc %s() {%s\n//line sandkeep.go:2:1\n%s\n}\n", cellFunction, body, call)
 	p.text = text.String()
 	var err error
@@ -72,6 +82,7 @@ func (s *session) check(tools *toolchain, name, body, call string) (string, erro
 	if err := p.refuseLost(); err != nil {
 		return "", err
 	}
+	p.dropHeld()
 	p.dropUnusedImports()
 	return p.finish(), nil
 }
@@ -410,6 +421,15 @@ func (p *program) refuseLost() error {
 			functions[p.info.Defs[function.Name]] = function
 		}
 	}
+	for _, found := range p.file.Decls {
+		if function, ok := found.(*ast.FuncDecl); ok && function.Recv == nil && function.Name.Name == codeFunction {
+			for _, statement := range function.Body.List {
+				if assign, ok := statement.(*ast.AssignStmt); ok {
+					functions[p.info.Uses[assign.Lhs[0].(*ast.Ident)]] = assign.Rhs[0]
+				}
+			}
+		}
+	}
 	seen := map[types.Object]bool{}
 	var problem error
 	var visit func(node ast.Node, at token.Pos)
@@ -442,12 +462,33 @@ func (p *program) refuseLost() error {
 	return problem
 }
 
+// Leaves out functions of variables that the cell has made anew, or something else.
+func (p *program) dropHeld() {
+	for name, region := range p.held {
+		v := p.session.variable(name)
+		if v == nil || v.held == "" || p.session.fresh[name] {
+			p.edits = append(p.edits, edit{region[0], region[1], ""})
+		} else {
+			delete(p.held, name)
+		}
+	}
+}
+
+func (p *program) isDropped(pos token.Pos) bool {
+	for _, region := range p.held {
+		if at := p.offset(pos); at >= region[0] && at < region[1] {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *program) dropUnusedImports() {
 	used := map[types.Object]bool{}
 	names := map[string]bool{}
 	ast.Inspect(p.file, func(node ast.Node) bool {
 		if selector, ok := node.(*ast.SelectorExpr); ok {
-			if ident, ok := selector.X.(*ast.Ident); ok {
+			if ident, ok := selector.X.(*ast.Ident); ok && !p.isDropped(ident.Pos()) {
 				if object := p.info.Uses[ident]; object != nil {
 					used[object] = true
 				} else {
@@ -484,14 +525,11 @@ func (p *program) finish() string {
 	s := p.session
 	names := map[string]string{}
 	variables := s.variableTexts(names)
-	var list, code strings.Builder
+	var list strings.Builder
 	for _, v := range s.variables {
 		isCode := v.code != ""
 		if v.lost == "" || s.assigned[v.name] || isCode {
 			fmt.Fprintf(&list, "\t\t{Name: %q, Pointer: &%s, Code: %v},\n", v.name, v.name, isCode)
-		}
-		if isCode && !s.assigned[v.name] {
-			fmt.Fprintf(&code, "\t\t%s =%s\n", v.name, v.code)
 		}
 	}
 	var kinds strings.Builder
@@ -509,8 +547,8 @@ func (p *program) finish() string {
 	// Behind the package clause, on the lines of nobody's code.
 	p.edits = append(p.edits, edit{len("package main"), len("package main"), "\n" + imports.String()})
 	return apply(p.text, p.edits) + fmt.Sprintf(
-		"\n//line sandkeep.go:3:1\n%s\nfunc main() {\n\t%s.Main([]%s.Variable{\n%s\t}, map[string]sandkeep_reflect.Type{\n%s\t}, func() {\n%s\n//line sandkeep.go:4:1\n\t}, %s)\n}\n",
-		variables, stateName, stateName, list.String(), kinds.String(), code.String(), cellFunction)
+		"\n//line sandkeep.go:3:1\n%s\nfunc main() {\n\t%s.Main([]%s.Variable{\n%s\t}, map[string]sandkeep_reflect.Type{\n%s\t}, %s, %s)\n}\n",
+		variables, stateName, stateName, list.String(), kinds.String(), codeFunction, cellFunction)
 }
 
 var importLine = regexp.MustCompile(`(?m)^import (?:\S+ )?"([^"]+)"$`)

@@ -224,6 +224,10 @@ func (t *toolchain) execute(old *os.File, next *session) (*report, error) {
 		return nil, err
 	}
 	defer reader.Close()
+	if _, err := os.Stat(t.directory); err != nil {
+		// A cell has removed it.
+		t.directory = "/"
+	}
 	command := exec.Command(filepath.Join(t.work, "program"))
 	command.Dir, command.Env = t.directory, t.children
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
