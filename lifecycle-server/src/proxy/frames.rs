@@ -172,6 +172,8 @@ fn lost(to: To) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn passed(to: To, input: &[u8], ended: bool) -> Vec<u8> {
@@ -202,6 +204,65 @@ mod tests {
         input.extend([9; 65536]);
         input.extend([0x89, 0, 0x01, 0x83, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(passed(To::Caller, &input, false), input);
+    }
+
+    /// A frame of data as either end writes it: any kind but close, any length, masked or not.
+    fn data_frame() -> impl Strategy<Value = Vec<u8>> {
+        let kinds = prop::sample::select(vec![0x00_u8, 0x01, 0x02, 0x81, 0x82, 0x89, 0x8a]);
+        let lengths = prop_oneof![0_usize..=125, 126_usize..=2000, 65_530_usize..=65_540];
+        (kinds, lengths, any::<Option<[u8; 4]>>(), any::<u8>()).prop_map(|(kind, length, mask, byte)| {
+            let masked = if mask.is_some() { MASKED } else { 0 };
+            let mut frame = vec![kind];
+            match length {
+                0..=125 => frame.push(masked | length as u8),
+                126..=65_535 => {
+                    frame.push(masked | 126);
+                    frame.extend_from_slice(&(length as u16).to_be_bytes());
+                }
+                _ => {
+                    frame.push(masked | 127);
+                    frame.extend_from_slice(&(length as u64).to_be_bytes());
+                }
+            }
+            frame.extend(mask.into_iter().flatten());
+            // Payloads look like the start of a close frame as often as not.
+            frame.extend(std::iter::repeat_n(if byte & 1 == 0 { FINAL_CLOSE } else { byte }, length));
+            frame
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn however_data_is_cut_it_passes_untouched(
+            frames in prop::collection::vec(data_frame(), 0..6),
+            cuts in prop::collection::vec(1_usize..40_000, 1..8),
+        ) {
+            let input = frames.concat();
+            let (mut scanner, mut out, mut rest) = (Frames::new(To::Caller), Vec::new(), &input[..]);
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (part, left) = rest.split_at((*cut).min(rest.len()));
+                scanner.pass(part, &mut out);
+                rest = left;
+            }
+            prop_assert!(out == input);
+            scanner.end(&mut out);
+            prop_assert_eq!(&out[input.len()..], &[FINAL_CLOSE, 2, 0x03, 0xf3]);
+        }
+
+        #[test]
+        fn nothing_makes_it_fail(input in prop::collection::vec(any::<u8>(), 0..600), cut in 0_usize..600) {
+            let (mut scanner, mut out) = (Frames::new(To::Sandbox), Vec::new());
+            let (first, second) = input.split_at(cut.min(input.len()));
+            scanner.pass(first, &mut out);
+            scanner.pass(second, &mut out);
+            scanner.end(&mut out);
+            prop_assert!(out.len() <= input.len() + MAX_HEADER);
+        }
     }
 
     #[test]
