@@ -20,8 +20,16 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long an unused spare is kept after its language's last new context.
 const LIFE: Duration = Duration::from_secs(300);
 
-/// Memory that must be free for a spare to be started, in bytes. The largest interpreter, Java's, takes half of it.
-const MEMORY: u64 = 512 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
+
+/// Memory that must be free for a spare to be started, in bytes: several times what it takes.
+fn room(driver: Driver) -> u64 {
+    match driver {
+        Driver::Python => 64 * MIB,
+        Driver::JavaScript | Driver::TypeScript | Driver::Go => 256 * MIB,
+        Driver::Java => 512 * MIB,
+    }
+}
 
 /// Which languages have an interpreter waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +155,7 @@ fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
 fn fill(table: &Weak<Mutex<Table>>, start: Start) {
     let Some(table) = table.upgrade() else { return };
     let mut table = lock(&table);
-    if table.off || table.waiting.contains_key(&start.driver) || metrics::free_memory() < MEMORY {
+    if table.off || table.waiting.contains_key(&start.driver) || metrics::free_memory() < room(start.driver) {
         return;
     }
     match start.interpreter() {
