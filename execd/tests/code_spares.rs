@@ -7,7 +7,7 @@ mod support;
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Execd, eventually};
+use support::{Execd, eventually, is_alive};
 
 /// The daemon's children that run Python.
 fn interpreters(execd: &Execd) -> Vec<i32> {
@@ -64,6 +64,7 @@ async fn a_language_that_was_used_has_one_waiting() {
     let waiting = spare(&execd, &[first, second, third, fourth, waiting]).await;
     // SAFETY: ends a process that this test's daemon started.
     unsafe { libc::kill(waiting, libc::SIGKILL) };
+    eventually("the spare lives on", || !is_alive(waiting)).await;
     let (fifth, _) = new_context(&execd, python).await;
     assert_ne!(fifth, waiting);
 }
