@@ -1,6 +1,6 @@
 use std::{
     fmt::{self, Write as _},
-    io::{self, Read},
+    io::{self, Read, Write},
 };
 
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,37 @@ impl<R: Read> Read for HashingReader<R> {
         self.hasher.update(&buffer[..n]);
         self.count += n as u64;
         Ok(n)
+    }
+}
+
+/// Hashes and counts everything that is written through it.
+pub(super) struct HashingWriter<W> {
+    inner: W,
+    hasher: Sha256,
+    count: u64,
+}
+
+impl<W: Write> HashingWriter<W> {
+    pub(super) fn new(inner: W) -> Self {
+        Self { inner, hasher: Sha256::new(), count: 0 }
+    }
+
+    /// Digest, number of bytes, and what they were written to.
+    pub(super) fn finish(self) -> (Digest, u64, W) {
+        (Digest::finish(self.hasher), self.count, self.inner)
+    }
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        self.count += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

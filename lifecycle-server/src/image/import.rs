@@ -180,13 +180,13 @@ fn parse_names(given: &[String]) -> Result<Vec<String>, ImageError> {
 }
 
 /// A file in the store that goes with its process.
-struct Spool {
+pub(super) struct Spool {
     lock: Option<FileLock>,
     file: File,
 }
 
 impl Spool {
-    fn create(state: &State) -> Result<Self, ImageError> {
+    pub(super) fn create(state: &State) -> Result<Self, ImageError> {
         let path = state.layout.work().join(format!("spool-{}", uuid::Uuid::new_v4()));
         let lock = FileLock::try_acquire(&path, FlockOperation::NonBlockingLockExclusive)?;
         let file = Self::open(&path).context(|| format!("opening {}", path.display()))?;
@@ -197,7 +197,7 @@ impl Spool {
         File::options().read(true).write(true).open(path)
     }
 
-    fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &File {
         &self.file
     }
 }

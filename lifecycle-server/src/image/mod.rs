@@ -14,6 +14,7 @@
 //! ```
 
 mod archive;
+mod capture;
 mod config;
 mod digest;
 mod download;
@@ -23,6 +24,7 @@ mod index;
 mod layer;
 mod layout;
 mod lock;
+mod pack;
 mod pull;
 mod reference;
 mod registry;
@@ -33,6 +35,7 @@ mod types;
 mod unpack;
 
 pub use self::{
+    capture::{Base, Captured},
     error::ImageError,
     store::ImageStore,
     types::{

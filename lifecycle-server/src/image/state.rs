@@ -98,6 +98,13 @@ impl State {
         Ok(self.index.snapshot()?.find(query).map(|record| record.to_image(&self.layout)))
     }
 
+    /// The index's own entry of an image.
+    pub(super) fn record(&self, query: &Query) -> Result<Record, ImageError> {
+        let (Query::Id(asked) | Query::Tag(asked) | Query::Manifest(asked)) = query;
+        let missing = || ImageError::NotFound(format!("no image {asked} in the store"));
+        self.index.snapshot()?.find(query).cloned().ok_or_else(missing)
+    }
+
     pub(super) fn list(&self) -> Result<Vec<Image>, ImageError> {
         let snapshot = self.index.snapshot()?;
         Ok(snapshot.records.iter().map(|record| record.to_image(&self.layout)).collect())

@@ -1,8 +1,9 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
 use tokio::io::AsyncRead;
 
 use super::{
+    capture::{self, Base, Captured},
     error::ImageError,
     import, pull,
     reference::Query,
@@ -54,6 +55,21 @@ impl ImageStore {
         names: &[String],
     ) -> Result<Vec<Image>, ImageError> {
         import::import_stream(&self.0, archive, names).await
+    }
+
+    /// Copies the upper directory of an overlay, without the paths in `skip`: the first step of a new image. Whoever
+    /// changes the directory must stand still meanwhile. Stops when the returned future is dropped.
+    pub async fn capture(
+        &self,
+        upper: OwnedFd,
+        skip: &'static [&'static str],
+    ) -> Result<Captured, ImageError> {
+        capture::capture(&self.0, upper, skip).await
+    }
+
+    /// Makes what was captured the topmost layer of a new image: the second step.
+    pub async fn append(&self, base: Base<'_>, captured: Captured) -> Result<Image, ImageError> {
+        capture::append(&self.0, base, captured).await
     }
 
     /// All images, unnamed ones that a sandbox still uses included.

@@ -6,7 +6,7 @@
 pub mod native;
 pub(crate) mod oci;
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -124,6 +124,15 @@ pub trait Traffic: Send + Sync {
     async fn arrival(&self);
 }
 
+/// What a sandbox has written, for copying.
+#[derive(Debug)]
+pub struct PrivateLayer {
+    /// The upper directory of its overlay. Owners are as the sandbox sees them; larger ids are the host's root.
+    pub upper: OwnedFd,
+    /// Paths in it that are made anew for every sandbox.
+    pub skip: &'static [&'static str],
+}
+
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
     /// Takes a free slot for `id`. Cheap; nothing on the host changes.
@@ -156,6 +165,10 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// An ear on the sandbox's network, open while the sandbox is there. Must be called within an async runtime.
     fn traffic(&self, id: &str) -> Result<Arc<dyn Traffic>, RuntimeError>;
+
+    /// Opens what the sandbox has written. The caller sees to it that nothing in it runs while it is read, and that the
+    /// sandbox is neither started nor destroyed before the answer is dropped.
+    async fn private_layer(&self, id: &str) -> Result<PrivateLayer, RuntimeError>;
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
 

@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use lifecycle_server::{
-    runtime::{Exit, Found, LaunchReport, LaunchSpec, Limits, Runtime, RuntimeError, Slot, Traffic, Usage},
+    runtime::{Exit, Found, LaunchReport, LaunchSpec, Limits, PrivateLayer, Runtime, RuntimeError, Slot, Traffic, Usage},
     sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
 };
 use tokio::sync::{Notify, mpsc};
@@ -111,6 +111,10 @@ impl Runtime for MemoryRuntime {
 
     fn traffic(&self, _id: &str) -> Result<Arc<dyn Traffic>, RuntimeError> {
         Ok(Arc::new(Silence))
+    }
+
+    async fn private_layer(&self, id: &str) -> Result<PrivateLayer, RuntimeError> {
+        Err(RuntimeError::NotFound(id.to_owned()))
     }
 
     async fn usage(&self, _id: &str) -> Result<Usage, RuntimeError> {

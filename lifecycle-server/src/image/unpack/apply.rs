@@ -255,7 +255,7 @@ fn is_aufs_metadata(path: &CleanPath) -> bool {
 }
 
 /// Everything else is dropped: above all `trusted.overlay.*`, which would redirect the overlay out of its layers.
-fn is_kept(name: &[u8]) -> bool {
+pub(in crate::image) fn is_kept(name: &[u8]) -> bool {
     (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
         || matches!(name, b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default")
 }

@@ -28,6 +28,7 @@ use std::{
 
 use self::apply::Applier;
 pub(super) use self::{
+    apply::is_kept,
     decompress::decompress,
     path::{CleanPath, shown},
     tar_stream::{Kind, TarStream},

@@ -5,7 +5,7 @@
 //! hundred kilobytes of metadata, holes otherwise) and are attached while a slot is prepared, before anyone waits.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io,
     os::{
@@ -21,7 +21,7 @@ use rustix::fs::{CWD, SeekFrom, seek};
 
 use super::{
     config::Watermark,
-    quota,
+    layer, quota,
     sys::{self, FsContext},
 };
 use crate::runtime::RuntimeError;
@@ -120,6 +120,19 @@ impl Disks {
     }
 }
 
+/// A further mount of a sandbox's own file system; `None` where it has none of its own. While the sandbox has it mounted
+/// both are one file system, so nothing has to be flushed.
+pub(crate) fn reopen(directory: &Path) -> io::Result<Option<OwnedFd>> {
+    let image = directory.join(IMAGE);
+    if !image.try_exists()? {
+        return Ok(None);
+    }
+    match layer::loop_device_of(&image)? {
+        Some(device) => mount_device(&device).map(Some),
+        None => mount_image(&image).map(Some),
+    }
+}
+
 /// Refuses a limit that the file system of `directory` could not hold even if it were empty.
 pub(crate) fn check_size(directory: &Path, bytes: Option<u64>) -> Result<(), RuntimeError> {
     let stat = statvfs(directory)?;
@@ -205,16 +218,20 @@ fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
 /// Mounts an image, detached. The loop device frees itself with the last user of the mount.
 fn mount_image(image: &Path) -> io::Result<OwnedFd> {
     let (device, path) = attach_loop(image)?;
-    let ext4 = FsContext::new(c"ext4")?;
-    ext4.string(c"source", &path)?;
-    // Unused inode tables stay holes; space of deleted files goes back to the host.
-    ext4.flag(c"noinit_itable")?.flag(c"discard")?;
-    let mount = ext4.mount()?;
+    let mount = mount_device(&path)?;
     drop(device);
     match rustix::fs::unlinkat(&mount, c"lost+found", rustix::fs::AtFlags::REMOVEDIR) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(mount),
         Err(error) => Err(error.into()),
     }
+}
+
+fn mount_device(path: &CStr) -> io::Result<OwnedFd> {
+    let ext4 = FsContext::new(c"ext4")?;
+    ext4.string(c"source", path)?;
+    // Unused inode tables stay holes; space of deleted files goes back to the host.
+    ext4.flag(c"noinit_itable")?.flag(c"discard")?;
+    ext4.mount()
 }
 
 fn attach_loop(image: &Path) -> io::Result<(File, CString)> {

@@ -10,6 +10,7 @@
 //! | `net`, `netlink`, `firewall`, `forward` | one routed interface pair per sandbox, and what it may reach |
 //! | `tap` | whether anything passes on a sandbox's interface |
 //! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
+//! | `layer` | a way into what a sandbox has written |
 //! | `cgroup`, `freezer` | limits, measurements and standing still, version 1 and 2 |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
@@ -24,6 +25,7 @@ mod forward;
 mod freezer;
 mod host;
 mod launch;
+mod layer;
 pub mod launcher;
 mod names;
 mod net;

@@ -163,6 +163,8 @@ fn mount_detached(parts: &Parts) -> io::Result<OwnedFd> {
     overlay.fd(c"upperdir", &upper)?.fd(c"workdir", &work)?;
     // Without it, ending a sandbox (and every fsync inside) would flush the whole disk it shares with the others.
     overlay.flag(c"volatile")?;
+    // A snapshot of the private layer must mean the same without the layers below, whatever the kernel's defaults are.
+    overlay.string(c"redirect_dir", c"off")?.string(c"metacopy", c"off")?;
     let root = overlay.mount()?;
     let target = CString::new(EXECD_PATH.trim_start_matches('/'))?;
     sys::attach(&parts.execd, &root, &target)?;
@@ -222,7 +224,7 @@ fn mount_attached(parts: &Parts) -> io::Result<OwnedFd> {
     let private = sys::clone_tree_idmapped(CWD, c"store", parts.files.as_fd())?;
     attach_at(&private, "private")?;
     let options =
-        format!("lowerdir={},upperdir=private/upper,workdir=private/work,volatile", names.join(":"));
+        format!("lowerdir={},upperdir=private/upper,workdir=private/work,volatile,redirect_dir=off,metacopy=off", names.join(":"));
     if options.len() > MAX_OPTIONS {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many layers"));
     }

@@ -47,6 +47,18 @@ const FILES: [(&str, u32); 5] = [
     ("etc/hostname", 0o644),
 ];
 
+/// What in a private layer is the platform's: made anew for every sandbox, and no part of a snapshot.
+pub(crate) const PLATFORM_PATHS: [&str; 8] = [
+    "dev",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/resolv.conf",
+    "opt/opensandbox/execd",
+    "opt/opensandbox/isolation",
+    "proc",
+    "sys",
+];
+
 /// Makes the private layer's directories below `store`. Only plain directories and files of ours are made and nothing
 /// of the image is followed, so no image can lead this astray.
 pub(crate) fn populate(store: impl AsFd) -> io::Result<()> {

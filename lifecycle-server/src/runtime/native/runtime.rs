@@ -16,12 +16,13 @@ use super::{
     firewall, freezer,
     host::{Context, Host, keep_prepared},
     launch::Launch,
+    layer,
     state::is_plain,
     tap::Tap,
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, LaunchReport, LaunchSpec, Runtime, RuntimeError, Slot, Traffic, Usage, oci::OciRuntime,
+    Exit, Found, LaunchReport, LaunchSpec, PrivateLayer, Runtime, RuntimeError, Slot, Traffic, Usage, oci::OciRuntime,
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
@@ -211,6 +212,14 @@ impl Runtime for NativeRuntime {
         let slot = slot.ok_or_else(|| RuntimeError::NotFound(id.to_owned()))?;
         let interface = self.inner.host.names.interface(slot);
         Ok(Arc::new(Tap::open(&interface).context("listen on the sandbox's interface")?))
+    }
+
+    async fn private_layer(&self, id: &str) -> Result<PrivateLayer, RuntimeError> {
+        if !is_plain(id) {
+            return Err(RuntimeError::NotFound(id.to_owned()));
+        }
+        let directory = self.inner.host.paths.sandbox(id);
+        blocking("open a sandbox's files", move || layer::open(&directory).context("open a sandbox's files")).await
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError> {

@@ -1,0 +1,80 @@
+//! From a running, paused or stopped sandbox to an image.
+
+use super::{LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_name, owner, service::Inner};
+use crate::{
+    fault,
+    image::{Base, ImageError},
+    sandbox::ServiceError,
+};
+
+impl Inner {
+    /// Makes what was promised, or records why not.
+    pub(super) async fn make(&self, mut snapshot: Snapshot) {
+        let made = tokio::select! {
+            // The next start finds the row and what was made of the image.
+            () = self.stopping.cancelled() => return,
+            made = self.build(&snapshot) => made,
+        };
+        match made {
+            Ok(image) => {
+                snapshot.image_id = Some(image);
+                snapshot.enter(SnapshotState::Ready, "snapshot_runtime_ready", None);
+            }
+            Err(error) => {
+                tracing::warn!(snapshot.id = %snapshot.id, sandbox.id = %snapshot.sandbox_id, %error, "a snapshot failed");
+                self.undo(&snapshot.id).await;
+                let reason = match error {
+                    SnapshotError::Image(ImageError::Stalled(_)) => "snapshot_runtime_timeout",
+                    _ => "snapshot_runtime_failed",
+                };
+                snapshot.enter(SnapshotState::Failed, reason, Some(error.to_string()));
+            }
+        }
+        if let Err(error) = self.store.update_snapshot(&snapshot, SnapshotState::Creating).await {
+            tracing::error!(snapshot.id = %snapshot.id, %error, "the end of a snapshot could not be recorded");
+        }
+    }
+
+    async fn build(&self, snapshot: &Snapshot) -> Result<String, SnapshotError> {
+        let _turn = self.making.acquire().await.map_err(|_| SnapshotError::ShuttingDown)?;
+        let images = self.images.clone();
+        let copied = self.sandboxes.with_files(&snapshot.sandbox_id, async move |layer| {
+            let captured = images.capture(layer.upper, layer.skip).await;
+            fault::point("snapshot.frozen");
+            captured
+        });
+        let captured = copied.await??;
+        fault::point("snapshot.captured");
+        let bytes = captured.size();
+        let base = self.base_of(&snapshot.sandbox_id).await?;
+        let (name, comment) = (image_name(&snapshot.id), format!("snapshot {}", snapshot.id));
+        let image =
+            self.images.append(Base { image_id: &base, name: &name, comment: &comment }, captured).await?;
+        fault::point("snapshot.image_made");
+        self.images.lease(&image.id, &owner(&snapshot.id)).await?;
+        fault::point("snapshot.leased");
+        tracing::info!(snapshot.id = %snapshot.id, sandbox.id = %snapshot.sandbox_id, image = %image.id, bytes, "snapshot made");
+        Ok(image.id)
+    }
+
+    /// The image a sandbox started from: the one it keeps.
+    async fn base_of(&self, sandbox: &str) -> Result<String, SnapshotError> {
+        debug_assert!(!sandbox.starts_with(LEASE_PREFIX));
+        let leases = self.images.leases().await?;
+        let lease = leases.into_iter().find(|lease| lease.owner == sandbox);
+        // Deleted between the copy and here.
+        lease.map(|lease| lease.image_id).ok_or_else(|| ServiceError::NotFound(sandbox.to_owned()).into())
+    }
+
+    /// Removes what there is of an image.
+    pub(super) async fn undo(&self, id: &str) {
+        let released = self.images.release(&owner(id)).await;
+        let removed = match self.images.remove(&image_name(id)).await {
+            Err(ImageError::NotFound(_)) => Ok(()),
+            removed => removed.map(drop),
+        };
+        if let Err(error) = released.and(removed) {
+            tracing::error!(snapshot.id = %id, %error, "what was made of a snapshot could not be removed");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Accepts, finds, restores and removes snapshots.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{
+    Filter, Snapshot, SnapshotError, SnapshotState, image_name, owner,
+    record::now,
+};
+use crate::{
+    fault,
+    image::{ImageError, ImageStore},
+    sandbox::{PageRequest, Service},
+    store::Store,
+};
+
+/// Snapshots made at once; each keeps a processor and the disk busy.
+pub(super) const PARALLEL: usize = 2;
+/// Snapshots that may be under way or wait for their turn.
+const MAX_UNDER_WAY: usize = 64;
+
+/// The snapshots of this server. Cheap to clone.
+#[derive(Clone)]
+pub struct Snapshots {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) sandboxes: Service,
+    pub(super) images: ImageStore,
+    pub(super) store: Store,
+    pub(super) making: Semaphore,
+    /// A deletion and a restore of one snapshot must not overlap.
+    pub(super) removal: tokio::sync::RwLock<()>,
+    pub(super) tasks: TaskTracker,
+    pub(super) stopping: CancellationToken,
+}
+
+/// A part of the list, newest first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub items: Vec<Snapshot>,
+    pub total_items: u64,
+}
+
+impl Snapshots {
+    /// Finishes or undoes what an earlier server left half done.
+    pub async fn start(sandboxes: Service, images: ImageStore, store: Store) -> Result<Self, SnapshotError> {
+        let inner = Arc::new(Inner {
+            sandboxes,
+            images,
+            store,
+            making: Semaphore::new(PARALLEL),
+            removal: tokio::sync::RwLock::default(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        });
+        inner.recover().await?;
+        Ok(Self { inner })
+    }
+
+    /// Promises a snapshot of a sandbox; it is made in the background.
+    pub async fn create(&self, sandbox_id: &str, name: Option<String>) -> Result<Snapshot, SnapshotError> {
+        let inner = &self.inner;
+        if inner.stopping.is_cancelled() {
+            return Err(SnapshotError::ShuttingDown);
+        }
+        let sandbox = inner.sandboxes.get(sandbox_id)?;
+        let state = sandbox.status.state;
+        if !state.has_files() {
+            return Err(SnapshotError::InvalidSource(format!(
+                "sandbox {sandbox_id} is {state}: there is nothing to make a snapshot of"
+            )));
+        }
+        if inner.tasks.len() >= MAX_UNDER_WAY {
+            return Err(SnapshotError::TooMany(inner.tasks.len()));
+        }
+        let snapshot =
+            Snapshot::new(Uuid::new_v4().hyphenated().to_string(), sandbox_id.to_owned(), name, now());
+        inner.store.insert_snapshot(&snapshot).await?;
+        fault::point("snapshot.accepted");
+        let (worker, task) = (Arc::clone(inner), snapshot.clone());
+        inner.tasks.spawn(async move { worker.make(task).await }.in_current_span());
+        Ok(snapshot)
+    }
+
+    pub async fn get(&self, id: &str) -> Result<Snapshot, SnapshotError> {
+        let found = self.inner.store.snapshot(id).await?;
+        let snapshot = found.ok_or_else(|| SnapshotError::NotFound(id.to_owned()))?;
+        self.inner.converged(snapshot).await
+    }
+
+    pub async fn list(&self, filter: &Filter, page: PageRequest) -> Result<Page, SnapshotError> {
+        let size = i64::try_from(page.page_size).unwrap_or(i64::MAX);
+        let skipped = i64::try_from(page.page.saturating_sub(1)).unwrap_or(i64::MAX).saturating_mul(size);
+        let (found, total_items) = self.inner.store.snapshots(filter, skipped, size).await?;
+        let mut items = Vec::with_capacity(found.len());
+        for snapshot in found {
+            items.push(self.inner.converged(snapshot).await?);
+        }
+        Ok(Page { items, total_items })
+    }
+
+    /// Calls `start` with the image of a ready snapshot, which cannot be removed meanwhile.
+    pub async fn restore<T>(
+        &self,
+        id: &str,
+        start: impl AsyncFnOnce(String) -> T,
+    ) -> Result<T, SnapshotError> {
+        let _kept = self.inner.removal.read().await;
+        let snapshot = self.get(id).await?;
+        if snapshot.reason == MISSING_IMAGE {
+            return Err(SnapshotError::MissingImage(snapshot.id));
+        }
+        match (snapshot.state, snapshot.image_id) {
+            (SnapshotState::Ready, Some(image)) => Ok(start(image).await),
+            (SnapshotState::Ready, None) => Err(SnapshotError::MissingImage(snapshot.id)),
+            (state, _) => Err(SnapshotError::NotReady { id: snapshot.id, state }),
+        }
+    }
+
+    /// Removes a snapshot and its image. Goes on if the caller goes away.
+    pub async fn delete(&self, id: &str) -> Result<(), SnapshotError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
+        let work = async move { inner.delete(&id).await };
+        self.inner.tasks.spawn(work.in_current_span()).await.map_err(|_| SnapshotError::ShuttingDown)?
+    }
+
+    /// Gives up what is under way; the next start tidies up.
+    pub async fn shutdown(&self) {
+        self.inner.stopping.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+}
+
+/// Reason of a snapshot whose image somebody took away.
+const MISSING_IMAGE: &str = "snapshot_runtime_missing_image";
+
+impl Inner {
+    /// The snapshot as it really is: without its image it has failed.
+    async fn converged(&self, mut snapshot: Snapshot) -> Result<Snapshot, SnapshotError> {
+        let (SnapshotState::Ready, Some(image)) = (snapshot.state, &snapshot.image_id) else {
+            return Ok(snapshot);
+        };
+        if self.images.find(image).await?.is_none() {
+            let message = "the snapshot's image is no longer there".to_owned();
+            snapshot.enter(SnapshotState::Failed, MISSING_IMAGE, Some(message));
+            self.store.update_snapshot(&snapshot, SnapshotState::Ready).await?;
+        }
+        Ok(snapshot)
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), SnapshotError> {
+        let _alone = self.removal.write().await;
+        let found = self.store.snapshot(id).await?;
+        let mut snapshot = found.ok_or_else(|| SnapshotError::NotFound(id.to_owned()))?;
+        let from = snapshot.state;
+        if from == SnapshotState::Creating {
+            return Err(SnapshotError::InvalidState { id: id.to_owned(), state: from });
+        }
+        if let Some(image) = &snapshot.image_id {
+            self.refuse_if_used(id, image).await?;
+        }
+        if from != SnapshotState::Deleting {
+            snapshot.enter(SnapshotState::Deleting, "snapshot_delete_requested", None);
+            self.store.update_snapshot(&snapshot, from).await?;
+            fault::point("snapshot.deleting");
+        }
+        self.remove(&snapshot).await?;
+        tracing::info!(snapshot.id = %id, "snapshot deleted");
+        Ok(())
+    }
+
+    async fn refuse_if_used(&self, id: &str, image: &str) -> Result<(), SnapshotError> {
+        let own = owner(id);
+        let leases = self.images.leases().await?;
+        let users: Vec<_> =
+            leases.into_iter().filter(|lease| lease.image_id == image && lease.owner != own).collect();
+        match users.first() {
+            None => Ok(()),
+            Some(user) => Err(SnapshotError::InUse(format!(
+                "snapshot {id} is used by {} sandbox(es), such as {}",
+                users.len(),
+                user.owner
+            ))),
+        }
+    }
+
+    /// The image, then the row: a row without an image can be deleted again, an image without a row nobody would find.
+    pub(super) async fn remove(&self, snapshot: &Snapshot) -> Result<(), SnapshotError> {
+        self.images.release(&owner(&snapshot.id)).await?;
+        match self.images.remove(&image_name(&snapshot.id)).await {
+            Ok(_) | Err(ImageError::NotFound(_)) => {}
+            Err(ImageError::InUse(text)) => return Err(SnapshotError::InUse(text)),
+            Err(error) => return Err(error.into()),
+        }
+        fault::point("snapshot.image_removed");
+        self.store.delete_snapshot(&snapshot.id).await?;
+        Ok(())
+    }
+}

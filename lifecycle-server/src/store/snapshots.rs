@@ -1,0 +1,161 @@
+//! The rows of snapshots.
+
+use chrono::{DateTime, Utc};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+
+use super::{Store, StoreError};
+use crate::snapshot::{Filter, Snapshot, SnapshotState};
+
+impl Store {
+    pub(crate) async fn insert_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO snapshots (id, sandbox_id, name, state, reason, message, last_transition_at, created_at, image_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(&snapshot.id)
+        .bind(&snapshot.sandbox_id)
+        .bind(&snapshot.name)
+        .bind(snapshot.state.as_str())
+        .bind(&snapshot.reason)
+        .bind(&snapshot.message)
+        .bind(snapshot.last_transition_at.timestamp_micros())
+        .bind(snapshot.created_at.timestamp_micros())
+        .bind(&snapshot.image_id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes everything about a snapshot that can change, if it is still in the state `from`; says whether it was.
+    pub(crate) async fn update_snapshot(
+        &self,
+        snapshot: &Snapshot,
+        from: SnapshotState,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE snapshots SET state = $1, reason = $2, message = $3, last_transition_at = $4, image_id = $5 \
+             WHERE id = $6 AND state = $7",
+        )
+        .bind(snapshot.state.as_str())
+        .bind(&snapshot.reason)
+        .bind(&snapshot.message)
+        .bind(snapshot.last_transition_at.timestamp_micros())
+        .bind(&snapshot.image_id)
+        .bind(&snapshot.id)
+        .bind(from.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    pub(crate) async fn delete_snapshot(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM snapshots WHERE id = $1").bind(id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, StoreError> {
+        let row = sqlx::query("SELECT * FROM snapshots WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Newest first, `limit` of those that match from `offset` on, and how many match in all.
+    pub(crate) async fn snapshots(
+        &self,
+        filter: &Filter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<Snapshot>, u64), StoreError> {
+        let mut count = QueryBuilder::new("SELECT COUNT(*) FROM snapshots");
+        restrict(&mut count, filter);
+        let total: i64 = count.build_query_scalar().fetch_one(&self.pool).await?;
+        let mut select = QueryBuilder::new("SELECT * FROM snapshots");
+        restrict(&mut select, filter);
+        select.push(" ORDER BY created_at DESC, id LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset);
+        let rows = select.build().fetch_all(&self.pool).await?;
+        let snapshots = rows.iter().map(read).collect::<Result<_, _>>()?;
+        Ok((snapshots, u64::try_from(total).unwrap_or_default()))
+    }
+}
+
+fn restrict(query: &mut QueryBuilder<Sqlite>, filter: &Filter) {
+    query.push(" WHERE 1 = 1");
+    if let Some(sandbox) = &filter.sandbox_id {
+        query.push(" AND sandbox_id = ").push_bind(sandbox.clone());
+    }
+    if let Some(name) = &filter.name {
+        query.push(" AND name = ").push_bind(name.clone());
+    }
+    if !filter.states.is_empty() {
+        query.push(" AND state IN (");
+        let mut states = query.separated(", ");
+        for state in &filter.states {
+            states.push_bind(state.clone());
+        }
+        query.push(")");
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<Snapshot, StoreError> {
+    let id: String = row.try_get("id")?;
+    let state: String = row.try_get("state")?;
+    let corrupt = |column, value: String| StoreError::Corrupt { id: id.clone(), column, value };
+    let instant = |column: &'static str| -> Result<DateTime<Utc>, StoreError> {
+        let micros: i64 = row.try_get(column)?;
+        DateTime::from_timestamp_micros(micros).ok_or_else(|| corrupt(column, micros.to_string()))
+    };
+    Ok(Snapshot {
+        sandbox_id: row.try_get("sandbox_id")?,
+        name: row.try_get("name")?,
+        state: SnapshotState::parse(&state).ok_or_else(|| corrupt("state", state.clone()))?,
+        reason: row.try_get("reason")?,
+        message: row.try_get("message")?,
+        last_transition_at: instant("last_transition_at")?,
+        created_at: instant("created_at")?,
+        image_id: row.try_get("image_id")?,
+        id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(id: &str, sandbox: &str, age: i64) -> Snapshot {
+        let now = DateTime::<Utc>::from_timestamp_micros(1_700_000_000_000_000 - age).unwrap();
+        Snapshot::new(id.to_owned(), sandbox.to_owned(), Some(format!("n-{sandbox}")), now)
+    }
+
+    #[tokio::test]
+    async fn rows_are_filtered_paged_and_change_only_from_the_state_expected() {
+        let store = Store::in_memory().await.unwrap();
+        for (id, sandbox, age) in [("1", "a", 3), ("2", "b", 2), ("3", "a", 1)] {
+            store.insert_snapshot(&snapshot(id, sandbox, age)).await.unwrap();
+        }
+        let ids = async |filter: Filter, offset, limit| {
+            let (found, total) = store.snapshots(&filter, offset, limit).await.unwrap();
+            (found.into_iter().map(|snapshot| snapshot.id).collect::<Vec<_>>().join(","), total)
+        };
+        assert_eq!(ids(Filter::default(), 0, 2).await, ("3,2".to_owned(), 3));
+        assert_eq!(ids(Filter::default(), 2, 2).await, ("1".to_owned(), 3));
+        let of_a = Filter { sandbox_id: Some("a".to_owned()), ..Filter::default() };
+        assert_eq!(ids(of_a, 0, 9).await, ("3,1".to_owned(), 2));
+        let named = Filter { name: Some("n-b".to_owned()), ..Filter::default() };
+        assert_eq!(ids(named, 0, 9).await, ("2".to_owned(), 1));
+
+        let mut changed = snapshot("2", "b", 2);
+        changed.enter(SnapshotState::Ready, "done", None);
+        changed.image_id = Some("sha256:x".to_owned());
+        assert!(!store.update_snapshot(&changed, SnapshotState::Deleting).await.unwrap());
+        assert!(store.update_snapshot(&changed, SnapshotState::Creating).await.unwrap());
+        assert_eq!(store.snapshot("2").await.unwrap(), Some(changed));
+        let ready = |states: &[&str]| Filter {
+            states: states.iter().map(|&state| state.to_owned()).collect(),
+            ..Filter::default()
+        };
+        assert_eq!(ids(ready(&["Ready"]), 0, 9).await, ("2".to_owned(), 1));
+        assert_eq!(ids(ready(&["Ready", "Creating"]), 0, 9).await.1, 3);
+        assert_eq!(ids(ready(&["ready"]), 0, 9).await.1, 0);
+        store.delete_snapshot("2").await.unwrap();
+        assert_eq!(store.snapshot("2").await.unwrap(), None);
+    }
+}
