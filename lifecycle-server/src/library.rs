@@ -8,6 +8,7 @@ use crate::{
         ProgressSink,
     },
     sandbox::{self, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
+    snapshot,
 };
 
 /// Images for sandboxes: from the store, or fetched into it first.
@@ -53,7 +54,8 @@ impl Images for Library {
 
     async fn owners(&self) -> Result<Vec<String>, ImageProblem> {
         let leases = self.0.leases().await.map_err(problem)?;
-        Ok(leases.into_iter().map(|lease| lease.owner).collect())
+        let sandboxes = leases.into_iter().filter(|lease| !lease.owner.starts_with(snapshot::LEASE_PREFIX));
+        Ok(sandboxes.map(|lease| lease.owner).collect())
     }
 }
 

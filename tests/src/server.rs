@@ -82,6 +82,8 @@ pub struct Server {
     pub subnet: u8,
     netns: Option<Arc<Netns>>,
     child: Mutex<Option<Child>>,
+    /// Where the next process ends itself.
+    fault: Mutex<Option<&'static str>>,
     /// It answered at least once, so there may be sandboxes to destroy.
     started: AtomicBool,
     cleaned: AtomicBool,
@@ -123,6 +125,7 @@ impl Server {
             subnet,
             netns,
             child: Mutex::new(None),
+            fault: Mutex::new(None),
             started: AtomicBool::new(false),
             cleaned: AtomicBool::new(false),
         };
@@ -241,6 +244,9 @@ impl Server {
     fn program(&self) -> Result<Command> {
         let mut command = self.host_command(paths::dist("lifecycle-server")?);
         command.arg("--config").arg(self.config());
+        if let Some(point) = *locked(&self.fault) {
+            command.env("SANDKEEP_FAULT_POINT", point);
+        }
         for variable in ["OPENSANDBOX_SERVER_API_KEY", "OPENSANDBOX_INSECURE_SERVER", "SANDBOX_CONFIG_PATH"] {
             command.env_remove(variable);
         }
@@ -307,6 +313,26 @@ impl Server {
         let mut child = locked(&self.child).take().context("the server is not running")?;
         child.kill()?;
         child.wait()?;
+        Ok(())
+    }
+
+    /// Starts the server anew, to end as by SIGKILL when it gets to the point named (see `fault.rs` of the server).
+    pub fn restart_to_die_at(&self, point: &'static str) -> Result<()> {
+        let _ = self.kill();
+        *locked(&self.fault) = Some(point);
+        let launched = self.launch();
+        *locked(&self.fault) = None;
+        launched
+    }
+
+    /// Waits for the server to end by itself.
+    pub fn wait_for_end(&self, limit: Duration) -> Result<()> {
+        let since = Instant::now();
+        while self.exited().is_none() {
+            ensure!(since.elapsed() < limit, "the server goes on:\n{}", self.log_tail());
+            sleep(POLL);
+        }
+        locked(&self.child).take();
         Ok(())
     }
 
@@ -496,6 +522,7 @@ fn abandoned(dir: &Path) -> Result<Server> {
         subnet: u8::try_from(number("subnet")?)?,
         netns: None,
         child: Mutex::new(None),
+        fault: Mutex::new(None),
         started: AtomicBool::new(true),
         cleaned: AtomicBool::new(false),
     })

@@ -24,6 +24,7 @@ const SECURITY_SCHEME: &str = "apiKeyAuth";
     ),
     tags(
         (name = "Sandboxes", description = "Isolated places to run code in."),
+        (name = "Snapshots", description = "What sandboxes have written, kept to start others from."),
         (name = "Proxy", description = "Requests forwarded into a sandbox."),
         (name = "Images", description = "What sandboxes start from. An extension of the common contract."),
         (name = "Metrics", description = "What clients measure."),

@@ -12,6 +12,7 @@ use sandkeep_specs::lifecycle::ErrorResponse;
 use crate::{
     runtime::RuntimeError,
     sandbox::{ImageProblem, ProblemKind, ServiceError},
+    snapshot::SnapshotError,
 };
 
 /// When a caller should try again after the host had no room.
@@ -44,6 +45,13 @@ pub enum Code {
     SandboxNotFound,
     NotReachable,
     InvalidState,
+    SnapshotNotFound,
+    SnapshotNotReady,
+    SnapshotNotRestorable,
+    SnapshotInvalidState,
+    SnapshotInvalidSource,
+    SnapshotCreateConflict,
+    SnapshotInUse,
     NeverExpires,
     CapacityExhausted,
     RouteNotFound,
@@ -88,6 +96,13 @@ impl Code {
             Self::SandboxNotFound => ("SANDBOX::NOT_FOUND", StatusCode::NOT_FOUND),
             Self::NotReachable => ("SANDBOX::NOT_REACHABLE", StatusCode::NOT_FOUND),
             Self::InvalidState => ("SANDBOX::INVALID_STATE", StatusCode::CONFLICT),
+            Self::SnapshotNotFound => ("SNAPSHOT::NOT_FOUND", StatusCode::NOT_FOUND),
+            Self::SnapshotNotReady => ("SNAPSHOT::NOT_READY", StatusCode::CONFLICT),
+            Self::SnapshotNotRestorable => ("SNAPSHOT::INVALID_RESTORE_CONFIG", StatusCode::CONFLICT),
+            Self::SnapshotInvalidState => ("SNAPSHOT::INVALID_STATE", StatusCode::CONFLICT),
+            Self::SnapshotInvalidSource => ("SNAPSHOT::INVALID_SOURCE_STATE", StatusCode::CONFLICT),
+            Self::SnapshotCreateConflict => ("SNAPSHOT::RUNTIME_CREATE_CONFLICT", StatusCode::CONFLICT),
+            Self::SnapshotInUse => ("SNAPSHOT::DELETE_CONFLICT", StatusCode::CONFLICT),
             Self::NeverExpires => ("SANDBOX::INVALID_EXPIRATION", StatusCode::CONFLICT),
             Self::CapacityExhausted => ("SANDBOX::CAPACITY_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS),
             Self::RouteNotFound => ("GENERAL::NOT_FOUND", StatusCode::NOT_FOUND),
@@ -154,7 +169,9 @@ impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         let code = match error {
             ServiceError::NotFound(_) => Code::SandboxNotFound,
-            ServiceError::Denied(_) | ServiceError::Cancelled(_) => Code::InvalidState,
+            ServiceError::Denied(_) | ServiceError::Cancelled(_) | ServiceError::Interrupted(_) => {
+                Code::InvalidState
+            }
             ServiceError::NeverExpires(_) => Code::NeverExpires,
             ServiceError::InvalidExpiration(_) => Code::InvalidExpiration,
             ServiceError::Quota(_) => Code::QuotaExceeded,
@@ -162,6 +179,25 @@ impl From<ServiceError> for ApiError {
             ServiceError::Image(problem) => return problem.into(),
             ServiceError::Runtime(error) => return error.into(),
             ServiceError::Store(error) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SnapshotError> for ApiError {
+    fn from(error: SnapshotError) -> Self {
+        let code = match error {
+            SnapshotError::NotFound(_) => Code::SnapshotNotFound,
+            SnapshotError::NotReady { .. } => Code::SnapshotNotReady,
+            SnapshotError::InvalidState { .. } => Code::SnapshotInvalidState,
+            SnapshotError::MissingImage(_) => Code::SnapshotNotRestorable,
+            SnapshotError::InUse(_) => Code::SnapshotInUse,
+            SnapshotError::TooMany(_) => Code::SnapshotCreateConflict,
+            SnapshotError::InvalidSource(_) => Code::SnapshotInvalidSource,
+            SnapshotError::ShuttingDown => Code::ShuttingDown,
+            SnapshotError::Sandbox(error) => return error.into(),
+            SnapshotError::Image(error) => return error.into(),
+            SnapshotError::Store(error) => return Self::internal(error),
         };
         Self::new(code, error.to_string())
     }

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 
 use sandkeep_specs::lifecycle::{
-    CreateSandboxResponse, ImageSpec, ListSandboxesResponse, PaginationInfo, PlatformSpec, Sandbox,
-    SandboxState, SandboxStatus, StoredImage,
+    self as wire, CreateSandboxResponse, ImageSpec, ListSandboxesResponse, PaginationInfo, PlatformSpec,
+    Sandbox, SandboxState, SandboxStatus, StoredImage,
 };
 
 use super::validate;
 use crate::image::Image;
 use crate::sandbox::{Page, Platform, Record, State, Status};
+use crate::snapshot::Snapshot;
 
 pub(super) fn sandbox(record: &Record) -> Sandbox {
     Sandbox {
         id: record.id.clone(),
-        image: Some(ImageSpec { uri: record.plan.image.clone(), auth: None }),
-        snapshot_id: None,
+        image: match record.plan.snapshot_id {
+            None => Some(ImageSpec { uri: record.plan.image.clone(), auth: None }),
+            Some(_) => None,
+        },
+        snapshot_id: record.plan.snapshot_id.clone(),
         platform: record.plan.platform.as_ref().map(platform),
         status: status(&record.status),
         metadata: metadata(record),
@@ -49,6 +53,21 @@ pub(super) fn page(page: &Page) -> ListSandboxesResponse {
 
 pub(super) fn platform(platform: &Platform) -> PlatformSpec {
     PlatformSpec { os: platform.os.clone(), arch: platform.arch.clone() }
+}
+
+pub(super) fn snapshot(snapshot: &Snapshot) -> wire::Snapshot {
+    wire::Snapshot {
+        id: snapshot.id.clone(),
+        sandbox_id: snapshot.sandbox_id.clone(),
+        name: snapshot.name.clone(),
+        status: wire::SnapshotStatus {
+            state: snapshot.state.as_str().to_owned().into(),
+            reason: Some(snapshot.reason.clone()),
+            message: snapshot.message.clone(),
+            last_transition_at: Some(snapshot.last_transition_at),
+        },
+        created_at: snapshot.created_at,
+    }
 }
 
 fn status(status: &Status) -> SandboxStatus {

@@ -15,6 +15,7 @@ use crate::{
     proxy::Proxy,
     runtime::Limits,
     sandbox::Service,
+    snapshot::Snapshots,
 };
 
 /// Where the API begins.
@@ -27,6 +28,7 @@ pub struct ApiState(Arc<Parts>);
 pub struct Parts {
     pub service: Service,
     pub images: ImageStore,
+    pub snapshots: Snapshots,
     pub keys: Keys,
     pub gate: Gate,
     pub rules: Rules,
@@ -45,12 +47,14 @@ impl ApiState {
     pub fn new(
         service: Service,
         images: ImageStore,
+        snapshots: Snapshots,
         keys: Keys,
         config: &Config,
     ) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Parts {
             service,
             images,
+            snapshots,
             gate: Gate { keys: keys.clone(), public_ports: config.proxy.public_ports.clone() },
             keys,
             rules: Rules {

@@ -15,7 +15,9 @@ use crate::{
     config::Config,
     image::ImageStore,
     library::Library,
+    runtime::Runtime,
     sandbox::{Service, ServiceOptions},
+    snapshot::Snapshots,
     store::Store,
 };
 
@@ -51,8 +53,14 @@ pub async fn serve(config: Config) -> Result<()> {
     let stop = stop_signal()?;
 
     let images = parts::open_images(&config).await?;
-    let service = start_service(&config, images.clone()).await?;
-    let state = ApiState::new(service.clone(), images, parts::keys(&config)?, &config)?;
+    // The runtime takes hold of the state directory: nothing in it may be changed before that.
+    let runtime = parts::runtime(&config)?;
+    let store = open_store(&config).await?;
+    let service = start_service(runtime, images.clone(), store.clone()).await?;
+    let snapshots = Snapshots::start(service.clone(), images.clone(), store)
+        .await
+        .context("cannot take over the snapshots on this host")?;
+    let state = ApiState::new(service.clone(), images, snapshots.clone(), parts::keys(&config)?, &config)?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
     let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
     let router = api::router(state);
@@ -70,6 +78,7 @@ pub async fn serve(config: Config) -> Result<()> {
         }
     }
     tracing::info!("stopping; sandboxes go on");
+    snapshots.shutdown().await;
     service.shutdown().await;
     Ok(())
 }
@@ -84,12 +93,12 @@ async fn gateway_listener(config: &Config, options: Options) -> Result<Option<Li
     Ok(Some(listener))
 }
 
-async fn start_service(config: &Config, images: ImageStore) -> Result<Service> {
-    let runtime = parts::runtime(config)?;
+async fn open_store(config: &Config) -> Result<Store> {
     let database = config.store.database(&config.native.state_dir);
-    let store = Store::open(&database)
-        .await
-        .with_context(|| format!("cannot open the store {}", database.display()))?;
+    Store::open(&database).await.with_context(|| format!("cannot open the store {}", database.display()))
+}
+
+async fn start_service(runtime: Arc<dyn Runtime>, images: ImageStore, store: Store) -> Result<Service> {
     let options = ServiceOptions { create_wait: CREATE_WAIT, env: Vec::new() };
     Service::start(runtime, Arc::new(Library::new(images)), store, options)
         .await

@@ -38,6 +38,24 @@ pub(super) enum Command {
         #[arg(long, value_name = "OS/ARCH")]
         platform: Option<String>,
     },
+    /// Write an image to a file: an OCI layout that is a docker archive as well
+    Export {
+        /// Name, digest or id
+        reference: String,
+        /// The archive
+        file: PathBuf,
+    },
+    /// Send an image to a registry
+    Push {
+        /// Name, digest or id
+        reference: String,
+        /// Name it gets there [default: its own]
+        #[arg(long, value_name = "NAME:TAG")]
+        to: Option<String>,
+        /// User at the registry; the password is read from standard input
+        #[arg(long)]
+        username: Option<String>,
+    },
     /// List all images
     #[command(visible_alias = "ls")]
     List,
@@ -58,6 +76,12 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<()> {
             Ok(())
         }
         Command::Pull { reference, username, platform } => pull(&store, &reference, username, platform).await,
+        Command::Export { reference, file } => Ok(store.export(&reference, file).await?),
+        Command::Push { reference, to, username } => {
+            let credentials = username.map(read_password).transpose()?;
+            let pushed = store.push(&reference, to.as_deref(), credentials, progress()).await?;
+            print(&format!("{pushed}\n"))
+        }
         Command::List => list(&store).await,
         Command::Rm { reference } => {
             let removed = store.remove(&reference).await?;
@@ -143,9 +167,13 @@ fn summary(layers: &HashMap<String, Progress>) -> String {
     if total > 0 {
         line += &format!(", fetching {} of {} MiB", got / MIB, total.div_ceil(MIB));
     }
-    let unpacking = count(&[Phase::Unpacking]);
-    if unpacking > 0 {
-        line += &format!(", unpacking {unpacking}");
+    for (phase, doing) in
+        [(Phase::Unpacking, "unpacking"), (Phase::Packing, "packing"), (Phase::Uploading, "sending")]
+    {
+        let number = count(&[phase]);
+        if number > 0 {
+            line += &format!(", {doing} {number}");
+        }
     }
     line
 }

@@ -54,7 +54,15 @@ pub struct Base<'a> {
 }
 
 /// Sets `stop` when it goes away.
-struct StopOnDrop(Arc<AtomicBool>);
+pub(super) struct StopOnDrop(Arc<AtomicBool>);
+
+impl StopOnDrop {
+    /// What goes away, and what it sets.
+    pub(super) fn new() -> (Self, Arc<AtomicBool>) {
+        let stop = Arc::<AtomicBool>::default();
+        (Self(Arc::clone(&stop)), stop)
+    }
+}
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
@@ -68,8 +76,7 @@ pub(super) async fn capture(
     upper: OwnedFd,
     skip: &'static [&'static str],
 ) -> Result<Captured, ImageError> {
-    let cancel = Arc::new(AtomicBool::new(false));
-    let stop = StopOnDrop(Arc::clone(&cancel));
+    let (stop, cancel) = StopOnDrop::new();
     let captured = blocking(state, move |state| {
         let spool = Spool::create(state)?;
         let bounds = Bounds { skip, space: Some(&state.space), cancel: &cancel };
@@ -128,7 +135,8 @@ fn grown(config: &[u8], diff_id: &Digest, comment: &str) -> Result<Vec<u8>, Imag
     if let Some(Value::Array(history)) = file.get_mut("history") {
         history.push(json!({ "created": now, "created_by": "sandkeep", "comment": comment }));
     }
-    serde_json::to_vec(&config).map_err(|e| ImageError::io("writing a configuration", std::io::Error::from(e)))
+    serde_json::to_vec(&config)
+        .map_err(|e| ImageError::io("writing a configuration", std::io::Error::from(e)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@
 //! ```text
 //! ImageStore ── State    what exists, leases, collection      Index, Layout, FileLock
 //!      ├─ pull ─ Registry, download ─┐
-//!      └─ import ─ Archive ──────────┴─ LayerClaim ─ unpack
+//!      ├─ import ─ Archive ──────────┼─ LayerClaim ─ unpack
+//!      ├─ capture, append ── pack ───┘
+//!      └─ export, push ───── repack ── pack
 //! ```
 
 mod archive;
@@ -19,6 +21,7 @@ mod config;
 mod digest;
 mod download;
 mod error;
+mod export;
 mod import;
 mod index;
 mod layer;
@@ -26,8 +29,10 @@ mod layout;
 mod lock;
 mod pack;
 mod pull;
+mod push;
 mod reference;
 mod registry;
+mod repack;
 mod space;
 mod state;
 mod store;

@@ -1,20 +1,22 @@
-//! Talks to one registry on behalf of one pull.
+//! Talks to one registry on behalf of one pull or push.
 
 use std::{io, sync::Once, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use oci_client::{
     Client, Reference, RegistryOperation,
     client::{BlobResponse, ClientConfig, ClientProtocol},
     errors::{DigestError, OciDistributionError, OciErrorCode},
     secrets::RegistryAuth,
 };
+use reqwest::header::HeaderValue;
 
 use super::{
     config::{Descriptor, Manifest, choose},
     digest::Digest,
     error::ImageError,
+    repack::MANIFEST_TYPE,
     types::{Credentials, Platform, StoreOptions},
 };
 
@@ -59,6 +61,15 @@ impl Registry {
         credentials: Option<&Credentials>,
         options: &StoreOptions,
     ) -> Result<Self, ImageError> {
+        Self::open(reference, credentials, options, RegistryOperation::Pull).await
+    }
+
+    async fn open(
+        reference: Reference,
+        credentials: Option<&Credentials>,
+        options: &StoreOptions,
+        operation: RegistryOperation,
+    ) -> Result<Self, ImageError> {
         static PROVIDER: Once = Once::new();
         // An error means that the program has chosen one already.
         PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
@@ -74,6 +85,7 @@ impl Registry {
             // process was too busy to look.
             read_timeout: None,
             user_agent: concat!("sandkeep/", env!("CARGO_PKG_VERSION")),
+            use_monolithic_push: true,
             ..ClientConfig::default()
         };
         // A client keeps the first credentials it sees for a registry, hence one for each pull.
@@ -88,9 +100,57 @@ impl Registry {
             }
             Some(Credentials::Token(token)) => RegistryAuth::Bearer(token.clone()),
         };
-        let pull = RegistryOperation::Pull;
-        registry.bounded(registry.client.auth(&registry.reference, &auth, pull)).await?;
+        registry.bounded(registry.client.auth(&registry.reference, &auth, operation)).await?;
         Ok(registry)
+    }
+
+    /// Like [`Self::connect`], with the right to write.
+    pub(super) async fn connect_to_push(
+        reference: Reference,
+        credentials: Option<&Credentials>,
+        options: &StoreOptions,
+    ) -> Result<Self, ImageError> {
+        Self::open(reference, credentials, options, RegistryOperation::Push).await
+    }
+
+    pub(super) async fn has_blob(&self, digest: &Digest) -> Result<bool, ImageError> {
+        match self.bounded(self.client.blob_exists(&self.reference, digest.as_str())).await {
+            // A repository that does not exist yet has no blobs.
+            Err(ImageError::NotFound(_)) => Ok(false),
+            answer => answer,
+        }
+    }
+
+    /// Sends a blob, as long as the registry goes on taking it.
+    pub(super) async fn send_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        content: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Result<(), ImageError> {
+        let (moved, mut watch) = tokio::sync::watch::channel(());
+        let content = content.map(move |piece| {
+            moved.send_replace(());
+            piece.map_err(OciDistributionError::IoError)
+        });
+        let send = self.client.push_blob_stream(&self.reference, content, digest.as_str(), Some(size));
+        tokio::pin!(send);
+        loop {
+            tokio::select! {
+                sent = &mut send => return sent.map(drop).map_err(|e| translate(e, self.host())),
+                moved = tokio::time::timeout(self.stall, watch.changed()) => match moved {
+                    Ok(Ok(())) => {}
+                    // Everything is sent; what is left is the answer.
+                    Ok(Err(_)) => return self.bounded(send).await.map(drop),
+                    Err(_) => return Err(stalled(self.host(), self.stall)),
+                },
+            }
+        }
+    }
+
+    pub(super) async fn send_manifest(&self, manifest: Vec<u8>) -> Result<(), ImageError> {
+        let kind = HeaderValue::from_static(MANIFEST_TYPE);
+        self.bounded(self.client.push_manifest_raw(&self.reference, manifest, kind)).await.map(drop)
     }
 
     fn host(&self) -> &str {
@@ -243,7 +303,7 @@ fn translate(error: OciDistributionError, host: &str) -> ImageError {
 }
 
 fn unauthorized(host: &str) -> ImageError {
-    ImageError::Unauthorized(format!("registry {host} does not let these credentials pull this image"))
+    ImageError::Unauthorized(format!("registry {host} does not let these credentials do this with the image"))
 }
 
 fn transport(error: reqwest::Error, host: &str) -> ImageError {

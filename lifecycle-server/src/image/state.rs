@@ -105,6 +105,10 @@ impl State {
         self.index.snapshot()?.find(query).cloned().ok_or_else(missing)
     }
 
+    pub(super) fn records(&self) -> Result<Vec<Record>, ImageError> {
+        Ok(self.index.snapshot()?.records.clone())
+    }
+
     pub(super) fn list(&self) -> Result<Vec<Image>, ImageError> {
         let snapshot = self.index.snapshot()?;
         Ok(snapshot.records.iter().map(|record| record.to_image(&self.layout)).collect())

@@ -1,11 +1,12 @@
-use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc};
+use std::{io, os::fd::OwnedFd, path::PathBuf, sync::Arc};
 
-use tokio::io::AsyncRead;
+use bytes::Bytes;
+use tokio::{io::AsyncRead, sync::mpsc};
 
 use super::{
     capture::{self, Base, Captured},
     error::ImageError,
-    import, pull,
+    export, import, pull, push,
     reference::Query,
     state::State,
     types::{Credentials, Freed, Image, Lease, Platform, ProgressSink, Removed, StoreOptions},
@@ -20,7 +21,7 @@ impl ImageStore {
     pub async fn open(dir: PathBuf, options: StoreOptions) -> Result<Self, ImageError> {
         let task = tokio::task::spawn_blocking(move || State::open(&dir, options));
         let opened =
-            task.await.map_err(|e| ImageError::io("opening the image store", std::io::Error::other(e)))?;
+            task.await.map_err(|e| ImageError::io("opening the image store", io::Error::other(e)))?;
         opened.map(|state| Self(Arc::new(state)))
     }
 
@@ -70,6 +71,32 @@ impl ImageStore {
     /// Makes what was captured the topmost layer of a new image: the second step.
     pub async fn append(&self, base: Base<'_>, captured: Captured) -> Result<Image, ImageError> {
         capture::append(&self.0, base, captured).await
+    }
+
+    /// Writes an image's archive, an OCI layout that is a docker archive as well, to the file `path`.
+    pub async fn export(&self, reference: &str, path: PathBuf) -> Result<(), ImageError> {
+        export::to_file(&self.0, Query::parse(reference)?, path).await
+    }
+
+    /// The same as pieces that are made while they are read.
+    pub async fn export_stream(
+        &self,
+        reference: &str,
+    ) -> Result<mpsc::Receiver<io::Result<Bytes>>, ImageError> {
+        export::stream(&self.0, Query::parse(reference)?).await
+    }
+
+    /// Sends an image to the registry that `target` names (its own name without one), and answers where it is by
+    /// digest. The pushed image has the same content, but not always the same id: see the module `repack`.
+    pub async fn push(
+        &self,
+        reference: &str,
+        target: Option<&str>,
+        credentials: Option<Credentials>,
+        progress: ProgressSink,
+    ) -> Result<String, ImageError> {
+        let target = target.unwrap_or(reference);
+        push::push(&self.0, Query::parse(reference)?, target, credentials.as_ref(), &progress).await
     }
 
     /// All images, unnamed ones that a sandbox still uses included.

@@ -111,6 +111,9 @@ pub enum Phase {
     Present,
     Downloading,
     Unpacking,
+    /// On its way out: packed, then sent.
+    Packing,
+    Uploading,
     Done,
 }
 

@@ -6,7 +6,7 @@
 pub mod native;
 pub(crate) mod oci;
 
-use std::{net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, time::Duration};
+use std::{net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;

@@ -17,6 +17,9 @@ pub enum ServiceError {
     /// The sandbox was deleted while it was being created.
     #[error("sandbox {0} was deleted before it had started")]
     Cancelled(String),
+    /// The sandbox was deleted, or the server ended, before something was done with it.
+    #[error("sandbox {0} was deleted meanwhile")]
+    Interrupted(String),
     #[error(transparent)]
     Quota(#[from] super::owner::QuotaProblem),
     #[error(transparent)]

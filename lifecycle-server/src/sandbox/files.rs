@@ -10,6 +10,13 @@ use super::{
 };
 use crate::runtime::PrivateLayer;
 
+impl State {
+    /// What the sandbox has written is on this host, and its owner may go on with it.
+    pub fn has_files(self) -> bool {
+        matches!(self, Self::Running)
+    }
+}
+
 impl Service {
     /// Runs `work` on the files of a sandbox. A running one stands still meanwhile, and goes on whatever becomes of
     /// `work` or of the caller. Other changes of the sandbox wait; a deletion ends the work.

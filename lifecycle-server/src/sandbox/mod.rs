@@ -6,6 +6,7 @@ mod book;
 mod creation;
 mod error;
 mod expiry;
+mod files;
 mod idle;
 pub mod images;
 mod launch;

@@ -25,6 +25,8 @@ pub struct Platform {
 #[derive(Debug, Clone)]
 pub struct CreateSpec {
     pub image: ImageRequest,
+    /// The snapshot whose image it is.
+    pub snapshot_id: Option<String>,
     /// The user's program and its arguments.
     pub entrypoint: Vec<String>,
     /// Variables on top of the image's own, null ones already left out.
@@ -66,6 +68,9 @@ pub struct Status {
 pub struct Plan {
     /// The image as the request named it.
     pub image: String,
+    /// The snapshot whose image it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_id: Option<String>,
     pub entrypoint: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub cpu_millis: Option<u64>,
@@ -123,6 +128,7 @@ impl Plan {
     pub fn new(spec: &CreateSpec) -> Self {
         Self {
             image: spec.image.reference.clone(),
+            snapshot_id: spec.snapshot_id.clone(),
             entrypoint: spec.entrypoint.clone(),
             env: spec.env.clone(),
             cpu_millis: spec.limits.cpu_millis,
@@ -197,6 +203,7 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
         id: id.to_owned(),
         plan: Plan {
             image: "sandkeep/base:latest".to_owned(),
+            snapshot_id: None,
             entrypoint: vec!["tail".to_owned(), "-f".to_owned(), "/dev/null".to_owned()],
             env: BTreeMap::new(),
             cpu_millis: None,

@@ -7,14 +7,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{
-    Filter, Snapshot, SnapshotError, SnapshotState, image_name, owner,
-    record::now,
-};
+use super::{Filter, LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_name, owner, record::now};
 use crate::{
     fault,
     image::{ImageError, ImageStore},
-    sandbox::{PageRequest, Service},
+    sandbox::{CreateSpec, PageRequest, Record, Service},
     store::Store,
 };
 
@@ -34,10 +31,14 @@ pub(super) struct Inner {
     pub(super) images: ImageStore,
     pub(super) store: Store,
     pub(super) making: Semaphore,
-    /// A deletion and a restore of one snapshot must not overlap.
-    pub(super) removal: tokio::sync::RwLock<()>,
     pub(super) tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
+}
+
+/// An image kept for a restore.
+struct Kept {
+    image: String,
+    owner: String,
 }
 
 /// A part of the list, newest first.
@@ -55,7 +56,6 @@ impl Snapshots {
             images,
             store,
             making: Semaphore::new(PARALLEL),
-            removal: tokio::sync::RwLock::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         });
@@ -105,22 +105,17 @@ impl Snapshots {
         Ok(Page { items, total_items })
     }
 
-    /// Calls `start` with the image of a ready snapshot, which cannot be removed meanwhile.
-    pub async fn restore<T>(
-        &self,
-        id: &str,
-        start: impl AsyncFnOnce(String) -> T,
-    ) -> Result<T, SnapshotError> {
-        let _kept = self.inner.removal.read().await;
-        let snapshot = self.get(id).await?;
-        if snapshot.reason == MISSING_IMAGE {
-            return Err(SnapshotError::MissingImage(snapshot.id));
-        }
-        match (snapshot.state, snapshot.image_id) {
-            (SnapshotState::Ready, Some(image)) => Ok(start(image).await),
-            (SnapshotState::Ready, None) => Err(SnapshotError::MissingImage(snapshot.id)),
-            (state, _) => Err(SnapshotError::NotReady { id: snapshot.id, state }),
-        }
+    /// Starts a sandbox, from a snapshot if that is what was asked for.
+    pub async fn create_sandbox(&self, mut spec: CreateSpec) -> Result<Arc<Record>, SnapshotError> {
+        let Some(id) = spec.snapshot_id.clone() else {
+            return Ok(self.inner.sandboxes.create(spec).await?);
+        };
+        let kept = self.inner.keep(&id).await?;
+        spec.image.reference.clone_from(&kept.image);
+        let created = self.inner.sandboxes.create(spec).await;
+        // By now the sandbox keeps the image itself, or there is none.
+        self.inner.images.release(&kept.owner).await?;
+        Ok(created?)
     }
 
     /// Removes a snapshot and its image. Goes on if the caller goes away.
@@ -155,21 +150,58 @@ impl Inner {
         Ok(snapshot)
     }
 
+    /// Keeps the image of a ready snapshot for a sandbox that is about to start. A deletion looks for such leases after
+    /// it has said what it is up to, and this looks at the state after it has taken one: either sees the other.
+    async fn keep(&self, id: &str) -> Result<Kept, SnapshotError> {
+        let image = self.restorable(id).await?;
+        let owner = format!("{LEASE_PREFIX}restore-{}", Uuid::new_v4().simple());
+        match self.images.lease(&image, &owner).await {
+            Ok(_) => {}
+            Err(ImageError::NotFound(_)) => return Err(SnapshotError::MissingImage(id.to_owned())),
+            Err(error) => return Err(error.into()),
+        }
+        match self.restorable(id).await {
+            Ok(_) => Ok(Kept { image, owner }),
+            Err(error) => {
+                self.images.release(&owner).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn restorable(&self, id: &str) -> Result<String, SnapshotError> {
+        let found = self.store.snapshot(id).await?;
+        let snapshot = self.converged(found.ok_or_else(|| SnapshotError::NotFound(id.to_owned()))?).await?;
+        if snapshot.reason == MISSING_IMAGE {
+            return Err(SnapshotError::MissingImage(snapshot.id));
+        }
+        match (snapshot.state, snapshot.image_id) {
+            (SnapshotState::Ready, Some(image)) => Ok(image),
+            (SnapshotState::Ready, None) => Err(SnapshotError::MissingImage(snapshot.id)),
+            (state, _) => Err(SnapshotError::NotReady { id: snapshot.id, state }),
+        }
+    }
+
     async fn delete(&self, id: &str) -> Result<(), SnapshotError> {
-        let _alone = self.removal.write().await;
         let found = self.store.snapshot(id).await?;
         let mut snapshot = found.ok_or_else(|| SnapshotError::NotFound(id.to_owned()))?;
         let from = snapshot.state;
         if from == SnapshotState::Creating {
             return Err(SnapshotError::InvalidState { id: id.to_owned(), state: from });
         }
-        if let Some(image) = &snapshot.image_id {
-            self.refuse_if_used(id, image).await?;
-        }
+        let before = snapshot.clone();
         if from != SnapshotState::Deleting {
             snapshot.enter(SnapshotState::Deleting, "snapshot_delete_requested", None);
             self.store.update_snapshot(&snapshot, from).await?;
             fault::point("snapshot.deleting");
+        }
+        if let Some(image) = &snapshot.image_id
+            && let Err(error) = self.refuse_if_used(id, image).await
+        {
+            if from != SnapshotState::Deleting {
+                self.store.update_snapshot(&before, SnapshotState::Deleting).await?;
+            }
+            return Err(error);
         }
         self.remove(&snapshot).await?;
         tracing::info!(snapshot.id = %id, "snapshot deleted");

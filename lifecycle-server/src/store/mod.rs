@@ -1,6 +1,7 @@
 //! The records on disk: SQLite in WAL mode, so that they survive the server's sudden end.
 
 mod row;
+mod snapshots;
 
 use std::{path::Path, str::FromStr, time::Duration};
 
@@ -15,8 +16,10 @@ use crate::sandbox::Record;
 /// Another process (a backup, an inspection) may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "sandboxes", include_str!("../../migrations/0001_sandboxes.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "sandboxes", include_str!("../../migrations/0001_sandboxes.sql")),
+    (3, "snapshots", include_str!("../../migrations/0003_snapshots.sql")),
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -54,7 +54,8 @@ impl Store {
     }
 
     pub(crate) async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, StoreError> {
-        let row = sqlx::query("SELECT * FROM snapshots WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        let row =
+            sqlx::query("SELECT * FROM snapshots WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -70,7 +71,11 @@ impl Store {
         let total: i64 = count.build_query_scalar().fetch_one(&self.pool).await?;
         let mut select = QueryBuilder::new("SELECT * FROM snapshots");
         restrict(&mut select, filter);
-        select.push(" ORDER BY created_at DESC, id LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset);
+        select
+            .push(" ORDER BY created_at DESC, id LIMIT ")
+            .push_bind(limit)
+            .push(" OFFSET ")
+            .push_bind(offset);
         let rows = select.build().fetch_all(&self.pool).await?;
         let snapshots = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok((snapshots, u64::try_from(total).unwrap_or_default()))

@@ -11,6 +11,7 @@ use lifecycle_server::{
     config::Config,
     image::{ImageStore, StoreOptions},
     sandbox::{Service, ServiceOptions},
+    snapshot::Snapshots,
     store::Store,
     tenant::Tenants,
 };
@@ -50,10 +51,11 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Arc::new(MemoryRuntime::default());
         let images = Arc::new(MemoryImages::default());
+        let records = Store::in_memory().await.unwrap();
         let service = Service::start(
             runtime.clone(),
             images.clone(),
-            Store::in_memory().await.unwrap(),
+            records.clone(),
             ServiceOptions { create_wait: CREATE_WAIT, env: vec![] },
         )
         .await
@@ -64,7 +66,8 @@ impl Server {
             None => Keys::one(config.server.api_key.as_deref()),
             Some(tenants) => Keys::of_tenants(Tenants::open(tenants).unwrap()),
         };
-        let state = ApiState::new(service.clone(), store, keys, config).unwrap();
+        let snapshots = Snapshots::start(service.clone(), store.clone(), records).await.unwrap();
+        let state = ApiState::new(service.clone(), store, snapshots, keys, config).unwrap();
         let server = &config.server;
         let options = ListenOptions {
             backlog: server.backlog,

@@ -173,6 +173,7 @@ impl Images for MemoryImages {
 pub fn spec(image: &str) -> CreateSpec {
     CreateSpec {
         image: ImageRequest { reference: image.to_owned(), credentials: None, platform: None },
+        snapshot_id: None,
         entrypoint: vec!["sleep".to_owned(), "inf".to_owned()],
         env: BTreeMap::new(),
         metadata: BTreeMap::new(),

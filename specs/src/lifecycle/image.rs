@@ -99,3 +99,29 @@ pub struct PullImageRequest {
 pub struct ImportImagesResponse {
     pub items: Vec<StoredImage>,
 }
+
+/// Which image to send where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PushImageRequest {
+    /// Name, digest or id of an image of the server.
+    #[schema(example = "opensandbox-snapshots:6f0c2c3d-0000-4000-8000-000000000000")]
+    pub reference: String,
+    /// Name it gets in its registry; absent takes `reference`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "registry.example/team/app:1")]
+    pub target: Option<String>,
+    /// Credentials for the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub auth: Option<ImageAuth>,
+}
+
+/// Where an image is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PushImageResponse {
+    /// Its name with the digest of its manifest.
+    #[schema(
+        example = "registry.example/team/app@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    )]
+    pub reference: String,
+}

@@ -12,6 +12,7 @@ mod renew;
 mod sandbox;
 mod schedule;
 mod service;
+mod snapshot;
 mod state;
 mod volume;
 
@@ -24,7 +25,7 @@ pub use hooks::{
 };
 pub use image::{
     ImageAuth, ImageSpec, ImportImagesResponse, ListImagesResponse, PlatformSpec, PullImageRequest,
-    StoredImage,
+    PushImageRequest, PushImageResponse, StoredImage,
 };
 pub use metrics::{MetricsEvent, MetricsEventType};
 pub use network::{CredentialProxyConfig, NetworkAction, NetworkPolicy, NetworkRule};
@@ -36,5 +37,6 @@ pub use sandbox::{
 };
 pub use schedule::{BadSchedule, Cron, Schedule};
 pub use service::{Health, Version};
+pub use snapshot::{CreateSnapshotRequest, ListSnapshotsResponse, Snapshot, SnapshotState, SnapshotStatus};
 pub use state::SandboxState;
 pub use volume::{Host, Ossfs, OssfsVersion, Pvc, Volume};

@@ -5,5 +5,5 @@ mod path;
 mod query;
 
 pub(super) use json::Json;
-pub(super) use path::{Port, SandboxId};
+pub(super) use path::{Port, SandboxId, SnapshotId};
 pub(super) use query::Query;

@@ -28,6 +28,25 @@ impl<S: Send + Sync> FromRequestParts<S> for SandboxId {
     }
 }
 
+/// The path's `snapshotId`.
+#[derive(Debug, Clone)]
+pub(crate) struct SnapshotId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for SnapshotId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = member(parts, state, "snapshotId").await?;
+        if id.len() > MAX_ID || id.chars().any(char::is_control) {
+            return Err(ApiError::new(
+                Code::SnapshotNotFound,
+                "snapshotId: this is not the id of any snapshot",
+            ));
+        }
+        Ok(Self(id))
+    }
+}
+
 /// The path's `port`, 1 to 65535.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Port(pub u16);

@@ -6,11 +6,13 @@ use axum::{
     Json as JsonBody,
     body::Body,
     extract::{Path, Request, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
 };
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, stream::poll_fn};
 use sandkeep_specs::lifecycle::{
-    ErrorResponse, ImportImagesResponse, ListImagesResponse, PullImageRequest, StoredImage,
+    ErrorResponse, ImportImagesResponse, ListImagesResponse, PullImageRequest, PushImageRequest,
+    PushImageResponse, StoredImage,
 };
 use tokio_util::io::StreamReader;
 use tower_http::timeout::TimeoutBody;
@@ -35,6 +37,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
         .routes(routes!(list_images))
         .routes(routes!(pull_image))
+        .routes(routes!(push_image))
+        .routes(routes!(export_image))
         .routes(routes!(import_images))
         .routes(routes!(delete_image))
 }
@@ -78,6 +82,57 @@ async fn pull_image(
     let platform = wanted.platform.as_ref().map(image_platform);
     let image = state.images.pull(&wanted.reference, credentials, platform, ProgressSink::none()).await?;
     Ok(JsonBody(map::image(&image)))
+}
+
+/// Push an image
+///
+/// Sends it to a registry; what the registry has is not sent again. Answers when it is there. Layers are packed anew, so
+/// that the image may have another id there: the digests it lists are those of what was sent.
+#[utoipa::path(
+    post,
+    path = "/v1/images/push",
+    tag = "Images",
+    request_body = PushImageRequest,
+    responses(
+        (status = 200, description = "The image is in the registry.", body = PushImageResponse),
+        (status = 400, description = "A reference is malformed, or the registry refuses the image.", body = ErrorResponse),
+        (status = 404, description = "There is no such image here.", body = ErrorResponse),
+        (status = 429, description = "The disk has no room for a layer on its way.", body = ErrorResponse),
+        (status = 503, description = "The registry cannot be reached.", body = ErrorResponse),
+        (status = 504, description = "The registry stopped answering.", body = ErrorResponse),
+    ),
+)]
+async fn push_image(
+    State(state): State<ApiState>,
+    Json(request): Json<PushImageRequest>,
+) -> Result<JsonBody<PushImageResponse>, ApiError> {
+    let wanted = validate::push(&request)?;
+    let credentials = wanted.credentials.as_ref().map(registry_credentials);
+    let target = wanted.target.as_deref();
+    let pushed = state.images.push(&wanted.reference, target, credentials, ProgressSink::none()).await?;
+    Ok(JsonBody(PushImageResponse { reference: pushed }))
+}
+
+/// Export an image
+///
+/// The body is an OCI layout as tar that is a docker archive as well. It is made while it is sent: an answer that breaks
+/// off is no archive.
+#[utoipa::path(
+    get,
+    path = "/v1/images/export",
+    tag = "Images",
+    params(("reference" = String, Query, description = "Name, digest or id.")),
+    responses(
+        (status = 200, description = "The archive.", content_type = "application/x-tar"),
+        (status = 400, description = "The reference is missing or malformed.", body = ErrorResponse),
+        (status = 404, description = "There is no such image here.", body = ErrorResponse),
+    ),
+)]
+async fn export_image(State(state): State<ApiState>, query: Query) -> Result<Response, ApiError> {
+    let reference = query.one("reference").ok_or_else(|| ApiError::invalid("reference", "is required"))?;
+    let mut pieces = state.images.export_stream(reference).await?;
+    let body = Body::from_stream(poll_fn(move |context| pieces.poll_recv(context)));
+    Ok(([(CONTENT_TYPE, "application/x-tar")], body).into_response())
 }
 
 /// Import images

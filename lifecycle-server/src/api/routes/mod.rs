@@ -8,6 +8,7 @@ mod metadata;
 mod pause;
 mod proxy;
 mod sandboxes;
+mod snapshots;
 mod system;
 mod tunnel;
 
@@ -24,6 +25,7 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(pause::router())
         .merge(endpoints::router())
         .merge(images::router())
+        .merge(snapshots::router())
         .merge(events::router())
 }
 

@@ -25,8 +25,8 @@ use crate::{
     sandbox::{Filter, PageRequest},
 };
 
-const DEFAULT_PAGE_SIZE: u32 = 20;
-const MAX_PAGE_SIZE: u32 = 200;
+pub(super) const DEFAULT_PAGE_SIZE: u32 = 20;
+pub(super) const MAX_PAGE_SIZE: u32 = 200;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default()
@@ -36,7 +36,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Create a sandbox
 ///
-/// Starts a sandbox from an image. The answer comes when the sandbox is usable, or with state `Pending` when its image
+/// Starts a sandbox from an image or a snapshot. The answer comes when the sandbox is usable, or with state `Pending` when its image
 /// takes long to fetch.
 #[utoipa::path(
     post,
@@ -55,7 +55,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         (status = 400, description = "A member is wrong or not available here; the message names it.", body = ErrorResponse),
         (status = 403, description = "The tenant's quota is used up, or the caller may not do this.", body = ErrorResponse),
         (status = 404, description = "Something the request refers to does not exist.", body = ErrorResponse),
-        (status = 409, description = "The sandbox was deleted before it had started.", body = ErrorResponse),
+        (status = 409, description = "The sandbox was deleted before it had started, or the snapshot is not ready.", body = ErrorResponse),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorResponse),
         (status = 429, description = "This host has no room for another sandbox now.", body = ErrorResponse,
             headers(("Retry-After" = u32, description = "Seconds to wait."))),
@@ -70,7 +70,7 @@ async fn create_sandbox(
 ) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<CreateSandboxResponse>), ApiError> {
     tenancy::refuse_shared_sources(&caller.scope(), &request)?;
     let spec = validate::create(request, &state.rules)?.owned_by(caller.owner(), &state.rules.default_limits);
-    let record = state.service.create(spec).await?;
+    let record = state.snapshots.create_sandbox(spec).await?;
     let location = format!("/v1/sandboxes/{}", record.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], JsonBody(map::created(&record))))
 }

@@ -2,7 +2,11 @@
 
 use sandkeep_specs::lifecycle::CreateSandboxRequest;
 
-use super::{entrypoint, env, extensions, hooks, labels, platform, resources, source, timeout};
+use super::{
+    entrypoint, env, extensions, hooks, labels, platform, resources,
+    source::{self, Source},
+    timeout,
+};
 use crate::{
     api::error::ApiError,
     runtime::Limits,
@@ -22,17 +26,25 @@ pub struct Rules {
 /// Checks every member; the first that is wrong is named in the error.
 pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<CreateSpec, ApiError> {
     refuse_what_is_not_there_yet(&request)?;
-    let image = source::image(&request)?;
+    let source = source::source(&request)?;
     let platform =
         request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?;
     resources::check_requests(&request.resource_requests.unwrap_or_default())?;
     let limits = request
         .resource_limits
         .as_ref()
-        .ok_or_else(|| ApiError::invalid("resourceLimits", "is required with image; {} sets no limits"))?;
+        .ok_or_else(|| ApiError::invalid("resourceLimits", "is required; {} sets no limits"))?;
+    let (image, snapshot_id, entrypoint) = match source {
+        Source::Image(image) => (image, None, request.entrypoint),
+        Source::Snapshot(id) => {
+            let image = ImageRequest { reference: String::new(), credentials: None, platform: None };
+            (image, Some(id), request.entrypoint.or_else(|| Some(entrypoint::idle())))
+        }
+    };
     Ok(CreateSpec {
         image: ImageRequest { platform: platform.clone(), ..image },
-        entrypoint: entrypoint::check(request.entrypoint)?,
+        snapshot_id,
+        entrypoint: entrypoint::check(entrypoint)?,
         env: env::check(request.env.unwrap_or_default())?,
         limits: resources::limits(limits)?,
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
@@ -115,7 +127,6 @@ mod tests {
             (json!({"image": {"uri": " "}}), Code::InvalidParameter, "image.uri"),
             (json!({"image": {"uri": "x", "auth": {"username": "u"}}}), Code::InvalidParameter, "image.auth"),
             (json!({"snapshotId": "s"}), Code::InvalidParameter, "image"),
-            (json!({"image": null, "snapshotId": "s"}), Code::NotSupported, "snapshotId"),
             (json!({"image": null, "templateId": "t"}), Code::NotSupported, "templateId"),
             (json!({"extensions": {"poolRef": "p"}}), Code::UnsupportedPoolRef, "extensions.poolRef"),
             (json!({"entrypoint": null}), Code::InvalidParameter, "entrypoint"),
@@ -190,6 +201,15 @@ mod tests {
             assert_eq!(error.code, code, "{patch}: {error:?}");
             assert!(error.message.starts_with(&format!("{member}: ")), "{patch}: {error:?}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_needs_no_entrypoint() {
+        let spec = check(json!({"image": null, "entrypoint": null, "snapshotId": " s "})).unwrap();
+        assert_eq!(spec.snapshot_id.as_deref(), Some("s"));
+        assert_eq!(spec.entrypoint, ["tail", "-f", "/dev/null"]);
+        let spec = check(json!({"image": null, "snapshotId": "s"})).unwrap();
+        assert_eq!(spec.entrypoint, ["sleep", "1"]);
     }
 
     #[test]

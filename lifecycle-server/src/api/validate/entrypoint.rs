@@ -5,6 +5,13 @@ use crate::api::error::ApiError;
 /// The kernel refuses a longer argument (MAX_ARG_STRLEN, its terminator included).
 const MAX_ARGUMENT: usize = 128 * 1024 - 1;
 
+/// The program of a sandbox that starts from a snapshot and names none.
+const IDLE: [&str; 3] = ["tail", "-f", "/dev/null"];
+
+pub(super) fn idle() -> Vec<String> {
+    IDLE.map(str::to_owned).to_vec()
+}
+
 /// A non-empty list; a single text with spaces is split as a shell would.
 pub(super) fn check(entrypoint: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
     let words = entrypoint.ok_or_else(|| ApiError::invalid("entrypoint", "is required with image"))?;

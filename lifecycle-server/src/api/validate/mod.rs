@@ -8,6 +8,7 @@ mod hooks;
 mod labels;
 mod platform;
 mod resources;
+mod snapshot;
 mod source;
 mod timeout;
 
@@ -15,4 +16,5 @@ pub(super) use create::{Rules, create};
 pub(super) use extensions::{echoed, renew_extension};
 pub(super) use labels::patch as metadata_patch;
 pub(super) use platform::host as host_platform;
-pub(super) use source::pull;
+pub(super) use snapshot::snapshot_name;
+pub(super) use source::{pull, push};

@@ -1,6 +1,6 @@
 //! What the sandbox starts from.
 
-use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth, PullImageRequest};
+use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth, PullImageRequest, PushImageRequest};
 
 use super::{Rules, extensions::POOL_REF, platform};
 use crate::{
@@ -11,8 +11,16 @@ use crate::{
 /// Longest reference that can name anything: 255 for the host, 255 for the path, 128 for the tag, 72 for a digest.
 const MAX_REFERENCE: usize = 1024;
 
-/// The image to start from; other sources and combinations are refused.
-pub(super) fn image(request: &CreateSandboxRequest) -> Result<ImageRequest, ApiError> {
+/// What a sandbox starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    Image(ImageRequest),
+    /// By id; its image is found when the sandbox is made.
+    Snapshot(String),
+}
+
+/// The one source that is given; others and combinations are refused.
+pub(super) fn source(request: &CreateSandboxRequest) -> Result<Source, ApiError> {
     let pool =
         request.extensions.as_ref().and_then(|extensions| extensions.get(POOL_REF)).map(String::as_str);
     if given(pool) {
@@ -28,11 +36,14 @@ pub(super) fn image(request: &CreateSandboxRequest) -> Result<ImageRequest, ApiE
         (Some(_), Some(member)) => {
             Err(ApiError::invalid("image", format_args!("give either image or {member}, not both")))
         }
+        (None, Some("snapshotId")) => {
+            Ok(Source::Snapshot(request.snapshot_id.as_deref().unwrap_or_default().trim().to_owned()))
+        }
         (None, Some(member)) => {
-            Err(ApiError::not_supported(member, "is not available on this server; give image"))
+            Err(ApiError::not_supported(member, "is not available on this server; give image or snapshotId"))
         }
         (None, None) => Err(ApiError::invalid("image", "is required")),
-        (Some(image), None) => Ok(ImageRequest {
+        (Some(image), None) => Ok(Source::Image(ImageRequest {
             reference: reference("image.uri", &image.uri)?,
             credentials: image
                 .auth
@@ -41,7 +52,7 @@ pub(super) fn image(request: &CreateSandboxRequest) -> Result<ImageRequest, ApiE
                 .transpose()?
                 .flatten(),
             platform: None,
-        }),
+        })),
     }
 }
 
@@ -51,6 +62,21 @@ pub(in crate::api) fn pull(request: &PullImageRequest, rules: &Rules) -> Result<
         reference: reference("uri", &request.uri)?,
         credentials: request.auth.as_ref().map(|auth| credentials("auth", auth)).transpose()?.flatten(),
         platform: request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?,
+    })
+}
+
+/// A push, read.
+pub(in crate::api) struct Push {
+    pub(in crate::api) reference: String,
+    pub(in crate::api) target: Option<String>,
+    pub(in crate::api) credentials: Option<Credentials>,
+}
+
+pub(in crate::api) fn push(request: &PushImageRequest) -> Result<Push, ApiError> {
+    Ok(Push {
+        reference: reference("reference", &request.reference)?,
+        target: request.target.as_deref().map(|target| reference("target", target)).transpose()?,
+        credentials: request.auth.as_ref().map(|auth| credentials("auth", auth)).transpose()?.flatten(),
     })
 }
 

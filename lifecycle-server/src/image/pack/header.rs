@@ -22,7 +22,7 @@ pub(super) enum Kind {
 
 /// One entry to be written.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(in crate::image) struct Entry {
     pub(super) path: Vec<u8>,
     pub(super) kind: Kind,
     pub(super) mode: u32,
@@ -39,6 +39,22 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// A file of `size` bytes that belongs to root.
+    pub(in crate::image) fn file(path: &str, size: u64) -> Self {
+        Self {
+            path: path.as_bytes().to_vec(),
+            kind: Kind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: (0, 0),
+            size,
+            link: Vec::new(),
+            xattrs: Vec::new(),
+            sparse: None,
+        }
+    }
+
     /// An empty file of the owner and times stated; owners above `highest` are the host's root.
     pub(super) fn new(path: &[u8], stat: &Stat, highest: u32) -> Self {
         let id = |id: u32| if id > highest { 0 } else { id };
@@ -57,19 +73,19 @@ impl Entry {
     }
 }
 
-pub(super) struct TarWriter<W> {
+pub(in crate::image) struct TarWriter<W> {
     out: W,
     /// Bytes of the present entry's last block.
     filled: usize,
 }
 
 impl<W: Write> TarWriter<W> {
-    pub(super) fn new(out: W) -> Self {
+    pub(in crate::image) fn new(out: W) -> Self {
         Self { out, filled: 0 }
     }
 
     /// Begins an entry; its content follows through [`Write`].
-    pub(super) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(in crate::image) fn entry(&mut self, entry: &Entry) -> io::Result<()> {
         self.pad()?;
         let records = records(entry);
         if !records.is_empty() {
@@ -101,7 +117,7 @@ impl<W: Write> TarWriter<W> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> io::Result<W> {
+    pub(in crate::image) fn finish(mut self) -> io::Result<W> {
         self.pad()?;
         self.out.write_all(&END)?;
         self.out.flush()?;
@@ -203,7 +219,8 @@ mod tests {
         for length in [1, 4, 5, 6, 92, 93, 94, 95, 990, 991, 992, 993] {
             let mut records = Vec::new();
             record(&mut records, b"k", &vec![b'v'; length]);
-            let stated: usize = std::str::from_utf8(&records).unwrap().split_once(' ').unwrap().0.parse().unwrap();
+            let stated: usize =
+                std::str::from_utf8(&records).unwrap().split_once(' ').unwrap().0.parse().unwrap();
             assert_eq!(stated, records.len(), "{length}");
         }
     }

@@ -22,7 +22,8 @@ use rustix::{
     io::Errno,
 };
 
-use self::header::{Entry, Kind, TarWriter};
+use self::header::Kind;
+pub(super) use self::header::{Entry, TarWriter};
 use super::{
     error::{Context, ImageError},
     space::Watermark,
@@ -51,11 +52,19 @@ pub(super) struct Bounds<'a> {
 
 /// Writes the archive of `root` and returns what it was written to.
 pub(super) fn pack<W: Write>(root: OwnedFd, out: W, bounds: &Bounds<'_>) -> Result<W, ImageError> {
-    let mut packer =
-        Packer { tar: TarWriter::new(out), bounds, links: HashMap::new(), unchecked: SPACE_STEP, left_out: 0 };
+    let mut packer = Packer {
+        tar: TarWriter::new(out),
+        bounds,
+        links: HashMap::new(),
+        unchecked: SPACE_STEP,
+        left_out: 0,
+    };
     packer.walk(root)?;
     if packer.left_out > 0 {
-        tracing::warn!(files = packer.left_out, "a layer was packed without sockets and names that begin with .wh.");
+        tracing::warn!(
+            files = packer.left_out,
+            "a layer was packed without sockets and names that begin with .wh."
+        );
     }
     packer.tar.finish().context(|| "writing a layer's archive".into())
 }
@@ -136,8 +145,9 @@ impl<W: Write> Packer<'_, W> {
             }
             FileType::Symlink => {
                 entry.kind = Kind::Symlink;
-                entry.link =
-                    readlinkat(dir, name, Vec::new()).context(|| doing("reading the link", path))?.into_bytes();
+                entry.link = readlinkat(dir, name, Vec::new())
+                    .context(|| doing("reading the link", path))?
+                    .into_bytes();
                 self.write(&entry)?;
             }
             FileType::Fifo => {

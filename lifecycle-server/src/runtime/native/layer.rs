@@ -9,10 +9,7 @@ use std::{
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::{
-    disk, rootfs,
-    sys,
-};
+use super::{disk, rootfs, sys};
 use crate::runtime::PrivateLayer;
 
 /// Opens what overlayfs writes to. Ids are as the sandbox has them; what the host's root made has its own beyond those.

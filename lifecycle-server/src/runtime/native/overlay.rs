@@ -223,8 +223,10 @@ fn mount_attached(parts: &Parts) -> io::Result<OwnedFd> {
     attach_at(&parts.store, "store")?;
     let private = sys::clone_tree_idmapped(CWD, c"store", parts.files.as_fd())?;
     attach_at(&private, "private")?;
-    let options =
-        format!("lowerdir={},upperdir=private/upper,workdir=private/work,volatile,redirect_dir=off,metacopy=off", names.join(":"));
+    let options = format!(
+        "lowerdir={},upperdir=private/upper,workdir=private/work,volatile,redirect_dir=off,metacopy=off",
+        names.join(":")
+    );
     if options.len() > MAX_OPTIONS {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many layers"));
     }

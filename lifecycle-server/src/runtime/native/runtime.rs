@@ -219,7 +219,8 @@ impl Runtime for NativeRuntime {
             return Err(RuntimeError::NotFound(id.to_owned()));
         }
         let directory = self.inner.host.paths.sandbox(id);
-        blocking("open a sandbox's files", move || layer::open(&directory).context("open a sandbox's files")).await
+        blocking("open a sandbox's files", move || layer::open(&directory).context("open a sandbox's files"))
+            .await
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError> {

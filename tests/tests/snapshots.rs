@@ -1,0 +1,256 @@
+//! Snapshots: what was written survives, the source goes on, and no crash leaves anything half done.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use sandkeep_tests::{
+    api::{Api, Sandbox, create_body, eventually},
+    leaks::Watch,
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+/// Longest time a snapshot of a small sandbox may take on a loaded machine.
+const READY: Duration = Duration::from_secs(60);
+
+/// Writes one of everything a layer can hold.
+const FURNISH: &str = r#"
+set -e
+mkdir -p /srv/a/old /srv/keep && echo text > /srv/a/old/file && mv /srv/a/old /srv/a/new
+echo mine > /srv/owned && chown 1000:2000 /srv/owned && chmod 4750 /srv/owned
+ln /srv/owned /srv/second && ln -s owned /srv/link && mkfifo /srv/fifo
+truncate -s 64M /srv/sparse && printf middle | dd of=/srv/sparse bs=1 seek=33554432 conv=notrunc status=none
+python3 -c 'import os; os.setxattr("/srv/owned", "user.note", b"a\0b")'
+printf '%s' "$(seq -s x 60)" > /srv/name && mkdir -p "/srv/$(printf 'long%.0s' {1..40})"
+rm /etc/debian_version && rm -r /usr/share/doc && mkdir /usr/share/doc && echo mine > /usr/share/doc/only
+mv /usr/share/common-licenses /usr/share/licences-moved
+echo changed >> /etc/profile
+"#;
+
+/// What [`FURNISH`] left, in words.
+const INSPECT: &str = r#"
+cat /srv/a/new/file; ls /srv/a; stat -c '%u:%g %a %h %s' /srv/owned
+[ "$(stat -c %i /srv/owned)" = "$(stat -c %i /srv/second)" ] && echo linked
+readlink /srv/link; stat -c %F /srv/fifo
+stat -c %s /srv/sparse; [ "$(stat -c %b /srv/sparse)" -lt 2048 ] && echo sparse
+dd if=/srv/sparse bs=1 skip=33554432 count=6 status=none; echo
+python3 -c 'import os; print(os.getxattr("/srv/owned", "user.note"))'
+ls -d /srv/longlong*; [ -e /etc/debian_version ] || echo gone; ls /usr/share/doc
+ls -d /usr/share/common-licenses 2>/dev/null || echo moved; ls /usr/share/licences-moved | wc -l
+tail -n 1 /etc/profile
+"#;
+
+async fn begin(api: &Api, sandbox: &str, body: Option<&Value>) -> Result<String> {
+    let path = format!("/v1/sandboxes/{sandbox}/snapshots");
+    let answer = api.send(hyper::Method::POST, &path, body).await?.expect(202)?;
+    let location = answer.header("location").to_owned();
+    let snapshot = answer.json()?;
+    assert_eq!(snapshot["status"]["state"], "Creating");
+    let id = snapshot["id"].as_str().context("a snapshot has an id")?.to_owned();
+    assert_eq!(location, format!("/v1/snapshots/{id}"));
+    Ok(id)
+}
+
+/// Waits until a snapshot is no longer being made.
+async fn settled(api: &Api, id: &str) -> Result<Value> {
+    let mut last = Value::Null;
+    eventually("the snapshot is made", READY, async || {
+        last = api.get(&format!("/v1/snapshots/{id}")).await?.expect(200)?.json()?;
+        Ok(last["status"]["state"] != "Creating")
+    })
+    .await?;
+    Ok(last)
+}
+
+async fn snapshot(api: &Api, sandbox: &str) -> Result<String> {
+    let id = begin(api, sandbox, None).await?;
+    let made = settled(api, &id).await?;
+    ensure!(made["status"]["state"] == "Ready", "the snapshot failed: {made}");
+    Ok(id)
+}
+
+/// A sandbox from a snapshot.
+async fn restore(api: &Api, snapshot: &str) -> Result<Sandbox> {
+    let mut body = create_body(json!({"snapshotId": snapshot}));
+    let members = body.as_object_mut().context("an object")?;
+    members.remove("image");
+    members.remove("entrypoint");
+    let created = api.post("/v1/sandboxes", &body).await?.expect(202)?.json()?;
+    let id = created["id"].as_str().context("an id")?.to_owned();
+    let sandbox = Sandbox { id, api: api.clone() };
+    sandbox.wait_state("Running").await?;
+    Ok(sandbox)
+}
+
+async fn output(sandbox: &Sandbox, command: &str) -> Result<String> {
+    sandbox.execd().await?.output(command).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_written_survives_and_the_source_goes_on() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let source = api.create(json!({})).await?;
+    output(&source, FURNISH).await?;
+    let written = output(&source, INSPECT).await?;
+    for wanted in ["1000:2000 4750 2", "linked", "sparse", "middle", "b'a\\x00b'", "gone", "moved", "changed"]
+    {
+        ensure!(written.contains(wanted), "the test itself did not write {wanted:?}: {written}");
+    }
+    let execd = source.execd().await?;
+    let counting = "i=0; while [ -e /tmp ]; do i=$((i+1)); echo $i > /tmp/count; sleep 0.02; done";
+    let mut counter = execd.stream("/command", &json!({"command": counting, "background": true})).await?;
+    counter.id().await?;
+
+    let body = json!({"name": "furnished"});
+    let id = begin(&api, &source.id, Some(&body)).await?;
+    let made = settled(&api, &id).await?;
+    assert_eq!(made["status"]["state"], "Ready", "{made}");
+    assert_eq!((&made["name"], &made["sandboxId"]), (&json!("furnished"), &json!(source.id)));
+    let count =
+        async || -> Result<u64> { Ok(output(&source, "cat /tmp/count").await?.trim().parse().unwrap_or(0)) };
+    let before = count().await?;
+    eventually("the source counts on", READY, async || Ok(count().await? > before + 3)).await?;
+
+    let restored = restore(&api, &id).await?;
+    let shown = restored.get().await?;
+    assert_eq!((&shown["snapshotId"], &shown["image"]), (&json!(id), &Value::Null));
+    assert_eq!(shown["entrypoint"], json!(["tail", "-f", "/dev/null"]));
+    assert_eq!(output(&restored, INSPECT).await?, written);
+    assert_ne!(output(&restored, "cat /etc/hosts").await?, output(&source, "cat /etc/hosts").await?);
+
+    // A snapshot of a snapshot, its source and its parent gone.
+    output(&restored, "rm /srv/second && echo more > /srv/more").await?;
+    let second = snapshot(&api, &restored.id).await?;
+    let (code, message) = api.delete(&format!("/v1/snapshots/{id}")).await?.expect_error(409)?;
+    assert_eq!(code, "SNAPSHOT::DELETE_CONFLICT");
+    ensure!(message.contains(&restored.id), "who uses it is not said: {message}");
+    assert_eq!(settled(&api, &id).await?["status"]["state"], "Ready", "a refused deletion changes nothing");
+    source.delete().await?;
+    restored.delete().await?;
+    api.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
+    api.delete(&format!("/v1/snapshots/{id}")).await?.expect_error(404)?;
+    let again = restore(&api, &second).await?;
+    assert_eq!(
+        output(&again, "cat /srv/more; ls /srv/second 2>&1 | wc -l; stat -c %h /srv/owned").await?,
+        "more\n1\n1"
+    );
+
+    server.kill()?;
+    server.restart()?;
+    assert_eq!(settled(&api, &second).await?["status"]["state"], "Ready");
+    let image = format!("/v1/images/opensandbox-snapshots:{second}");
+    api.delete(&image).await?.expect_error(409)?;
+    again.delete().await?;
+    restore(&api, &second).await?.delete().await?;
+    let layers = || -> Result<usize> { Ok(fs::read_dir(server.state().join("images/layers"))?.count()) };
+    let kept = layers()?;
+    api.delete(&format!("/v1/snapshots/{second}")).await?.expect(204)?;
+    assert_eq!(layers()?, kept - 2, "the layers of both snapshots go with the last image that has them");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_filters_and_refusals() -> Result<()> {
+    let server = Server::shared()?;
+    let api = server.api();
+    let (one, two) = (api.create(json!({})).await?, api.create(json!({})).await?);
+    let named = json!({"name": "same"});
+    let first = begin(&api, &one.id, Some(&named)).await?;
+    let second = begin(&api, &two.id, Some(&named)).await?;
+    let third = snapshot(&api, &one.id).await?;
+    for id in [&first, &second] {
+        assert_eq!(settled(&api, id).await?["status"]["state"], "Ready");
+    }
+    let ids = async |query: &str| -> Result<(Vec<String>, u64)> {
+        let list = api.get(&format!("/v1/snapshots?{query}")).await?.expect(200)?.json()?;
+        let items = list["items"].as_array().context("items")?;
+        let ids = items.iter().filter_map(|item| item["id"].as_str().map(str::to_owned)).collect();
+        Ok((ids, list["pagination"]["totalItems"].as_u64().context("a total")?))
+    };
+    let of_one = format!("sandboxId={}", one.id);
+    assert_eq!(ids(&of_one).await?, (vec![third.clone(), first.clone()], 2));
+    assert_eq!(ids(&format!("{of_one}&name=same")).await?, (vec![first.clone()], 1));
+    assert_eq!(ids(&format!("{of_one}&pageSize=1&page=2")).await?, (vec![first.clone()], 2));
+    assert_eq!(ids(&format!("{of_one}&state=Failed&state=Creating")).await?, (vec![], 0));
+    assert_eq!(ids(&format!("{of_one}&state=ready")).await?.1, 0, "states compare exactly");
+    api.get("/v1/snapshots?pageSize=201").await?.expect_error(400)?;
+
+    let missing = "00000000-0000-4000-8000-000000000000";
+    let post = async |sandbox: &str, body: Value| {
+        api.post(&format!("/v1/sandboxes/{sandbox}/snapshots"), &body).await
+    };
+    assert_eq!(post(missing, json!({})).await?.expect_error(404)?.0, "SANDBOX::NOT_FOUND");
+    post(&one.id, json!({"name": ""})).await?.expect_error(400)?;
+    assert_eq!(
+        api.get(&format!("/v1/snapshots/{missing}")).await?.expect_error(404)?.0,
+        "SNAPSHOT::NOT_FOUND"
+    );
+    let body = json!({"snapshotId": missing, "resourceLimits": {}});
+    assert_eq!(api.post("/v1/sandboxes", &body).await?.expect_error(404)?.0, "SNAPSHOT::NOT_FOUND");
+    let body = json!({"snapshotId": first});
+    api.post("/v1/sandboxes", &body).await?.expect_error(400)?;
+    let ended = api.create(json!({"entrypoint": ["sh", "-c", "sleep 1"]})).await?;
+    ended.wait_state("Terminated").await?;
+    assert_eq!(post(&ended.id, json!({})).await?.expect_error(409)?.0, "SNAPSHOT::INVALID_SOURCE_STATE");
+    for id in [&first, &second, &third] {
+        api.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_step_nothing_is_left_half_done() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let source = api.create(json!({})).await?;
+    output(&source, "echo kept > /srv/kept").await?;
+    let watch = Watch::new(&server).await?;
+    let baseline = watch.settled().await?;
+    let images = server.state().join("images");
+    let count = |part: &str| -> Result<usize> { Ok(fs::read_dir(images.join(part))?.count()) };
+    let layers = count("layers")?;
+    for (point, state, reason) in [
+        ("snapshot.accepted", "Failed", "snapshot_recovery_missing_image"),
+        ("snapshot.frozen", "Failed", "snapshot_recovery_missing_image"),
+        ("snapshot.captured", "Failed", "snapshot_recovery_missing_image"),
+        ("snapshot.image_made", "Ready", "snapshot_recovery_ready"),
+        ("snapshot.leased", "Ready", "snapshot_recovery_ready"),
+    ] {
+        server.restart_to_die_at(point)?;
+        let path = format!("/v1/sandboxes/{}/snapshots", source.id);
+        // At the first point the server is gone before it has answered.
+        let _ = api.send(hyper::Method::POST, &path, None).await;
+        server.wait_for_end(READY).with_context(|| format!("at {point}"))?;
+        server.restart()?;
+        assert_eq!(output(&source, "cat /srv/kept").await?, "kept", "the source runs on after {point}");
+        let list = api.get("/v1/snapshots").await?.expect(200)?.json()?;
+        assert_eq!(list["pagination"]["totalItems"], 1, "{point}: {list}");
+        let status = &list["items"][0]["status"];
+        assert_eq!(
+            (&status["state"], &status["reason"]),
+            (&json!(state), &json!(reason)),
+            "{point}: {status}"
+        );
+        let id = list["items"][0]["id"].as_str().context("an id")?;
+        if state == "Ready" {
+            let restored = restore(&api, id).await?;
+            assert_eq!(output(&restored, "cat /srv/kept").await?, "kept", "{point}");
+            restored.delete().await?;
+        }
+        assert_eq!(count("layers")?, layers + usize::from(state == "Ready"), "layers after {point}");
+        assert_eq!(count("work")?, 0, "half-made layers after {point}");
+        api.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
+        assert_eq!((count("layers")?, count("leases")?), (layers, 1), "left after {point}");
+    }
+    for point in ["snapshot.deleting", "snapshot.image_removed"] {
+        let id = snapshot(&api, &source.id).await?;
+        server.restart_to_die_at(point)?;
+        let _ = api.delete(&format!("/v1/snapshots/{id}")).await;
+        server.wait_for_end(READY).with_context(|| format!("at {point}"))?;
+        server.restart()?;
+        api.get(&format!("/v1/snapshots/{id}")).await?.expect_error(404)?;
+        assert_eq!((count("layers")?, count("leases")?), (layers, 1), "left after {point}");
+    }
+    watch.returns_to(&baseline).await
+}
