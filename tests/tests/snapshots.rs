@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
     api::{Api, Sandbox, create_body, eventually},
     leaks::Watch,
+    registry::Registry,
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
@@ -132,8 +133,8 @@ async fn everything_written_survives_and_the_source_goes_on() -> Result<()> {
     api.delete(&format!("/v1/snapshots/{id}")).await?.expect_error(404)?;
     let again = restore(&api, &second).await?;
     assert_eq!(
-        output(&again, "cat /srv/more; ls /srv/second 2>&1 | wc -l; stat -c %h /srv/owned").await?,
-        "more\n1\n1"
+        output(&again, "cat /srv/more; ls /srv/second 2>&1 | wc -l; stat -c %a /srv/owned").await?,
+        "more\n1\n4750"
     );
 
     server.kill()?;
@@ -158,7 +159,10 @@ async fn lists_filters_and_refusals() -> Result<()> {
     let named = json!({"name": "same"});
     let first = begin(&api, &one.id, Some(&named)).await?;
     let second = begin(&api, &two.id, Some(&named)).await?;
+    api.post(&format!("{}/pause", one.path()), &json!({})).await?.expect(202)?;
     let third = snapshot(&api, &one.id).await?;
+    assert_eq!(one.get().await?["status"]["state"], "Paused", "a paused source stays so");
+    api.post(&format!("{}/resume", one.path()), &json!({})).await?.expect(202)?;
     for id in [&first, &second] {
         assert_eq!(settled(&api, id).await?["status"]["state"], "Ready");
     }
@@ -253,4 +257,47 @@ async fn killed_at_every_step_nothing_is_left_half_done() -> Result<()> {
         assert_eq!((count("layers")?, count("leases")?), (layers, 1), "left after {point}");
     }
     watch.returns_to(&baseline).await
+}
+
+/// A snapshot leaves as an archive and through a registry, and starts on a server that knows nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_travels_by_archive_and_by_registry() -> Result<()> {
+    let registry = Registry::start().await?;
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let source = api.create(json!({})).await?;
+    output(&source, FURNISH).await?;
+    let written = output(&source, INSPECT).await?;
+    let id = snapshot(&api, &source.id).await?;
+    let (name, target) = (format!("opensandbox-snapshots:{id}"), registry.name("team/furnished:1"));
+
+    let push = json!({"reference": name, "target": target});
+    let first = api.post("/v1/images/push", &push).await?.expect(200)?.json()?;
+    let again = server.cli_ok(&["image", "push", &name, "--to", &target])?;
+    assert_eq!(first["reference"], again.trim(), "the same image always gives the same bytes");
+    let unknown = json!({"reference": "no/such:1", "target": target});
+    api.post("/v1/images/push", &unknown).await?.expect_error(404)?;
+    let nowhere = json!({"reference": name, "target": "127.0.0.1:1/x:1"});
+    api.post("/v1/images/push", &nowhere).await?.expect_error(503)?;
+
+    let archive = server.state().join("export.tar");
+    let streamed = api.get(&format!("/v1/images/export?reference={name}")).await?.expect(200)?;
+    fs::write(&archive, &streamed.body)?;
+    api.get("/v1/images/export?reference=no/such:1").await?.expect_error(404)?;
+    api.get("/v1/images/export").await?.expect_error(400)?;
+    let by_file = server.state().join("file.tar");
+    let file = by_file.to_str().context("a path")?;
+    server.cli_ok(&["image", "export", &name, file])?;
+    ensure!(fs::read(&by_file)? == streamed.body, "file and stream differ");
+
+    let fresh = Server::start(Setup::default().without_image())?;
+    let other = fresh.api();
+    let pulled = other.create(json!({"image": {"uri": target}})).await?;
+    assert_eq!(output(&pulled, INSPECT).await?, written);
+    fresh.cli_ok(&["image", "import", file, "--name", "by/archive:1"])?;
+    let imported = other.create(json!({"image": {"uri": "by/archive:1"}})).await?;
+    assert_eq!(output(&imported, INSPECT).await?, written);
+    let images = other.get("/v1/images").await?.expect(200)?.json()?;
+    assert_eq!(images["items"].as_array().map(Vec::len), Some(1), "one image by both ways: {images}");
+    Ok(())
 }

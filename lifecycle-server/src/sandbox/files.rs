@@ -13,7 +13,7 @@ use crate::runtime::PrivateLayer;
 impl State {
     /// What the sandbox has written is on this host, and its owner may go on with it.
     pub fn has_files(self) -> bool {
-        matches!(self, Self::Running)
+        matches!(self, Self::Running | Self::Paused | Self::Stopped)
     }
 }
 

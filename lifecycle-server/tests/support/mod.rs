@@ -15,7 +15,10 @@ use std::{
 
 use async_trait::async_trait;
 use lifecycle_server::{
-    runtime::{Exit, Found, LaunchReport, LaunchSpec, Limits, PrivateLayer, Runtime, RuntimeError, Slot, Traffic, Usage},
+    runtime::{
+        Exit, Found, LaunchReport, LaunchSpec, Limits, PrivateLayer, Runtime, RuntimeError, Slot, Traffic,
+        Usage,
+    },
     sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
 };
 use tokio::sync::{Notify, mpsc};

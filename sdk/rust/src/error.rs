@@ -45,6 +45,16 @@ pub enum Error {
     /// An event stream ended before the event that closes it.
     #[error("the event stream ended before its last event")]
     Incomplete,
+    /// A snapshot was not made.
+    #[error("snapshot {id} is {state}: {message}")]
+    Snapshot {
+        /// The snapshot, which stays as it is until it is deleted.
+        id: String,
+        /// What it is instead of ready.
+        state: String,
+        /// Why, as the server says it.
+        message: String,
+    },
     /// A setting of the client is unusable.
     #[error("{0}")]
     Config(String),

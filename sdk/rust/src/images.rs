@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
-use sandkeep_specs::lifecycle::{ImportImagesResponse, ListImagesResponse, PullImageRequest, StoredImage};
+use sandkeep_specs::lifecycle::{
+    ImportImagesResponse, ListImagesResponse, PullImageRequest, PushImageRequest, PushImageResponse,
+    StoredImage,
+};
 
-use crate::Result;
 use crate::transport::{Http, Stalled};
+use crate::{ByteStream, Result};
 
 /// Operations on the images of a server.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +34,21 @@ impl<'a> Images<'a> {
     pub async fn pull(&self, request: &PullImageRequest) -> Result<StoredImage> {
         let post = self.http.post(&["v1", "images", "pull"]).json(request);
         self.http.json_within(self.http.timeouts.create, "pulling an image", post).await
+    }
+
+    /// Sends an image to a registry, under `target` or its own name; answers where it is by digest.
+    pub async fn push(&self, request: &PushImageRequest) -> Result<String> {
+        let post = self.http.post(&["v1", "images", "push"]).json(request);
+        let answer: PushImageResponse =
+            self.http.json_within(self.http.timeouts.create, "pushing an image", post).await?;
+        Ok(answer.reference)
+    }
+
+    /// An image as an OCI layout that is a docker archive as well.
+    pub async fn export(&self, reference: &str) -> Result<ByteStream> {
+        let get = self.http.get(&["v1", "images", "export"]).query(&[("reference", reference)]);
+        let response = self.http.open(get).await?;
+        Ok(ByteStream::new(self.http, response))
     }
 
     /// Imports a docker-archive or OCI-layout tar, under these names or, without any, those in the archive.

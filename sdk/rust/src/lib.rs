@@ -26,6 +26,7 @@ mod execd;
 mod images;
 mod options;
 mod sandbox;
+mod snapshots;
 mod transport;
 mod tunnel;
 
@@ -39,6 +40,7 @@ pub use images::Images;
 pub use options::CreateOptions;
 pub use sandbox::Sandbox;
 pub use sandkeep_specs as specs;
+pub use snapshots::SnapshotQuery;
 pub use transport::Timeouts;
 pub use tunnel::Tunnel;
 

@@ -32,6 +32,15 @@ impl CreateOptions {
         Self::from(request)
     }
 
+    /// A sandbox from a snapshot.
+    #[must_use]
+    pub fn snapshot(id: impl Into<String>) -> Self {
+        let mut options = Self::image("");
+        options.request.image = None;
+        options.request.snapshot_id = Some(id.into());
+        options
+    }
+
     /// Credentials for the image's registry.
     #[must_use]
     pub fn image_auth(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {

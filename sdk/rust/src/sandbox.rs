@@ -17,7 +17,7 @@ const READY_POLL: Duration = Duration::from_millis(5);
 /// A sandbox that answers. Dropping it leaves the sandbox alone; [`Sandbox::delete`] removes it.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    client: Client,
+    pub(crate) client: Client,
     id: String,
     through_server: bool,
     execd: Execd,

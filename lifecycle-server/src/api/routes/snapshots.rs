@@ -47,6 +47,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         (status = 400, description = "A member is wrong; the message names it.", body = ErrorResponse),
         (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
         (status = 409, description = "The sandbox has no files now, or too many snapshots are being made.", body = ErrorResponse),
+        (status = 501, description = "This server's runtime cannot make snapshots.", body = ErrorResponse),
     ),
 )]
 async fn create_snapshot(
@@ -78,6 +79,7 @@ async fn create_snapshot(
     responses(
         (status = 200, description = "A page of snapshots; a page past the end is empty.", body = ListSnapshotsResponse),
         (status = 400, description = "A parameter is wrong; the message names it.", body = ErrorResponse),
+        (status = 501, description = "This server's runtime cannot make snapshots.", body = ErrorResponse),
     ),
 )]
 async fn list_snapshots(
@@ -108,6 +110,8 @@ async fn list_snapshots(
     responses(
         (status = 200, description = "The snapshot as it is now.", body = Snapshot),
         (status = 404, description = "There is no such snapshot.", body = ErrorResponse),
+        (status = 409, description = "The snapshot cannot be told of now.", body = ErrorResponse),
+        (status = 501, description = "This server's runtime cannot make snapshots.", body = ErrorResponse),
     ),
 )]
 async fn get_snapshot(
@@ -130,6 +134,7 @@ async fn get_snapshot(
         (status = 204, description = "The snapshot is gone."),
         (status = 404, description = "There is no such snapshot.", body = ErrorResponse),
         (status = 409, description = "It is being made, or a sandbox uses it.", body = ErrorResponse),
+        (status = 501, description = "This server's runtime cannot make snapshots.", body = ErrorResponse),
     ),
 )]
 async fn delete_snapshot(

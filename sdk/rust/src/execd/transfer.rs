@@ -27,7 +27,7 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
-    pub(super) fn new(http: &Http, response: Response) -> Self {
+    pub(crate) fn new(http: &Http, response: Response) -> Self {
         let length = response.content_length();
         let body = response.bytes_stream().boxed();
         Self { http: http.clone(), body, length, idle: http.timeouts.idle }
