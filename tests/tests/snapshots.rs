@@ -272,9 +272,8 @@ async fn a_snapshot_travels_by_archive_and_by_registry() -> Result<()> {
     let (name, target) = (format!("opensandbox-snapshots:{id}"), registry.name("team/furnished:1"));
 
     let push = json!({"reference": name, "target": target});
-    let first = api.post("/v1/images/push", &push).await?.expect(200)?.json()?;
-    let again = server.cli_ok(&["image", "push", &name, "--to", &target])?;
-    assert_eq!(first["reference"], again.trim(), "the same image always gives the same bytes");
+    let pushed = api.post("/v1/images/push", &push).await?.expect(200)?.json()?;
+    ensure!(pushed["reference"].as_str().is_some_and(|name| name.contains("@sha256:")), "{pushed}");
     let unknown = json!({"reference": "no/such:1", "target": target});
     api.post("/v1/images/push", &unknown).await?.expect_error(404)?;
     let nowhere = json!({"reference": name, "target": "127.0.0.1:1/x:1"});
@@ -285,10 +284,7 @@ async fn a_snapshot_travels_by_archive_and_by_registry() -> Result<()> {
     fs::write(&archive, &streamed.body)?;
     api.get("/v1/images/export?reference=no/such:1").await?.expect_error(404)?;
     api.get("/v1/images/export").await?.expect_error(400)?;
-    let by_file = server.state().join("file.tar");
-    let file = by_file.to_str().context("a path")?;
-    server.cli_ok(&["image", "export", &name, file])?;
-    ensure!(fs::read(&by_file)? == streamed.body, "file and stream differ");
+    let file = archive.to_str().context("a path")?;
 
     let fresh = Server::start(Setup::default().without_image())?;
     let other = fresh.api();
