@@ -224,6 +224,27 @@ async fn a_paused_sandbox_resumes_ends_and_goes_like_any() {
 }
 
 #[tokio::test]
+async fn a_stopped_sandbox_starts_again_and_a_failed_start_leaves_it_stopped() {
+    let world = World::new().await;
+    let service = world.start(LONG).await;
+    let id = service.create(spec("base")).await.unwrap().id.clone();
+    assert!(matches!(service.start_again(&id).await, Err(ServiceError::Denied(_))));
+    service.pause(&id).await.unwrap();
+    assert_eq!(service.stop(&id).await.unwrap().status.reason, "STOPPED_FILES_ONLY");
+    assert!(world.runtime.alive.lock().unwrap().is_empty());
+    assert!(world.images.owners.lock().unwrap().contains(&id), "its image must stay");
+    world.runtime.fail_launch.store(true, Ordering::SeqCst);
+    assert!(matches!(service.start_again(&id).await, Err(ServiceError::Runtime(_))));
+    let status = service.get(&id).unwrap().status.clone();
+    assert_eq!((status.state, status.reason.as_str()), (State::Stopped, "START_FAILED"));
+    world.runtime.fail_launch.store(false, Ordering::SeqCst);
+    assert_eq!(service.start_again(&id).await.unwrap().status.state, State::Running);
+    service.stop(&id).await.unwrap();
+    service.delete(&id).await.unwrap();
+    world.assert_empty().await;
+}
+
+#[tokio::test]
 async fn after_a_restart_the_freezer_is_as_the_record_says() {
     let world = World::new().await;
     let service = world.start(LONG).await;

@@ -47,6 +47,23 @@ pub struct LaunchSpec {
     pub pre_start: Duration,
 }
 
+/// What a runtime is told to start a sandbox again; the rest it kept.
+#[derive(Debug, Clone)]
+pub struct StartSpec {
+    pub id: SandboxId,
+    pub limits: Limits,
+    /// As in [`LaunchSpec`].
+    pub pre_start: Duration,
+}
+
+/// Why this host cannot keep the memory of stopped sandboxes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemoryStop {
+    /// Version of the tool found for it.
+    pub version: Option<String>,
+    pub reason: String,
+}
+
 /// Upper bounds for one sandbox; `None` means the runtime's configured default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -155,6 +172,17 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// The ends of first processes, each reported once. Can be taken once.
     fn exits(&self) -> mpsc::UnboundedReceiver<Exit>;
+
+    /// Ends every process of a sandbox and keeps its files, its address and its place, for [`Runtime::start`], also of
+    /// a later server. One that is stopped already is fine. After an error it is as before, or stopped.
+    async fn stop(&self, id: &str) -> Result<(), RuntimeError>;
+
+    /// Starts a stopped sandbox anew on its files; returns once its execd accepts connections. On an error it is
+    /// stopped as before.
+    async fn start(&self, wish: &StartSpec) -> Result<LaunchReport, RuntimeError>;
+
+    /// Whether a stopped sandbox could keep its memory.
+    fn memory_stop(&self) -> MemoryStop;
 
     /// Stops every process of a sandbox where it is; returns once all of them stand still, or undoes it. One that is
     /// frozen already is fine.

@@ -49,7 +49,7 @@ pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String,
     }
 }
 
-fn pre_start(hooks: &Hooks) -> Duration {
+pub(super) fn pre_start(hooks: &Hooks) -> Duration {
     match hooks.pre_start_seconds {
         0 => Duration::ZERO,
         seconds => Duration::from_secs(seconds) + HOOK_END,

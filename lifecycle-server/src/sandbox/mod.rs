@@ -18,6 +18,7 @@ mod recovery;
 mod removal;
 mod service;
 pub mod state;
+mod stop;
 
 pub use access::{Openness, PUBLIC_PORTS, Target, parse_ports};
 pub use activity::Visit;

@@ -42,6 +42,23 @@ impl Inner {
             // A server killed between the freezer and the record left them at odds.
             Action::Keep => self.runtime.thaw(&record.id).await?,
             Action::KeepFrozen => self.runtime.freeze(&record.id).await?,
+            Action::KeepStopped => {}
+            Action::FinishStop => {
+                if let Err(error) = self.finish_stop(entry, &record, false).await {
+                    tracing::error!(sandbox.id = %record.id, %error, "a stop that was begun could not be finished");
+                }
+            }
+            Action::StartAgain => {
+                self.runtime.stop(&record.id).await?;
+                let (inner, entry) = (Arc::clone(self), Arc::clone(entry));
+                self.tasks.spawn(async move {
+                    let _gate = entry.gate.lock().await;
+                    let record = entry.record();
+                    if let Err(error) = inner.finish_start(&entry, &record).await {
+                        tracing::error!(sandbox.id = %record.id, %error, "a stopped sandbox did not start");
+                    }
+                });
+            }
             Action::Remove => self.forget(&record.id).await,
             Action::Settle(event) => {
                 self.free(&record.id).await;
@@ -87,6 +104,12 @@ enum Action {
     Keep,
     /// It is there and should be frozen.
     KeepFrozen,
+    /// It has no processes and should have none.
+    KeepStopped,
+    /// Its processes should be gone, and may be.
+    FinishStop,
+    /// It was on its way back from being stopped.
+    StartAgain,
     /// Somebody was promised this one: start it again from the beginning.
     Relaunch,
     /// It ended while nobody looked, or is over already: note that and free what it holds.
@@ -99,13 +122,16 @@ fn decide(record: &Record, found: Option<&Found>) -> Action {
     match (record.status.state, found) {
         (State::Pending, _) if record.accepted => Action::Relaunch,
         (State::Pending | State::Stopping, _) => Action::Remove,
-        (State::Running | State::Pausing | State::Resuming, Some(found)) if found.alive => Action::Keep,
+        (State::Running, Some(found)) if found.alive => Action::Keep,
         (State::Paused, Some(found)) if found.alive => Action::KeepFrozen,
         (State::Running | State::Paused, Some(found)) => {
             Action::Settle(Some(Event::Exited { code: found.exit_code, oom_killed: false }))
         }
         (State::Running | State::Paused, None) => Action::Settle(Some(Event::Lost)),
-        (State::Pausing | State::Resuming | State::Stopped, _) => Action::Settle(Some(Event::Lost)),
+        (State::Stopped, Some(_)) => Action::KeepStopped,
+        (State::Pausing, Some(_)) => Action::FinishStop,
+        (State::Resuming, Some(_)) => Action::StartAgain,
+        (State::Pausing | State::Resuming | State::Stopped, None) => Action::Settle(Some(Event::Lost)),
         (State::Terminated | State::Failed, _) => Action::Settle(None),
     }
 }
@@ -146,6 +172,17 @@ mod tests {
         assert_eq!(decide(&running, Some(&found(&running, true, None))), Action::Keep);
         assert_eq!(decide(&running, Some(&found(&running, false, Some(3)))), exited(Some(3)));
         assert_eq!(decide(&running, None), Action::Settle(Some(Event::Lost)));
+        for (state, alive, action) in [
+            (State::Stopped, false, Action::KeepStopped),
+            (State::Pausing, false, Action::FinishStop),
+            (State::Pausing, true, Action::FinishStop),
+            (State::Resuming, false, Action::StartAgain),
+            (State::Resuming, true, Action::StartAgain),
+        ] {
+            let record = at(state, true);
+            assert_eq!(decide(&record, Some(&found(&record, alive, None))), action, "{state}, {alive}");
+            assert_eq!(decide(&record, None), Action::Settle(Some(Event::Lost)), "{state}");
+        }
         let paused = at(State::Paused, true);
         assert_eq!(decide(&paused, Some(&found(&paused, true, None))), Action::KeepFrozen);
         assert_eq!(decide(&paused, Some(&found(&paused, false, Some(137)))), exited(Some(137)));

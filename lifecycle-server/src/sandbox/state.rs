@@ -167,11 +167,11 @@ impl State {
                 Self::Pending | Self::Running | Self::Paused | Self::Pausing,
                 Event::Exited { code, oom_killed },
             ) => Ok(Transition::of_exit(*code, *oom_killed)),
-            (Self::Pending | Self::Running | Self::Paused | Self::Pausing, Event::Lost) => {
-                Ok(Transition::to(Self::Failed, "SANDBOX_LOST").because(
-                    "the sandbox was no longer on the host when the server looked for it".to_owned(),
-                ))
-            }
+            (
+                Self::Pending | Self::Running | Self::Paused | Self::Pausing | Self::Resuming | Self::Stopped,
+                Event::Lost,
+            ) => Ok(Transition::to(Self::Failed, "SANDBOX_LOST")
+                .because("the sandbox was no longer on the host when the server looked for it".to_owned())),
             // From Stopping too: a deletion that failed half-way is tried again.
             (_, Event::Delete) => Ok(Transition::to(Self::Stopping, "DELETING")),
             (_, Event::Started) => deny("starting"),

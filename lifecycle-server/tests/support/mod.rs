@@ -16,8 +16,8 @@ use std::{
 use async_trait::async_trait;
 use lifecycle_server::{
     runtime::{
-        Exit, Found, LaunchReport, LaunchSpec, Limits, PrivateLayer, Runtime, RuntimeError, Slot, Traffic,
-        Usage,
+        Exit, Found, LaunchReport, LaunchSpec, Limits, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot,
+        StartSpec, Traffic, Usage,
     },
     sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
 };
@@ -100,6 +100,24 @@ impl Runtime for MemoryRuntime {
 
     fn exits(&self) -> mpsc::UnboundedReceiver<Exit> {
         self.exit_receiver.lock().unwrap().take().expect("taken once")
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
+        self.alive.lock().unwrap().remove(id);
+        Ok(())
+    }
+
+    async fn start(&self, wish: &StartSpec) -> Result<LaunchReport, RuntimeError> {
+        if self.fail_launch.load(Ordering::SeqCst) {
+            return Err(RuntimeError::StartFailed("no such program".to_owned()));
+        }
+        let slot = self.reserved.lock().unwrap()[&wish.id];
+        self.alive.lock().unwrap().insert(wish.id.clone(), slot);
+        Ok(LaunchReport::default())
+    }
+
+    fn memory_stop(&self) -> MemoryStop {
+        MemoryStop { version: None, reason: "nothing here has memory".to_owned() }
     }
 
     async fn freeze(&self, id: &str) -> Result<(), RuntimeError> {

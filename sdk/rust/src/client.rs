@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use sandkeep_specs::lifecycle::{
-    API_KEY_HEADER, CreateSandboxRequest, CreateSandboxResponse, Endpoint, Health, ListSandboxesResponse,
-    PatchSandboxMetadataRequest, RenewSandboxExpirationRequest, RenewSandboxExpirationResponse, Sandbox,
+    API_KEY_HEADER, Capabilities, CreateSandboxRequest, CreateSandboxResponse, Endpoint, Health,
+    ListSandboxesResponse, PatchSandboxMetadataRequest, RenewSandboxExpirationRequest,
+    RenewSandboxExpirationResponse, Sandbox, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse,
     Version,
 };
 
@@ -164,6 +165,23 @@ impl Client {
     /// Lets a paused sandbox go on.
     pub async fn resume_sandbox(&self, id: &str) -> Result<()> {
         self.http.done(self.http.post(&["v1", "sandboxes", id, "resume"])).await
+    }
+
+    /// Ends a sandbox's processes and keeps its files, and its memory if that is wanted and possible.
+    pub async fn stop_sandbox(&self, id: &str, memory: bool) -> Result<StopSandboxResponse> {
+        let request = self.http.post(&["v1", "sandboxes", id, "stop"]).json(&StopSandboxRequest { memory });
+        self.http.json_within(self.http.timeouts.create, "stopping a sandbox", request).await
+    }
+
+    /// Starts a stopped sandbox.
+    pub async fn start_sandbox(&self, id: &str) -> Result<StartSandboxResponse> {
+        let request = self.http.post(&["v1", "sandboxes", id, "start"]);
+        self.http.json_within(self.http.timeouts.create, "starting a sandbox", request).await
+    }
+
+    /// What the server can do on its host.
+    pub async fn capabilities(&self) -> Result<Capabilities> {
+        self.http.json("the capabilities", self.http.get(&["v1", "capabilities"])).await
     }
 
     /// Sets when a sandbox expires.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use sandkeep_specs::lifecycle::{Endpoint, Sandbox as Record};
+use sandkeep_specs::lifecycle::{Endpoint, Sandbox as Record, StartSandboxResponse, StopSandboxResponse};
 
 use crate::{Client, Code, Commands, CreateOptions, Error, Execd, Files, Result, Tunnel};
 
@@ -90,6 +90,16 @@ impl Sandbox {
     /// Lets the paused sandbox go on.
     pub async fn resume(&self) -> Result<()> {
         self.client.resume_sandbox(&self.id).await
+    }
+
+    /// Ends the sandbox's processes and keeps its files, and its memory if that is wanted and possible.
+    pub async fn stop(&self, memory: bool) -> Result<StopSandboxResponse> {
+        self.client.stop_sandbox(&self.id, memory).await
+    }
+
+    /// Starts the stopped sandbox.
+    pub async fn start(&self) -> Result<StartSandboxResponse> {
+        self.client.start_sandbox(&self.id).await
     }
 
     /// Lets the sandbox live for this much longer, counted from now.

@@ -14,6 +14,7 @@ mod schedule;
 mod service;
 mod snapshot;
 mod state;
+mod stop;
 mod volume;
 
 pub use create::{CreateSandboxRequest, CreateSandboxResponse};
@@ -39,4 +40,5 @@ pub use schedule::{BadSchedule, Cron, Schedule};
 pub use service::{Health, Version};
 pub use snapshot::{CreateSnapshotRequest, ListSnapshotsResponse, Snapshot, SnapshotState, SnapshotStatus};
 pub use state::SandboxState;
+pub use stop::{Capabilities, Capability, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse};
 pub use volume::{Host, Ossfs, OssfsVersion, Pvc, Volume};

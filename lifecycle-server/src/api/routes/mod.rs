@@ -9,6 +9,7 @@ mod pause;
 mod proxy;
 mod sandboxes;
 mod snapshots;
+mod stop;
 mod system;
 mod tunnel;
 
@@ -23,6 +24,7 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(metadata::router())
         .merge(expiration::router())
         .merge(pause::router())
+        .merge(stop::router())
         .merge(endpoints::router())
         .merge(images::router())
         .merge(snapshots::router())

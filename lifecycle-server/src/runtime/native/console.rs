@@ -41,6 +41,15 @@ impl Tail {
     }
 }
 
+/// Makes the pipe of a sandbox that had one before.
+pub(crate) fn renew(directory: &Path, uid_base: u32) -> io::Result<OwnedFd> {
+    match std::fs::remove_file(directory.join(NAME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    create(directory, uid_base)
+}
+
 /// Makes the pipe and returns the sandbox's end of it. Its owner is the sandbox's root, so that programs may open
 /// `/dev/stdout` again.
 pub(crate) fn create(directory: &Path, uid_base: u32) -> io::Result<OwnedFd> {

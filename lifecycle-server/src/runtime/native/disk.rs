@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{CWD, SeekFrom, seek};
@@ -32,6 +33,10 @@ const IMAGE: &str = "disk.img";
 pub(crate) const MIN_BYTES: u64 = 16 << 20;
 /// Attempts at a free loop device before giving up: others may take it first.
 const LOOP_ATTEMPTS: usize = 64;
+
+/// How long the file system of a stopped sandbox may take to be unmounted.
+const DETACH_TIMEOUT: Duration = Duration::from_secs(10);
+const DETACH_PAUSE: Duration = Duration::from_millis(1);
 
 const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4c82;
 const LOOP_CONFIGURE: libc::c_ulong = 0x4c0a;
@@ -95,6 +100,26 @@ impl Disks {
             format(&image, bytes)?;
         }
         mount_image(&image)
+    }
+
+    /// Opens the place of a private layer that was left in `directory` by a sandbox that was stopped.
+    pub(crate) fn reopen(&self, directory: &Path) -> io::Result<OwnedFd> {
+        let image = directory.join(IMAGE);
+        if !image.exists() {
+            return sys::clone_tree(CWD, &CString::new(directory.as_os_str().as_bytes())?);
+        }
+        wait_detached(&image)?;
+        mount_image(&image)
+    }
+
+    /// Makes what a stopped sandbox left last beyond a crash of the host. Nobody uses it any more.
+    pub(crate) fn settle(&self, directory: &Path) -> io::Result<()> {
+        let image = directory.join(IMAGE);
+        if !image.exists() {
+            return Ok(rustix::fs::syncfs(File::open(directory)?)?);
+        }
+        wait_detached(&image)?;
+        OpenOptions::new().write(true).open(&image)?.sync_all()
     }
 
     /// Bytes a sandbox takes on the host's disk; `None` where nobody counts.
@@ -170,7 +195,8 @@ pub(crate) fn check_watermark(directory: &Path, watermark: Watermark) -> Result<
     )))
 }
 
-/// Makes an empty ext4 file system in a sparse file. It needs no journal: it is never used after a crash of the host.
+/// Makes an empty ext4 file system in a sparse file. It needs no journal: after a crash of the host only those of
+/// stopped sandboxes are used, which were unmounted before.
 fn format(image: &Path, bytes: u64) -> io::Result<()> {
     File::create(image)?.set_len(bytes)?;
     let output = Command::new("mkfs.ext4")
@@ -232,6 +258,29 @@ fn mount_device(path: &CStr) -> io::Result<OwnedFd> {
     // Unused inode tables stay holes; space of deleted files goes back to the host.
     ext4.flag(c"noinit_itable")?.flag(c"discard")?;
     ext4.mount()
+}
+
+/// Waits until nobody has the image mounted: an earlier user's file system may still be writing itself down, and two at
+/// once would destroy it.
+fn wait_detached(image: &Path) -> io::Result<()> {
+    let image = fs::canonicalize(image)?;
+    let since = Instant::now();
+    while is_attached(&image)? {
+        if since.elapsed() > DETACH_TIMEOUT {
+            let text = format!("{} is still in use after {} s", image.display(), DETACH_TIMEOUT.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        std::thread::sleep(DETACH_PAUSE);
+    }
+    Ok(())
+}
+
+fn is_attached(image: &Path) -> io::Result<bool> {
+    let backs = |entry: fs::DirEntry| {
+        let file = fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default();
+        Path::new(file.trim_end()) == image
+    };
+    Ok(fs::read_dir("/sys/block")?.flatten().any(backs))
 }
 
 fn attach_loop(image: &Path) -> io::Result<(File, CString)> {

@@ -30,6 +30,9 @@ use crate::runtime::{Limits, RuntimeError, Slot};
 
 /// How long the preparing thread rests after a failure (a full disk, no loop devices).
 const PREPARE_RETRY: Duration = Duration::from_secs(5);
+/// How long the cgroups of a sandbox that was stopped may stay busy.
+const STRIP_PATIENCE: Duration = Duration::from_secs(5);
+const STRIP_PAUSE: Duration = Duration::from_millis(2);
 /// Rest before each slot is prepared, so that it does not compete with the start that made it necessary.
 const PREPARE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -174,6 +177,57 @@ impl Host {
             console,
             disk_bytes,
         })
+    }
+
+    /// Makes again what a stopped sandbox has lost, around the private layer in its `directory`. Leaves nothing but that
+    /// layer on failure.
+    pub(crate) fn revive(&self, slot: Slot, directory: &Path) -> Result<Prepared, RuntimeError> {
+        disk::check_watermark(&self.paths.root, self.config.watermark)?;
+        // A server that was killed on the way may have left half of it.
+        self.strip(slot.number)?;
+        let made = self.revive_in(slot, directory);
+        if made.is_err() {
+            let _ = self.strip(slot.number);
+        }
+        made
+    }
+
+    fn revive_in(&self, slot: Slot, directory: &Path) -> Result<Prepared, RuntimeError> {
+        let base = self.names.uid_base(slot.number);
+        let store = self.disks.reopen(directory).context("open the sandbox's disk")?;
+        rootfs::renew(&store).context("renew the private layer")?;
+        let console = console::renew(directory, base).context("create the console")?;
+        self.cgroups.create(slot.number).context("create cgroups")?;
+        let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
+        let netns = net::create(&self.names, slot).context("make the sandbox's network")?;
+        Ok(Prepared {
+            slot,
+            directory: directory.to_owned(),
+            netns,
+            maps: IdMaps { processes, files },
+            store,
+            console,
+            disk_bytes: None,
+        })
+    }
+
+    /// Takes a slot's network and cgroups away, whose processes are gone; its sandbox keeps the number.
+    pub(crate) fn strip(&self, slot: u16) -> Result<(), RuntimeError> {
+        net::delete(&self.names, &[slot]).context("delete the sandbox's network")?;
+        let since = Instant::now();
+        loop {
+            match self.cgroups.remove(slot) {
+                Err(error) if since.elapsed() > STRIP_PATIENCE => {
+                    return Err(error).context("remove cgroups");
+                }
+                // Busy for a moment after the last process, or not the last one yet.
+                Err(_) => {
+                    self.cgroups.kill(slot);
+                    std::thread::sleep(STRIP_PAUSE);
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
     }
 
     /// Gives a prepared slot another disk.

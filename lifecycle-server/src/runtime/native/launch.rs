@@ -15,6 +15,7 @@ use tokio::{io::AsyncReadExt, net::unix::pipe, sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    again,
     cgroup::Entrance,
     console, disk,
     host::{Context, Host},
@@ -39,17 +40,27 @@ const QUOTED_OUTPUT: usize = 8 * 1024;
 pub(crate) struct Launch {
     inner: Arc<Inner>,
     spec: LaunchSpec,
+    origin: Origin,
     phases: Phases,
 }
 
+/// What a sandbox starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Its image.
+    Image,
+    /// What it left when it was stopped, which a failure must not cost it.
+    Kept,
+}
+
 /// Takes the time between marks.
-struct Phases {
+pub(super) struct Phases {
     report: LaunchReport,
     last: Instant,
 }
 
 impl Phases {
-    fn mark(&mut self, name: &'static str) {
+    pub(super) fn mark(&mut self, name: &'static str) {
         let now = Instant::now();
         self.report.phases.push((name, now - self.last));
         self.last = now;
@@ -57,19 +68,19 @@ impl Phases {
 }
 
 /// Everything ready for the first process.
-struct Staged {
-    directory: PathBuf,
-    document: Spec,
-    plan: Plan,
-    root: OwnedFd,
-    netns: OwnedFd,
-    userns: OwnedFd,
-    store: OwnedFd,
-    entrance: Entrance,
-    console: OwnedFd,
+pub(super) struct Staged {
+    pub directory: PathBuf,
+    pub document: Spec,
+    pub plan: Plan,
+    pub root: OwnedFd,
+    pub netns: OwnedFd,
+    pub userns: OwnedFd,
+    pub store: OwnedFd,
+    pub entrance: Entrance,
+    pub console: OwnedFd,
     /// Reading and writing end.
-    go: (OwnedFd, OwnedFd),
-    ready: (OwnedFd, OwnedFd),
+    pub go: (OwnedFd, OwnedFd),
+    pub ready: (OwnedFd, OwnedFd),
 }
 
 /// A first process that runs but is not ready yet.
@@ -88,12 +99,21 @@ struct Begun {
 impl Launch {
     pub(crate) fn new(inner: Arc<Inner>, spec: LaunchSpec) -> Self {
         let phases = Phases { report: LaunchReport::default(), last: Instant::now() };
-        Self { inner, spec, phases }
+        Self { inner, spec, origin: Origin::Image, phases }
+    }
+
+    /// A start from what a stopped sandbox left; of `spec` only what the host decides counts.
+    pub(crate) fn again(inner: Arc<Inner>, spec: LaunchSpec) -> Self {
+        Self { origin: Origin::Kept, ..Self::new(inner, spec) }
     }
 
     /// Runs to the end. On failure, or once `given_up` is cancelled, everything made so far is removed.
     pub(crate) async fn run(mut self, given_up: CancellationToken) -> Result<LaunchReport, RuntimeError> {
         let (inner, spec, phases) = (self.inner.clone(), self.spec.clone(), self.phases);
+        let stage = match self.origin {
+            Origin::Image => stage,
+            Origin::Kept => again::stage,
+        };
         let (staged, phases) =
             blocking("prepare a sandbox", move || stage(&inner.host, &spec, phases)).await?;
         self.phases = phases;
@@ -109,7 +129,15 @@ impl Launch {
             if let Some(oci) = &self.inner.oci {
                 oci.delete(&self.spec.id).await;
             }
-            self.inner.host.reaper.dispose(Some(self.spec.slot.number), Some(&directory));
+            match self.origin {
+                Origin::Image => {
+                    self.inner.host.reaper.dispose(Some(self.spec.slot.number), Some(&directory));
+                }
+                Origin::Kept => {
+                    let (inner, slot) = (self.inner.clone(), self.spec.slot.number);
+                    blocking("clean up", move || inner.host.strip(slot)).await?;
+                }
+            }
         }
         result
     }
@@ -118,7 +146,7 @@ impl Launch {
     async fn begin(&mut self, staged: Staged) -> Result<Begun, RuntimeError> {
         let Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready } =
             staged;
-        let config = directory.join("config.json");
+        let config = directory.join(DOCUMENT);
         // Opened while this side still holds the other end: what is in a pipe that nobody has open is lost.
         let (tail, drain) = console::drain(&directory).context("open the console")?;
         let (process, status) = match &self.inner.oci {
@@ -154,13 +182,14 @@ impl Launch {
         drop((netns, userns, entrance, ready.1, go.0));
         self.phases.mark("clone");
         let (slot, oci, first) = (self.spec.slot.number, self.inner.oci.is_some(), process.clone());
+        let layers = self.spec.layers.clone();
         let record = blocking("record a sandbox", move || {
             if !oci {
                 save(&document, &config)?;
             }
             // A process that is gone already is found out about below, where its output is at hand.
             let Ok(process) = Identity::of(first.pid, first.pidfd.as_fd()) else { return Ok(None) };
-            let record = Record { slot, process, oci, exit_code: None };
+            let record = Record { slot, process, oci, exit_code: None, layers };
             record.save(&directory).context("write the sandbox's record")?;
             Ok(Some(record))
         })
@@ -236,6 +265,8 @@ fn abandoned() -> RuntimeError {
     RuntimeError::StartFailed("the start was given up".into())
 }
 
+pub(super) const DOCUMENT: &str = "config.json";
+
 fn save(document: &Spec, path: &Path) -> Result<(), RuntimeError> {
     let bytes =
         serde_json::to_vec(document).map_err(io::Error::from).context("write the sandbox document")?;
@@ -293,9 +324,7 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         }
     };
     let paperwork = describe(host, spec, &prepared, limits, &entrance.gauge_names);
-    let pipes = || Ok((pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?));
-    let pipes: io::Result<((OwnedFd, OwnedFd), (OwnedFd, OwnedFd))> = pipes();
-    let (document, plan, go, ready) = match (paperwork, pipes.context("make pipes")) {
+    let (document, plan, go, ready) = match (paperwork, pipes().context("make pipes")) {
         (Ok((document, plan)), Ok((go, ready))) => (document, plan, go, ready),
         (Err(error), _) | (_, Err(error)) => {
             host.discard(prepared);
@@ -309,6 +338,11 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready },
         phases,
     ))
+}
+
+/// The pipe that lets the first process go, and the one on which it says that it listens.
+pub(super) fn pipes() -> io::Result<((OwnedFd, OwnedFd), (OwnedFd, OwnedFd))> {
+    Ok((pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?))
 }
 
 fn describe(

@@ -14,11 +14,14 @@
 //! | `cgroup`, `freezer` | limits, measurements and standing still, version 1 and 2 |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
+//! | `again`, `criu` | stopping so that files last, and starting from them; whether memory could last too |
 
 mod adopt;
+mod again;
 mod cgroup;
 mod config;
 mod console;
+mod criu;
 mod disk;
 mod firewall;
 mod forward;

@@ -9,7 +9,7 @@ use std::{
     io::{self, Write},
     net::Ipv4Addr,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::PermissionsExt,
     },
     path::Path,
@@ -78,6 +78,13 @@ pub(crate) fn populate(store: impl AsFd) -> io::Result<()> {
         rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
     }
     Ok(())
+}
+
+/// Makes a private layer usable again whose overlay is gone: the one before has marked it as its own.
+pub(crate) fn renew(store: impl AsFd) -> io::Result<()> {
+    let store = store.as_fd();
+    fs::remove_dir_all(format!("/proc/self/fd/{}/work", store.as_raw_fd()))?;
+    Ok(rustix::fs::mkdirat(store, "work", Mode::from_raw_mode(0o755))?)
 }
 
 /// Fills in what depends on the sandbox.

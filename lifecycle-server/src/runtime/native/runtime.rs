@@ -11,19 +11,19 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NativeConfig, adopt,
+    NativeConfig, adopt, again,
     cgroup::Cgroups,
-    firewall, freezer,
+    criu, firewall, freezer,
     host::{Context, Host, keep_prepared},
-    launch::Launch,
+    launch::{Launch, Origin},
     layer,
     state::is_plain,
     tap::Tap,
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, LaunchReport, LaunchSpec, PrivateLayer, Runtime, RuntimeError, Slot, Traffic, Usage,
-    oci::OciRuntime,
+    Exit, Found, LaunchReport, LaunchSpec, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot, StartSpec, Traffic,
+    Usage, oci::OciRuntime,
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
@@ -49,6 +49,7 @@ struct Preparing {
 pub(crate) struct Inner {
     pub host: Host,
     pub oci: Option<OciRuntime>,
+    pub memory_stop: MemoryStop,
     pub live: Mutex<HashMap<String, Live>>,
     pub exits: mpsc::UnboundedSender<Exit>,
 }
@@ -76,13 +77,34 @@ impl NativeRuntime {
         let oci = OciRuntime::find(&config)?;
         let host = Host::new(config)?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        let inner = Arc::new(Inner { host, oci, live: Mutex::default(), exits: sender });
+        let inner =
+            Arc::new(Inner { host, oci, memory_stop: criu::probe(), live: Mutex::default(), exits: sender });
         Ok(Arc::new(Self { inner, exits: Mutex::new(Some(receiver)), prepare: Mutex::new(None) }))
     }
 
     /// The end of what a sandbox's first process has printed, at most `limit` bytes (64 KiB are kept).
     pub fn console_tail(&self, id: &str, limit: usize) -> Option<String> {
         self.inner.live().get(id).map(|live| live.tail.text(limit))
+    }
+
+    /// Has a task of its own see to the end of a start, undoing included, even when the caller goes away.
+    async fn carry_out(
+        &self,
+        id: &str,
+        origin: Origin,
+        launch: Launch,
+    ) -> Result<LaunchReport, RuntimeError> {
+        let given_up = CancellationToken::new();
+        let task = tokio::spawn(launch.run(given_up.clone()));
+        let mut caller =
+            Caller { inner: self.inner.clone(), id: id.to_owned(), origin, given_up, waits_for: Some(task) };
+        let done = match &mut caller.waits_for {
+            Some(task) => task.await,
+            None => return Err(RuntimeError::StartFailed("the start was given up".into())),
+        };
+        caller.waits_for = None;
+        self.wake_preparing();
+        done.map_err(std::io::Error::other).context("launch")?
     }
 
     async fn freezer(
@@ -119,6 +141,7 @@ impl NativeRuntime {
 struct Caller {
     inner: Arc<Inner>,
     id: String,
+    origin: Origin,
     given_up: CancellationToken,
     waits_for: Option<JoinHandle<Result<LaunchReport, RuntimeError>>>,
 }
@@ -127,6 +150,9 @@ impl Drop for Caller {
     fn drop(&mut self) {
         let Some(task) = self.waits_for.take() else { return };
         self.given_up.cancel();
+        if self.origin == Origin::Kept {
+            return; // its files are somebody's: whoever lost interest stops or destroys it
+        }
         let (inner, id) = (self.inner.clone(), std::mem::take(&mut self.id));
         let Ok(handle) = tokio::runtime::Handle::try_current() else { return };
         handle.spawn(async move {
@@ -164,19 +190,35 @@ impl Runtime for NativeRuntime {
                 spec.id, spec.slot.number
             )));
         }
-        // A task of its own sees to the end of it, undoing included, even when the caller goes away.
-        let given_up = CancellationToken::new();
-        let launch = Launch::new(self.inner.clone(), spec.clone());
-        let task = tokio::spawn(launch.run(given_up.clone()));
-        let mut caller =
-            Caller { inner: self.inner.clone(), id: spec.id.clone(), given_up, waits_for: Some(task) };
-        let done = match &mut caller.waits_for {
-            Some(task) => task.await,
-            None => return Err(RuntimeError::StartFailed("the start was given up".into())),
+        self.carry_out(&spec.id, Origin::Image, Launch::new(self.inner.clone(), spec.clone())).await
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
+        again::stop(&self.inner, id).await
+    }
+
+    async fn start(&self, wish: &StartSpec) -> Result<LaunchReport, RuntimeError> {
+        let slot = self.inner.host.slots.slot_of(&wish.id).filter(|_| is_plain(&wish.id));
+        let slot = slot.ok_or_else(|| RuntimeError::NotFound(wish.id.clone()))?;
+        let spec = LaunchSpec {
+            id: wish.id.clone(),
+            slot,
+            layers: again::record(&self.inner.host, &wish.id)?.layers,
+            limits: wish.limits,
+            pre_start: wish.pre_start,
+            // The rest is in the sandbox's own document.
+            entrypoint: Vec::new(),
+            env: Vec::new(),
+            cwd: String::new(),
+            user: None,
+            execd_token: String::new(),
+            nested_isolation: false,
         };
-        caller.waits_for = None;
-        self.wake_preparing();
-        done.map_err(std::io::Error::other).context("launch")?
+        self.carry_out(&wish.id, Origin::Kept, Launch::again(self.inner.clone(), spec)).await
+    }
+
+    fn memory_stop(&self) -> MemoryStop {
+        self.inner.memory_stop.clone()
     }
 
     async fn destroy(&self, id: &str) -> Result<(), RuntimeError> {

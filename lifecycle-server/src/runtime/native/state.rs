@@ -31,6 +31,9 @@ pub(crate) struct Record {
     pub oci: bool,
     /// How the first process ended, once that is known.
     pub exit_code: Option<i32>,
+    /// The image layers below the private one, topmost first; absent in records of servers that could not stop sandboxes.
+    #[serde(default)]
+    pub layers: Vec<PathBuf>,
 }
 
 impl Record {
@@ -156,7 +159,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Record::load(dir.path()), None);
         let process = Identity { pid: 1, start_time: 2, pidfd_inode: 3, boot_id: "b".into() };
-        let record = Record { slot: 9, process, oci: false, exit_code: Some(3) };
+        let layers = vec![PathBuf::from("/layers/a")];
+        let record = Record { slot: 9, process, oci: false, exit_code: Some(3), layers };
         record.save(dir.path()).unwrap();
         assert_eq!(Record::load(dir.path()), Some(record));
         fs::write(dir.path().join(RECORD), b"{\"slot\":").unwrap();

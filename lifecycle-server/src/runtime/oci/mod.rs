@@ -174,7 +174,7 @@ fn in_private_mounts<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io
 }
 
 /// A program by path, or by name in the usual places.
-fn locate(name: &str) -> Option<PathBuf> {
+pub(crate) fn locate(name: &str) -> Option<PathBuf> {
     let path = Path::new(name);
     if path.is_absolute() {
         return path.is_file().then(|| path.to_owned());

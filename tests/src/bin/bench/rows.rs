@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
-use crate::measure::{bulk, code, commands, files, lifecycle, memory};
+use crate::measure::{bulk, code, commands, files, lifecycle, memory, pause};
 use crate::sandbox::Bench;
 
 /// A measurement: takes about so many samples and returns them.
@@ -80,6 +80,13 @@ pub(crate) const ROWS: &[Row] = &[
     .floor(9.0),
     less("delete-answered", "ms", 5.0, (5, 20), |bench, n| Box::pin(lifecycle::delete(bench, n))).floor(0.2),
     more("creates-per-minute-8", "1/min", 2500.0, (3, 160), |bench, n| Box::pin(lifecycle::churn(bench, n))),
+    less("pause", "ms", 1.0, (5, 40), |bench, n| Box::pin(pause::pause(bench, n))).floor(0.07),
+    less("resume-to-http", "ms", 2.0, (5, 40), |bench, n| Box::pin(pause::resume_to_http(bench, n)))
+        .floor(0.5),
+    less("wake-proxied", "ms", 10.0, (5, 40), |bench, n| Box::pin(pause::wake_proxied(bench, n))).floor(0.5),
+    less("wake-direct", "ms", 10.0, (5, 40), |bench, n| Box::pin(pause::wake_direct(bench, n))).floor(0.5),
+    less("stop-files", "ms", 100.0, (3, 10), |bench, n| Box::pin(pause::stop(bench, n))),
+    less("start-files-to-ping", "ms", 80.0, (3, 10), |bench, n| Box::pin(pause::start_to_ping(bench, n))),
     less("get-one", "ms", 0.3, (5, 200), |bench, n| Box::pin(lifecycle::get_one(bench, n))).floor(0.05),
     less("command-argv", "ms", 1.2, (5, 100), |bench, n| Box::pin(commands::argv(bench, n))).floor(0.84),
     less("command-bash", "ms", 1.7, (5, 100), |bench, n| Box::pin(commands::bash(bench, n))).floor(1.3),

@@ -52,8 +52,12 @@ impl Bench {
 
     /// Creates a sandbox; it may not answer yet.
     pub(crate) async fn create(&self, api: &mut Connection) -> Result<String> {
-        let created: CreateSandboxResponse =
-            serde_json::from_slice(&api.post("/v1/sandboxes", CREATE).await?)?;
+        self.create_from(api, CREATE).await
+    }
+
+    /// Creates a sandbox as `body` says; it may not answer yet.
+    pub(crate) async fn create_from(&self, api: &mut Connection, body: &'static str) -> Result<String> {
+        let created: CreateSandboxResponse = serde_json::from_slice(&api.post("/v1/sandboxes", body).await?)?;
         Ok(created.id)
     }
 

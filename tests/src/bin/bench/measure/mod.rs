@@ -6,6 +6,7 @@ pub(crate) mod commands;
 pub(crate) mod files;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
+pub(crate) mod pause;
 
 use std::time::Instant;
 

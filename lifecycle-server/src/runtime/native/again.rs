@@ -1,0 +1,123 @@
+//! Stopping a sandbox so that its files last, and starting it again from them.
+//!
+//! A stopped sandbox has its directory (private layer, document, record), its slot and its image; nothing else of it is
+//! on the host. Everything a start needs is read from that directory, so that it works under any later server.
+
+use std::{
+    fs, io,
+    os::fd::{AsFd, AsRawFd},
+    sync::Arc,
+};
+
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
+
+use super::{
+    host::{Context, Host},
+    launch::{DOCUMENT, Phases, Staged, pipes},
+    launcher::plan::Plan,
+    runtime::{Inner, blocking},
+    slots::Prepared,
+    state::Record,
+    watch,
+};
+use crate::runtime::{LaunchSpec, RuntimeError};
+
+/// Ends every process of a sandbox and lets go of all but its files. A sandbox without processes is fine.
+pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeError> {
+    let Some(slot) = inner.host.slots.slot_of(id) else { return Err(RuntimeError::NotFound(id.to_owned())) };
+    record(&inner.host, id)?;
+    let live = inner.live().remove(id);
+    if let Some(live) = live {
+        live.watch.abort();
+        if let Err(error) = watch::kill(&inner.host, slot.number, &live.process).await {
+            inner.live().insert(id.to_owned(), live);
+            return Err(error);
+        }
+        live.drain.abort();
+        // Closing the last hold on a file system unmounts it, which takes its time.
+        let store = live.store;
+        blocking("close a sandbox's disk", move || {
+            drop(store);
+            Ok(())
+        })
+        .await?;
+    }
+    if let Some(oci) = &inner.oci {
+        oci.delete(id).await;
+    }
+    let (inner, id) = (inner.clone(), id.to_owned());
+    blocking("stop a sandbox", move || {
+        inner.host.strip(slot.number)?;
+        inner.host.disks.settle(&inner.host.paths.sandbox(&id)).context("write a sandbox's disk down")
+    })
+    .await
+}
+
+/// The record of a sandbox, if that is enough to start it again.
+pub(super) fn record(host: &Host, id: &str) -> Result<Record, RuntimeError> {
+    let record =
+        Record::load(&host.paths.sandbox(id)).ok_or_else(|| RuntimeError::NotFound(id.to_owned()))?;
+    if record.layers.is_empty() {
+        let text = format!("sandbox {id} was started by an older server, which did not note its layers");
+        return Err(RuntimeError::Invalid(text));
+    }
+    Ok(record)
+}
+
+/// Everything for the first process of a sandbox that was stopped. Leaves it as stopped on failure.
+pub(super) fn stage(
+    host: &Host,
+    spec: &LaunchSpec,
+    mut phases: Phases,
+) -> Result<(Staged, Phases), RuntimeError> {
+    phases.mark("queue");
+    let directory = host.paths.sandbox(&spec.id);
+    let document = fs::read(directory.join(DOCUMENT)).context("read the sandbox document")?;
+    let document: Spec =
+        serde_json::from_slice(&document).map_err(io::Error::from).context("read the sandbox document")?;
+    let prepared = host.revive(spec.slot, &directory)?;
+    phases.mark("slot");
+    let staged = assemble(host, spec, prepared, document);
+    if staged.is_err() {
+        // What was made is closed by now.
+        let _ = host.strip(spec.slot.number);
+    }
+    phases.mark("rootfs");
+    Ok((staged?, phases))
+}
+
+fn assemble(
+    host: &Host,
+    spec: &LaunchSpec,
+    prepared: Prepared,
+    mut document: Spec,
+) -> Result<Staged, RuntimeError> {
+    host.cgroups.limit(spec.slot.number, &host.limits(&spec.limits)).context("set limits")?;
+    let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
+    let root = host
+        .overlays
+        .mount(&spec.layers, prepared.store.as_fd(), &prepared.maps, host.execd.as_fd())
+        .context("mount the root file system")?;
+    if !host.config.oci_runtime.is_empty() {
+        join(&mut document, &prepared);
+    }
+    let base = host.names.uid_base(spec.slot.number);
+    let plan = Plan::from_spec(&document, base, &host.paths.mount_point())
+        .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
+    let (go, ready) = pipes().context("make pipes")?;
+    let Prepared { directory, netns, console, maps, store, .. } = prepared;
+    let userns = maps.processes;
+    Ok(Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready })
+}
+
+/// An OCI runtime finds the network by a path, which is another one each time.
+fn join(document: &mut Spec, prepared: &Prepared) {
+    let path = format!("/proc/{}/fd/{}", std::process::id(), prepared.netns.as_raw_fd());
+    let linux = document.linux_mut().as_mut();
+    let namespaces = linux.and_then(|linux| linux.namespaces_mut().as_mut());
+    for namespace in namespaces.into_iter().flatten() {
+        if namespace.typ() == LinuxNamespaceType::Network {
+            namespace.set_path(Some(path.clone().into()));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Ending a sandbox's processes and keeping its files, and starting it again on them.
+//!
+//! The record names the step before it is taken: a server that is killed on the way leaves `Pausing` or `Resuming`, and
+//! the next one goes on from there.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    book::Entry,
+    error::ServiceError,
+    launch,
+    record::Record,
+    service::{Inner, Service},
+    state::{Event, State},
+};
+use crate::runtime::{MemoryStop, StartSpec};
+
+impl Service {
+    /// Ends every process of the sandbox and keeps its files. Returns once nothing of it runs.
+    ///
+    /// # Errors
+    /// `Denied` unless the sandbox runs or is paused. After any other it goes on as before.
+    pub async fn stop(&self, id: &str) -> Result<Arc<Record>, ServiceError> {
+        let entry = self.inner.book.entry(id)?;
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move { inner.stop(&entry).await }).await
+    }
+
+    /// Starts a stopped sandbox anew on its files. Returns once it answers.
+    ///
+    /// # Errors
+    /// `Denied` unless the sandbox is stopped. After any other it stays stopped.
+    pub async fn start_again(&self, id: &str) -> Result<Arc<Record>, ServiceError> {
+        let entry = self.inner.book.entry(id)?;
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move { inner.start_again(&entry).await }).await
+    }
+
+    /// Whether stopped sandboxes could keep their memory here.
+    pub fn memory_stop(&self) -> MemoryStop {
+        self.inner.runtime.memory_stop()
+    }
+}
+
+impl Inner {
+    async fn stop(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
+        entry.record().status.state.apply(&Event::StopBegun)?;
+        let _gate = entry.gate.lock().await;
+        let record = self.book.still_there(entry)?;
+        let paused = record.status.state == State::Paused;
+        let record = self.book.advance(entry, record, &Event::StopBegun).await?;
+        self.finish_stop(entry, &record, paused).await
+    }
+
+    /// From `Pausing` to stopped, or back. The gate is held by the caller, or nobody else is there yet.
+    pub(super) async fn finish_stop(
+        &self,
+        entry: &Arc<Entry>,
+        record: &Record,
+        paused: bool,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let stopped = self.runtime.stop(&record.id).await;
+        let event = match &stopped {
+            Ok(()) => Event::Stopped { memory: false },
+            Err(_) => Event::StopFailed { paused },
+        };
+        let record = self.book.advance(entry, record.clone(), &event).await?;
+        stopped?;
+        tracing::info!(sandbox.id = %record.id, "sandbox stopped");
+        Ok(record)
+    }
+
+    async fn start_again(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
+        entry.record().status.state.apply(&Event::StartBegun)?;
+        let _gate = entry.gate.lock().await;
+        let record = self.book.still_there(entry)?;
+        let record = self.book.advance(entry, record, &Event::StartBegun).await?;
+        self.finish_start(entry, &record).await
+    }
+
+    /// From `Resuming` to running, or back to stopped. The gate is held by the caller.
+    pub(super) async fn finish_start(
+        &self,
+        entry: &Arc<Entry>,
+        record: &Record,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
+        let wish = StartSpec { id: record.id.clone(), limits: record.plan.limits(), pre_start };
+        let work = async {
+            let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
+            // A start that runs a command of the user's may take hours: others must not wait for it.
+            let _permit = pre_start.is_zero().then_some(permit);
+            Ok::<_, ServiceError>(self.runtime.start(&wish).await?)
+        };
+        match work.await {
+            Ok(report) => {
+                let running = self.book.advance(entry, record.clone(), &Event::Started).await?;
+                tracing::info!(sandbox.id = %record.id, phases = ?report.phases, "sandbox started again");
+                Ok(running)
+            }
+            Err(error) => {
+                let failed = Event::StartFailed { message: error.to_string() };
+                self.book.advance(entry, record.clone(), &failed).await?;
+                Err(error)
+            }
+        }
+    }
+}
