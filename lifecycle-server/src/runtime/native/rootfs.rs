@@ -83,7 +83,11 @@ pub(crate) fn populate(store: impl AsFd) -> io::Result<()> {
 /// Makes a private layer usable again whose overlay is gone: the one before has marked it as its own.
 pub(crate) fn renew(store: impl AsFd) -> io::Result<()> {
     let store = store.as_fd();
-    fs::remove_dir_all(format!("/proc/self/fd/{}/work", store.as_raw_fd()))?;
+    match fs::remove_dir_all(format!("/proc/self/fd/{}/work", store.as_raw_fd())) {
+        // A server that was killed between these two steps left none.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     Ok(rustix::fs::mkdirat(store, "work", Mode::from_raw_mode(0o755))?)
 }
 
