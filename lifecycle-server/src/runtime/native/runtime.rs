@@ -22,8 +22,8 @@ use super::{
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, LaunchReport, LaunchSpec, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot, StartSpec, Traffic,
-    Usage, oci::OciRuntime,
+    Exit, Found, LaunchReport, LaunchSpec, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot, StartSpec,
+    Traffic, Usage, oci::OciRuntime,
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
