@@ -99,7 +99,7 @@ fn sandboxes_survive_a_killed_server() {
         let new = bed.launch("sleep 1000").await;
         assert!(found.iter().all(|found| found.slot != new.slot));
         assert_eq!(bed.exit().await, Exit { id: living.to_owned(), code: Some(9), oom_killed: false });
-        assert!(bed.runtime.console_tail(living, 5).unwrap().ends_with("tick\n"));
+        assert!(bed.runtime.log(living).unwrap().tail(5).ends_with("tick\n"));
         for id in [living, ended, &new.id] {
             bed.runtime.destroy(id).await.unwrap();
         }

@@ -86,7 +86,7 @@ fn sdk_source() -> Result<String> {
 #[test]
 fn every_operation_is_listed_with_its_sdk_method() -> Result<()> {
     let sdk = sdk_source()?;
-    for document in ["lifecycle", "execd"] {
+    for document in ["lifecycle", "diagnostics", "execd"] {
         let reviewed = reviewed(document)?;
         let mut exported = exported(document)?;
         exported.sort_unstable();
@@ -114,6 +114,8 @@ async fn the_daemons_serve_the_exported_documents() -> Result<()> {
     };
     let lifecycle = server.api().get("/openapi.json").await?.expect(200)?.json()?;
     assert_eq!(served(&lifecycle), sorted("lifecycle")?);
+    let diagnostics = server.api().get("/openapi/diagnostics.json").await?.expect(200)?.json()?;
+    assert_eq!(served(&diagnostics), sorted("diagnostics")?);
     let sandbox = server.api().create(json!({})).await?;
     let execd = sandbox.execd().await?;
     let own = execd.send(hyper::Method::GET, "/openapi.json", None).await?.expect(200)?.json()?;

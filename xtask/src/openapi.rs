@@ -8,8 +8,12 @@ use clap::Args;
 
 use crate::{paths, shell};
 
-/// Package and binary of a daemon, and the name of its document.
-const DOCUMENTS: &[(&str, &str)] = &[("lifecycle-server", "lifecycle"), ("execd", "execd")];
+/// Package and binary of a daemon, the name of a document of it, and what to call it with.
+const DOCUMENTS: &[(&str, &str, &[&str])] = &[
+    ("lifecycle-server", "lifecycle", &["openapi"]),
+    ("lifecycle-server", "diagnostics", &["openapi", "--document", "diagnostics"]),
+    ("execd", "execd", &["openapi"]),
+];
 
 /// How many differing lines `--check` shows for each document.
 const SHOWN_DIFFERENCES: usize = 40;
@@ -28,10 +32,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Fails, with the differences, if a committed document is not what its daemon prints.
 pub(crate) fn check() -> Result<()> {
     let mut drifted = Vec::new();
-    for (package, name) in DOCUMENTS {
+    for (package, name, call) in DOCUMENTS {
         let path = document(name);
         let committed = fs::read_to_string(&path).unwrap_or_default();
-        let current = print(package)?;
+        let current = print(package, call)?;
         if committed != current {
             drifted.push(format!("{}:\n{}", path.display(), differences(&path, &current)?));
         }
@@ -43,9 +47,9 @@ pub(crate) fn check() -> Result<()> {
 }
 
 fn write() -> Result<()> {
-    for (package, name) in DOCUMENTS {
+    for (package, name, call) in DOCUMENTS {
         let path = document(name);
-        let current = print(package)?;
+        let current = print(package, call)?;
         if fs::read_to_string(&path).is_ok_and(|committed| committed == current) {
             println!("unchanged  {}", path.display());
             continue;
@@ -61,9 +65,9 @@ fn document(name: &str) -> PathBuf {
 }
 
 /// What the daemon, built from the sources at hand, says its API is.
-fn print(package: &str) -> Result<String> {
-    let arguments = ["run", "--quiet", "--locked", "--package", package, "--bin", package, "--", "openapi"];
-    let document = shell::capture(shell::cargo().args(arguments))?;
+fn print(package: &str, call: &[&str]) -> Result<String> {
+    let arguments = ["run", "--quiet", "--locked", "--package", package, "--bin", package, "--"];
+    let document = shell::capture(shell::cargo().args(arguments).args(call))?;
     if !document.starts_with("openapi:") {
         bail!("`{package} openapi` did not print an OpenAPI document");
     }

@@ -20,6 +20,7 @@ use flate2::read::GzDecoder;
 use utoipa::openapi::OpenApi;
 
 use super::{
+    document::diagnostics_document,
     error::{ApiError, Code},
     execd_document,
     state::ApiState,
@@ -39,7 +40,9 @@ const CACHE: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
 pub(super) fn router(document: &OpenApi) -> Router<ApiState> {
     // The text takes a hundredth of what the document takes.
     let text = serde_json::to_vec(document).map(Bytes::from).unwrap_or_default();
+    let diagnostics = serde_json::to_vec(&diagnostics_document()).map(Bytes::from).unwrap_or_default();
     Router::new()
+        .route("/openapi/diagnostics.json", get(|| async { ([(CONTENT_TYPE, JSON)], diagnostics) }))
         .route("/openapi.json", get(|| async { ([(CONTENT_TYPE, JSON)], text) }))
         .route("/openapi/execd.json", get(|| async { ([(CONTENT_TYPE, JSON)], EXECD_DOCUMENT.clone()) }))
         .route("/docs", get(|| page(DOCS_PAGE)))

@@ -1,5 +1,7 @@
 //! The OpenAPI document of this server.
 
+use std::collections::BTreeSet;
+
 use sandkeep_specs::lifecycle::{API_KEY_HEADER, ErrorResponse};
 use utoipa::{
     OpenApi, PartialSchema, ToSchema,
@@ -27,7 +29,9 @@ const SECURITY_SCHEME: &str = "apiKeyAuth";
         (name = "Snapshots", description = "What sandboxes have written, kept to start others from."),
         (name = "Proxy", description = "Requests forwarded into a sandbox."),
         (name = "Images", description = "What sandboxes start from. An extension of the common contract."),
-        (name = "Metrics", description = "What clients measure."),
+        (name = "Diagnostics", description = "What sandboxes print and what happens to them."),
+        (name = "Events", description = "What happens, as it happens. An extension of the common contract."),
+        (name = "Metrics", description = "What sandboxes use and clients measure."),
         (name = "System", description = "The server itself."),
     )
 )]
@@ -56,6 +60,40 @@ pub(super) fn surface() -> Surface {
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     surface().document
+}
+
+/// The tag of the operations that have a document of their own as well.
+const DIAGNOSTICS: &str = "Diagnostics";
+
+/// The Diagnostics API on its own: the same operations, and of the types only those they name.
+#[must_use]
+pub fn diagnostics_document() -> utoipa::openapi::OpenApi {
+    let mut document = document();
+    document.info.title = "Sandkeep diagnostics".to_owned();
+    document.info.description = Some("What sandboxes print and what happens to them.".to_owned());
+    document.tags.iter_mut().for_each(|tags| tags.retain(|tag| tag.name == DIAGNOSTICS));
+    document.paths.paths.retain(|_, item| {
+        operations(item).all(|operation| operation.tags.iter().flatten().any(|tag| tag == DIAGNOSTICS))
+    });
+    if let Some(components) = &mut document.components {
+        let paths = serde_json::to_string(&document.paths).unwrap_or_default();
+        let texts: Vec<(String, String)> = components
+            .schemas
+            .iter()
+            .map(|(name, schema)| (name.clone(), serde_json::to_string(schema).unwrap_or_default()))
+            .collect();
+        let mut named: Vec<&str> = vec![&paths];
+        let mut known = BTreeSet::new();
+        while let Some(text) = named.pop() {
+            for (name, schema) in &texts {
+                if text.contains(&format!("\"#/components/schemas/{name}\"")) && known.insert(name.clone()) {
+                    named.push(schema);
+                }
+            }
+        }
+        components.schemas.retain(|name, _| known.contains(name));
+    }
+    document
 }
 
 /// What is true of every operation is said once, here.
@@ -98,6 +136,9 @@ fn complete_operation(operation: &mut Operation) {
     for response in responses.values_mut() {
         if let RefOr::T(response) = response {
             response.headers.insert("X-Request-ID".to_owned(), RefOr::T(request_id()));
+            if let Some(header) = response.headers.get_mut("Deprecation") {
+                *header = RefOr::T(deprecation());
+            }
         }
     }
 }
@@ -116,6 +157,17 @@ fn request_id() -> Header {
     )
 }
 
+/// The macros of routes know no headers with a single value.
+fn deprecation() -> Header {
+    Header::new(
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(["true"]))
+            .description(Some("Present on plain text that was not asked for by scope."))
+            .build(),
+    )
+}
+
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [
         &mut item.get,
@@ -129,4 +181,25 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     ]
     .into_iter()
     .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_diagnostics_document_is_a_whole_of_its_own() {
+        let document = diagnostics_document();
+        assert_eq!(document.paths.paths.len(), 4);
+        let schemas: Vec<String> = document.components.as_ref().unwrap().schemas.keys().cloned().collect();
+        assert_eq!(
+            schemas,
+            ["DiagnosticContentResponse", "DiagnosticDelivery", "DiagnosticKind", "ErrorResponse"]
+        );
+        let text = serde_json::to_string(&document).unwrap();
+        let named = text.matches("#/components/schemas/").count();
+        let found: usize =
+            schemas.iter().map(|name| text.matches(&format!("/schemas/{name}\"")).count()).sum();
+        assert_eq!(named, found);
+    }
 }

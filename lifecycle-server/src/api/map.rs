@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Utc;
 use sandkeep_specs::lifecycle::{
     self as wire, CreateSandboxResponse, ImageSpec, ListSandboxesResponse, PaginationInfo, PlatformSpec,
-    Sandbox, SandboxState, SandboxStatus, StoredImage,
+    Sandbox, SandboxEvent, SandboxMetrics, SandboxState, SandboxStatus, StoredImage,
 };
 
 use super::validate;
 use crate::image::Image;
-use crate::sandbox::{Page, Platform, Record, State, Status};
+use crate::runtime::{Limits, Usage};
+use crate::sandbox::{Noted, Page, Platform, Record, State, Status};
 use crate::snapshot::Snapshot;
 
 pub(super) fn sandbox(record: &Record) -> Sandbox {
@@ -104,5 +106,38 @@ pub(super) fn image(image: &Image) -> StoredImage {
         platform: PlatformSpec { os: image.platform.os.clone(), arch: image.platform.architecture.clone() },
         size_bytes: image.size_bytes,
         created_at: image.created.parse().ok(),
+    }
+}
+
+pub(super) fn event(noted: &Noted) -> SandboxEvent {
+    let note = &noted.note;
+    SandboxEvent {
+        id: noted.id,
+        r#type: note.kind.as_str().to_owned(),
+        at: note.at,
+        sandbox_id: Some(note.sandbox.clone()),
+        state: note.status.as_ref().map(|(state_now, _)| state(*state_now)),
+        reason: note.status.as_ref().map(|(_, reason)| reason.clone()),
+        message: note.message.clone(),
+        metadata: note.metadata.clone(),
+        details: note.details.clone(),
+    }
+}
+
+pub(super) fn usage(usage: &Usage, limits: Limits) -> SandboxMetrics {
+    SandboxMetrics {
+        at: Utc::now(),
+        cpu_micros: usage.cpu_micros,
+        cpu_limit_millis: limits.cpu_millis,
+        memory_bytes: usage.memory_bytes,
+        memory_peak_bytes: usage.memory_peak_bytes,
+        memory_limit_bytes: limits.memory_bytes,
+        oom_kills: usage.oom_kills,
+        pids: usage.pids,
+        pids_limit: limits.pids,
+        pids_refused: usage.pids_refused,
+        disk_bytes: usage.disk_bytes,
+        disk_limit_bytes: limits.disk_bytes,
+        disk_free_bytes: usage.disk_free_bytes,
     }
 }

@@ -11,6 +11,7 @@ mod gateway;
 mod layers;
 mod map;
 mod renew;
+mod report;
 mod router;
 mod routes;
 mod state;
@@ -19,6 +20,6 @@ mod tenancy;
 mod validate;
 
 pub use auth::Keys;
-pub use document::document;
+pub use document::{diagnostics_document, document};
 pub use router::{gateway_router, router};
 pub use state::ApiState;

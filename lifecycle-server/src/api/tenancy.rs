@@ -18,7 +18,7 @@ use super::{
 use crate::sandbox::{Scope, ServiceError};
 
 /// Routes whose handlers look at the caller themselves, or that show nothing of anybody.
-const SCOPED: &[&str] = &["/v1/sandboxes", "/v1/metrics/events", "/v1/capabilities"];
+const SCOPED: &[&str] = &["/v1/sandboxes", "/v1/events", "/v1/metrics/events", "/v1/capabilities"];
 /// Routes that name a sandbox and make something no tenant owns yet.
 const CLOSED: &[&str] = &["/v1/sandboxes/{sandboxId}/snapshots"];
 /// Extension that names a pool to take a sandbox from.

@@ -10,11 +10,11 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
     api::Keys,
-    config::{Config, NativeTable, Quantity},
+    config::{Config, NativeTable, OverlayKind, Quantity},
     image::{ImageStore, StoreOptions},
     runtime::{
         Runtime,
-        native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, Watermark},
+        native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, OverlayWay, Watermark},
     },
     tenant::Tenants,
 };
@@ -89,6 +89,13 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
         deny_cidrs,
         uid_base: table.uid_base,
         prepared_slots: table.prepared_slots,
+        overlay: match table.overlay {
+            OverlayKind::Auto => OverlayWay::Auto,
+            OverlayKind::Detached => OverlayWay::Detached,
+            OverlayKind::Attached => OverlayWay::Attached,
+        },
+        max_flows: table.max_flows,
+        log_bytes: table.log_size.bytes()?,
         ..defaults
     })
 }

@@ -65,6 +65,11 @@ pub async fn serve(config: Config) -> Result<()> {
     let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
     let router = api::router(state);
     memory::give_back();
+    let ended = service.clone();
+    let stop = async move {
+        stop.await;
+        ended.end_subscriptions();
+    };
     match gateway {
         None => listener.run(router, stop).await,
         Some((gateway, gateway_router)) => {

@@ -11,10 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::print;
-use crate::config::DEFAULT_FILE;
-
-/// Every key with its default, commented out, so that a file keeps following the defaults it doesn't touch.
-const SKELETON: &str = include_str!("../../assets/config.toml");
+use crate::config::{DEFAULT_FILE, SKELETON};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {

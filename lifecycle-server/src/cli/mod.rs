@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod image;
 mod init;
 
@@ -9,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -34,12 +35,28 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the API's OpenAPI document as YAML
-    Openapi,
+    Openapi {
+        /// All that is served, or only one of its parts
+        #[arg(long, value_enum, default_value_t = Document::Lifecycle)]
+        document: Document,
+    },
     /// Manage the images that sandboxes start from
     #[command(subcommand)]
     Image(image::Command),
+    /// Look at a configuration
+    #[command(subcommand)]
+    Config(config::Command),
     /// Write a configuration file with every key and its default
     InitConfig(init::Options),
+}
+
+/// An OpenAPI document of this server.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    /// Everything that is served
+    Lifecycle,
+    /// The Diagnostics API on its own
+    Diagnostics,
 }
 
 impl Cli {
@@ -49,7 +66,14 @@ impl Cli {
     /// With a text for the person who asked.
     pub fn run(self) -> Result<()> {
         match self.command {
-            Some(Command::Openapi) => print(&api::document().to_yaml()?),
+            Some(Command::Openapi { document }) => {
+                let document = match document {
+                    Document::Lifecycle => api::document(),
+                    Document::Diagnostics => api::diagnostics_document(),
+                };
+                print(&document.to_yaml()?)
+            }
+            Some(Command::Config(command)) => config::run(&command, self.config.as_deref()),
             Some(Command::InitConfig(options)) => init::run(&options),
             Some(Command::Image(command)) => {
                 let config = load(self.config.as_deref())?;

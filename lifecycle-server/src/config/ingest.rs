@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, error::Problem, unsupported};
+use super::{Config, ConfigError, error::Problem, mistakes, unsupported};
 
 /// Names the file when `--config` doesn't.
 pub const PATH_VARIABLE: &str = "SANDBOX_CONFIG_PATH";
@@ -46,30 +46,27 @@ impl Config {
 
     /// Reads `text`, puts the environment on top and checks every value. `path` is for messages only.
     pub fn parse(text: &str, path: &Path, environment: &impl Environment) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text)
-            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        mistakes::read(text, |config| config.complete(environment))
+            .map_err(|mistakes| ConfigError::Mistakes { path: path.to_owned(), mistakes })
+    }
+
+    fn complete(mut self, environment: &impl Environment) -> Result<Self, Problem> {
+        let config = &mut self;
         // A variable that is set but empty counts: it takes the key away.
         if let Some(key) = environment.get(API_KEY_VARIABLE) {
             config.server.api_key = Some(key);
         }
-        config.server.api_key = config.server.api_key.filter(|key| !key.trim().is_empty());
+        config.server.api_key = config.server.api_key.take().filter(|key| !key.trim().is_empty());
         if let Some(tenants) = &mut config.tenants {
             tenants.settle(environment.get(TENANTS_VARIABLE), environment.get("HOME"));
         }
         let secrets = (environment.get(SECURE_KEYS_VARIABLE), environment.get(SECURE_ACTIVE_VARIABLE));
-        config
-            .ingress
-            .settle(secrets.0.as_deref(), secrets.1.as_deref())
-            .map_err(|(key, problem)| ConfigError::Value { path: path.to_owned(), key, problem })?;
+        config.ingress.settle(secrets.0.as_deref(), secrets.1.as_deref())?;
         if let Some(dsn) = environment.get(POSTGRESQL_VARIABLE) {
             config.store.postgresql.insert("dsn".to_owned(), dsn.into());
         }
-        config.check().map_err(|(key, problem)| ConfigError::Value {
-            path: path.to_owned(),
-            key,
-            problem,
-        })?;
-        Ok(config)
+        self.check()?;
+        Ok(self)
     }
 
     /// Serving without a key must be somebody's explicit wish.

@@ -1,10 +1,12 @@
 //! The configuration: a TOML file, some environment variables on top, checked once at start.
 
 mod error;
+mod foreign;
 mod images;
 mod ingest;
 mod ingress;
 mod log;
+mod mistakes;
 mod native;
 mod proxy;
 pub mod quantity;
@@ -20,7 +22,8 @@ pub use images::ImagesConfig;
 pub use ingest::{DEFAULT_FILE, Environment, PATH_VARIABLE};
 pub use ingress::{GatewayConfig, IngressConfig};
 pub use log::{LogConfig, LogFormat};
-pub use native::NativeTable;
+pub use mistakes::Mistake;
+pub use native::{NativeTable, OverlayKind};
 pub use proxy::ProxyConfig;
 pub use quantity::Quantity;
 pub use renew::RenewIntentConfig;
@@ -30,6 +33,9 @@ pub use store::{StoreConfig, StoreKind};
 pub use tenants::{QuotaTable, TenantProvider, TenantsConfig};
 
 use serde::Deserialize;
+
+/// Every key with its default, commented out, so that a file keeps following the defaults it doesn't touch.
+pub const SKELETON: &str = include_str!("../../assets/config.toml");
 
 /// Everything that can be configured. Each field is a table of the file; every table may be absent.
 #[derive(Debug, Clone, Default, Deserialize)]

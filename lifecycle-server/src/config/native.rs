@@ -46,6 +46,25 @@ pub struct NativeTable {
     pub uid_base: u32,
     /// Sandbox places prepared ahead of requests. Default 8.
     pub prepared_slots: usize,
+    /// How file systems of sandboxes are put together: `auto`, `detached` or `attached`. Default `auto`.
+    pub overlay: OverlayKind,
+    /// Connections through this host a sandbox may have at a time. Default 16384.
+    pub max_flows: u32,
+    /// Most that is kept of what one sandbox prints. Default `2Mi`.
+    pub log_size: Quantity,
+}
+
+/// How file systems of sandboxes are put together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverlayKind {
+    /// Whichever works on this kernel.
+    #[default]
+    Auto,
+    /// From detached mounts, for Linux 6.15 and newer.
+    Detached,
+    /// From paths in a private mount namespace.
+    Attached,
 }
 
 impl Default for NativeTable {
@@ -67,6 +86,9 @@ impl Default for NativeTable {
             deny_cidrs: Vec::new(),
             uid_base: 0x1000_0000,
             prepared_slots: 8,
+            overlay: OverlayKind::Auto,
+            max_flows: 16384,
+            log_size: Quantity::mebibytes(2),
         }
     }
 }
@@ -77,6 +99,7 @@ impl NativeTable {
             return Err(("native.state_dir", format!("must be an absolute path, is {:?}", self.state_dir)));
         }
         at_least("native.default_pids", self.default_pids, 1)?;
+        at_least("native.max_flows", self.max_flows.into(), 1)?;
         if let Some(cpu) = &self.default_cpu {
             cpu.cpu_millis().map_err(|error| ("native.default_cpu", error.to_string()))?;
         }
@@ -84,6 +107,7 @@ impl NativeTable {
             ("native.default_memory", self.default_memory.as_ref()),
             ("native.default_disk", Some(&self.default_disk)),
             ("native.min_free_disk", Some(&self.min_free_disk)),
+            ("native.log_size", Some(&self.log_size)),
         ] {
             size.map_or(Ok(0), Quantity::bytes).map_err(|error| (key, error.to_string()))?;
         }

@@ -33,6 +33,10 @@ impl Quantity {
         Self(format!("{count}Gi"))
     }
 
+    pub fn mebibytes(count: u32) -> Self {
+        Self(format!("{count}Mi"))
+    }
+
     pub fn bytes(&self) -> Result<u64, QuantityError> {
         bytes(&self.0)
     }

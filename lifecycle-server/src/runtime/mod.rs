@@ -3,6 +3,7 @@
 //! The record (see [`crate::sandbox`]) says what should be; a [`Runtime`] says what is. Nothing here knows about
 //! HTTP, records or expiry.
 
+mod log;
 pub mod native;
 pub(crate) mod oci;
 
@@ -10,6 +11,8 @@ use std::{net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Durati
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+
+pub use log::{Excerpt, Extent, Follower, Log, Logs, Progress};
 
 /// Identifier of a sandbox: a lower-case UUID with hyphens.
 pub type SandboxId = String;
@@ -127,8 +130,13 @@ pub struct Usage {
     pub memory_bytes: u64,
     pub memory_peak_bytes: Option<u64>,
     pub pids: u64,
+    /// Processes the memory limit has killed.
     pub oom_kills: u64,
+    /// Starts of processes and threads that the limit of pids has refused.
+    pub pids_refused: u64,
     pub disk_bytes: Option<u64>,
+    /// Bytes it may still write.
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// What passes on one sandbox's network: beginnings of connections and data, either way.
@@ -199,6 +207,22 @@ pub trait Runtime: Send + Sync + 'static {
     async fn private_layer(&self, id: &str) -> Result<PrivateLayer, RuntimeError>;
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
+
+    /// The limits that hold for a sandbox with these of its own.
+    fn effective(&self, limits: Limits) -> Limits {
+        limits
+    }
+
+    /// What the sandbox's program has printed, also after its end; `None` if the runtime keeps no logs.
+    fn log(&self, _id: &str) -> Option<Arc<Log>> {
+        None
+    }
+
+    /// Removes a sandbox's log, which outlives the sandbox otherwise.
+    fn forget_logs(&self, _id: &str) {}
+
+    /// Removes all logs but those of sandboxes that `keep` names.
+    fn keep_logs(&self, _keep: &dyn Fn(&str) -> bool) {}
 
     /// Stops what the runtime runs for itself; sandboxes keep running.
     async fn shutdown(&self);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, SubsecRound, Utc};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,8 @@ use super::{
     activity::Activity,
     error::ServiceError,
     expiry::Expiry,
+    journal::Journal,
+    note::Note,
     record::{Record, Status},
     state::Event,
 };
@@ -20,6 +23,7 @@ use crate::store::Store;
 
 pub(super) struct Book {
     pub(super) store: Store,
+    pub(super) journal: Arc<Journal>,
     pub(super) expiry: Expiry,
     entries: RwLock<HashMap<String, Arc<Entry>>>,
     /// Held while an owner's room is measured and taken.
@@ -61,9 +65,10 @@ impl Entry {
 }
 
 impl Book {
-    pub(super) fn new(store: Store, stopping: CancellationToken) -> Self {
+    pub(super) fn new(store: Store, journal: Arc<Journal>, stopping: CancellationToken) -> Self {
         Self {
             store,
+            journal,
             expiry: Expiry::default(),
             entries: RwLock::default(),
             admission: tokio::sync::Mutex::default(),
@@ -97,6 +102,30 @@ impl Book {
         entry
     }
 
+    /// Stores a new record and shows it to readers.
+    pub(super) async fn add(&self, record: Record) -> Result<Arc<Entry>, ServiceError> {
+        let noted = self.store.insert(&record).await?;
+        let entry = self.insert(record);
+        self.journal.committed(noted);
+        Ok(entry)
+    }
+
+    /// Removes a record for good; `why` if nobody asked for that.
+    pub(super) async fn erase(&self, record: &Record, why: Option<&str>) -> Result<(), ServiceError> {
+        let noted = self.store.delete(&Note::deleted(record, now(), why)).await?;
+        self.remove(&record.id);
+        self.journal.committed(noted);
+        Ok(())
+    }
+
+    /// Writes down what changes no record. What cannot be written is only logged: the sandbox is more important.
+    pub(super) async fn note(&self, note: &Note) {
+        match self.store.note(note).await {
+            Ok(id) => self.journal.committed(id),
+            Err(error) => tracing::warn!(sandbox.id = %note.sandbox, %error, "an event is lost"),
+        }
+    }
+
     pub(super) fn remove(&self, id: &str) {
         self.expiry.set(id, None);
         self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(id);
@@ -104,21 +133,46 @@ impl Book {
 
     /// Stores the record and shows it to readers, in this order.
     pub(super) async fn commit(&self, entry: &Entry, record: Record) -> Result<Arc<Record>, ServiceError> {
-        self.store.update(&record).await?;
+        self.commit_with(entry, record, None).await
+    }
+
+    async fn commit_with(
+        &self,
+        entry: &Entry,
+        record: Record,
+        details: Option<Value>,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let is_news = entry.record().status != record.status;
+        let note = is_news.then(|| Note::state(&record, details));
+        let noted = self.store.update(&record, note.as_ref()).await?;
         let record = Arc::new(record);
         entry.record.send_replace(Arc::clone(&record));
+        if let Some(id) = noted {
+            self.journal.committed(id);
+        }
         Ok(record)
     }
 
     pub(super) async fn advance(
         &self,
         entry: &Entry,
+        record: Record,
+        event: &Event,
+    ) -> Result<Arc<Record>, ServiceError> {
+        self.advance_with(entry, record, event, event.details()).await
+    }
+
+    /// Like [`advance`](Self::advance), with figures of one's own to be noted.
+    pub(super) async fn advance_with(
+        &self,
+        entry: &Entry,
         mut record: Record,
         event: &Event,
+        details: Option<Value>,
     ) -> Result<Arc<Record>, ServiceError> {
         let transition = record.status.state.apply(event)?;
         record.status = Status::after(transition, now());
-        self.commit(entry, record).await
+        self.commit_with(entry, record, details).await
     }
 }
 

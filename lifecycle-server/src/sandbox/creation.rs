@@ -1,6 +1,9 @@
 //! From a wish to a running sandbox, or to nothing.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
 use tokio::sync::oneshot;
@@ -9,12 +12,17 @@ use uuid::Uuid;
 use super::{
     book::{Entry, now},
     error::ServiceError,
-    images::ImageRequest,
+    images::{ImageRequest, PreparedImage},
     launch,
+    note::{self, Note},
     record::{CreateSpec, Plan, Record, Status},
+    secrets,
     service::Inner,
     state::Event,
 };
+
+/// An image that takes longer than this is not just looked up: its coming is worth a note.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 impl Inner {
     pub(super) async fn create(
@@ -35,8 +43,10 @@ impl Inner {
         tokio::pin!(launch);
         tokio::select! {
             result = &mut launch => {
-                if result.is_err() && !self.is_being_deleted(&entry) {
-                    self.forget(&entry.record().id).await;
+                if let Err(error) = &result
+                    && !self.is_being_deleted(&entry)
+                {
+                    self.forget(&entry.record().id, &error.to_string()).await;
                 }
                 let _ = answer.send(result);
             }
@@ -75,11 +85,8 @@ impl Inner {
             access_token: secret(),
             id,
         };
-        if let Err(error) = self.book.store.insert(&record).await {
-            self.runtime.release(&record.id);
-            return Err(error.into());
-        }
-        let entry = self.book.insert(record);
+        let id = record.id.clone();
+        let entry = self.book.add(record).await.inspect_err(|_| self.runtime.release(&id))?;
         self.attend(&entry);
         Ok(entry)
     }
@@ -92,20 +99,50 @@ impl Inner {
     ) -> Result<Arc<Record>, ServiceError> {
         let record = entry.record();
         let work = async {
+            let begun = Instant::now();
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
-            let prepared = self.images.acquire(image, &record.id).await?;
+            let waited = begun.elapsed();
+            let prepared = self.acquire_image(&record, image).await?;
+            let before = [("turn", waited), ("image", begun.elapsed() - waited)];
             let spec = launch::spec(&record, prepared, &self.options.env);
             // A start that runs a command of the user's may take hours: others must not wait for it.
             let _permit = spec.pre_start.is_zero().then_some(permit);
-            Ok::<_, ServiceError>(self.runtime.launch(&spec).await?)
+            let mut report =
+                self.runtime.launch(&spec).await.map_err(|error| secrets::hide(error, &spec.env))?;
+            report.phases.splice(..0, before);
+            Ok::<_, ServiceError>(report)
         };
         let report = tokio::select! {
             () = entry.cancel.cancelled() => return Err(ServiceError::Cancelled(record.id.clone())),
             report = work => report?,
         };
-        let running = self.book.advance(entry, Record::clone(&entry.record()), &Event::Started).await?;
+        let started = Record::clone(&entry.record());
+        let phases = Some(note::phases(&report.phases));
+        let running = self.book.advance_with(entry, started, &Event::Started, phases).await?;
         tracing::info!(sandbox.id = %running.id, image = %running.plan.image, phases = ?report.phases, "sandbox started");
         Ok(running)
+    }
+
+    /// The image, and a note of it if it does not come at once.
+    async fn acquire_image(
+        &self,
+        record: &Record,
+        image: &ImageRequest,
+    ) -> Result<PreparedImage, ServiceError> {
+        let begun = Instant::now();
+        let acquire = self.images.acquire(image, &record.id);
+        tokio::pin!(acquire);
+        if let Ok(at_once) = tokio::time::timeout(AT_ONCE, &mut acquire).await {
+            return Ok(at_once?);
+        }
+        self.book.note(&Note::image(record, now(), &format!("fetching {}", image.reference), None)).await;
+        let result = acquire.await;
+        let told = match &result {
+            Ok(_) => format!("{} is here", image.reference),
+            Err(problem) => format!("{} did not come: {problem}", image.reference),
+        };
+        self.book.note(&Note::image(record, now(), &told, Some(begun.elapsed()))).await;
+        Ok(result?)
     }
 
     async fn accept(&self, entry: &Entry) -> Result<Arc<Record>, ServiceError> {
@@ -134,12 +171,14 @@ impl Inner {
     }
 
     /// Removes every trace of a sandbox nobody was told of.
-    pub(super) async fn forget(&self, id: &str) {
+    pub(super) async fn forget(&self, id: &str, why: &str) {
         self.free(id).await;
-        if let Err(error) = self.book.store.delete(id).await {
+        let Ok(entry) = self.book.entry(id) else { return };
+        if let Err(error) = self.book.erase(&entry.record(), Some(why)).await {
             tracing::error!(sandbox.id = %id, %error, "a record stays until the next start");
+            self.book.remove(id);
         }
-        self.book.remove(id);
+        self.runtime.forget_logs(id);
     }
 }
 

@@ -28,6 +28,7 @@ impl Inner {
             self.carry_out(&entry, action).await?;
             self.attend(&entry);
         }
+        self.runtime.keep_logs(&|id| self.book.entry(id).is_ok());
         for owner in self.images.owners().await? {
             if self.book.entry(&owner).is_err() {
                 self.images.release(&owner).await?;
@@ -59,7 +60,7 @@ impl Inner {
                     }
                 });
             }
-            Action::Remove => self.forget(&record.id).await,
+            Action::Remove => self.forget(&record.id, "the server ended in the middle of it").await,
             Action::Settle(event) => {
                 self.free(&record.id).await;
                 if let Some(event) = event {

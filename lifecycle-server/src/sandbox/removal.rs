@@ -23,8 +23,8 @@ impl Inner {
         let record = self.book.advance(entry, record, &Event::Delete).await?;
         self.runtime.destroy(&record.id).await?;
         self.images.release(&record.id).await?;
-        self.book.store.delete(&record.id).await?;
-        self.book.remove(&record.id);
+        self.book.erase(&record, None).await?;
+        self.runtime.forget_logs(&record.id);
         tracing::info!(sandbox.id = %record.id, "sandbox deleted");
         Ok(())
     }

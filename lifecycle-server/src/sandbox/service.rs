@@ -16,12 +16,15 @@ use super::{
     error::ServiceError,
     idle,
     images::Images,
+    journal::{Journal, Subscription},
+    limits::Seen,
     list::{self, Filter, Page, PageRequest},
+    note::Noted,
     record::{CreateSpec, Record},
-    state::State,
+    state::{Denial, State},
 };
 use crate::{
-    runtime::{Runtime, Usage},
+    runtime::{Limits, Log, Runtime, Usage},
     store::Store,
 };
 
@@ -53,6 +56,8 @@ pub(super) struct Inner {
     pub(super) launches: Semaphore,
     pub(super) tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
+    pub(super) seen: Seen,
+    pub(super) started_at: DateTime<Utc>,
 }
 
 impl Service {
@@ -64,17 +69,25 @@ impl Service {
         options: ServiceOptions,
     ) -> Result<Self, ServiceError> {
         let stopping = CancellationToken::new();
+        let journal = Journal::open(store.clone()).await?;
         let inner = Arc::new(Inner {
             runtime,
             images,
-            book: Book::new(store, stopping.clone()),
+            book: Book::new(store, Arc::clone(&journal), stopping.clone()),
             options,
             launches: Semaphore::new(PARALLEL_LAUNCHES),
             tasks: TaskTracker::new(),
             stopping,
+            seen: Seen::default(),
+            started_at: Utc::now(),
         });
         let mut exits = inner.runtime.exits();
         inner.recover().await?;
+        inner.spawn_until_stopped(async move { journal.follow().await });
+        inner.spawn_until_stopped({
+            let inner = Arc::clone(&inner);
+            async move { inner.watch_limits().await }
+        });
         inner.spawn_until_stopped({
             let inner = Arc::clone(&inner);
             async move {
@@ -185,8 +198,39 @@ impl Service {
 
     /// What the sandbox uses right now.
     pub async fn usage(&self, id: &str) -> Result<Usage, ServiceError> {
-        self.inner.book.entry(id)?;
+        let state = self.get(id)?.status.state;
+        if !matches!(state, State::Running | State::Pausing | State::Paused) {
+            return Err(Denial { state, action: "measuring" }.into());
+        }
         Ok(self.inner.runtime.usage(id).await?)
+    }
+
+    /// The newest notes of a sandbox, oldest first.
+    pub async fn notes(&self, id: &str, limit: u32) -> Result<Vec<Noted>, ServiceError> {
+        let entry = self.inner.book.entry(id)?;
+        self.inner.look_at_limits(&entry).await;
+        Ok(self.inner.book.store.notes_of(id, limit.into()).await?)
+    }
+
+    /// Follows what happens to all sandboxes, after note number `after` or from now on.
+    pub async fn subscribe(&self, after: Option<i64>) -> Result<Subscription, ServiceError> {
+        Subscription::new(&self.inner.book.journal, after).await
+    }
+
+    /// Ends all subscriptions: they would keep a stopping server waiting.
+    pub fn end_subscriptions(&self) {
+        self.inner.book.journal.close();
+    }
+
+    /// What the sandbox's program has printed; `None` if the runtime keeps no logs.
+    pub fn log(&self, id: &str) -> Result<Option<Arc<Log>>, ServiceError> {
+        self.inner.book.entry(id)?;
+        Ok(self.inner.runtime.log(id))
+    }
+
+    /// The limits that hold for the sandbox, defaults included.
+    pub fn limits(&self, record: &Record) -> Limits {
+        self.inner.runtime.effective(record.plan.limits())
     }
 
     /// Number of sandboxes in each state.

@@ -186,6 +186,18 @@ impl State {
     }
 }
 
+impl Event {
+    /// Figures worth noting.
+    pub(super) fn details(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::Exited { code, oom_killed } => {
+                Some(serde_json::json!({"exitCode": code, "oomKilled": oom_killed}))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())

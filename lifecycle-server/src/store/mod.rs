@@ -1,5 +1,6 @@
 //! The records on disk: SQLite in WAL mode, so that they survive the server's sudden end.
 
+mod events;
 mod row;
 mod snapshots;
 
@@ -11,7 +12,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::sandbox::Record;
+pub use events::Keep;
+
+use crate::sandbox::{Note, Noted, Record};
 
 /// Another process (a backup, an inspection) may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,6 +22,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "sandboxes", include_str!("../../migrations/0001_sandboxes.sql")),
     (3, "snapshots", include_str!("../../migrations/0003_snapshots.sql")),
+    (5, "events", include_str!("../../migrations/0005_events.sql")),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -77,20 +81,71 @@ impl Store {
         Ok(Self { pool })
     }
 
-    pub async fn insert(&self, record: &Record) -> Result<(), StoreError> {
-        row::insert(record)?.execute(&self.pool).await?;
-        Ok(())
+    /// Writes a new record and, in the same commit, the note of it; answers the note's number.
+    pub async fn insert(&self, record: &Record) -> Result<i64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        row::insert(record)?.execute(&mut *transaction).await?;
+        let id = events::append(&mut transaction, &Note::state(record, None)).await?;
+        transaction.commit().await?;
+        Ok(id)
     }
 
-    /// Writes everything about `record` that can change.
-    pub async fn update(&self, record: &Record) -> Result<(), StoreError> {
-        row::update(record)?.execute(&self.pool).await?;
-        Ok(())
+    /// Writes everything about `record` that can change and, in the same commit, `note`.
+    pub async fn update(&self, record: &Record, note: Option<&Note>) -> Result<Option<i64>, StoreError> {
+        let Some(note) = note else {
+            row::update(record)?.execute(&self.pool).await?;
+            return Ok(None);
+        };
+        let mut transaction = self.pool.begin().await?;
+        row::update(record)?.execute(&mut *transaction).await?;
+        let id = events::append(&mut transaction, note).await?;
+        transaction.commit().await?;
+        Ok(Some(id))
     }
 
-    pub async fn delete(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM sandboxes WHERE id = ?").bind(id).execute(&self.pool).await?;
-        Ok(())
+    /// Removes a record and, in the same commit, writes `note`; answers its number.
+    pub async fn delete(&self, note: &Note) -> Result<i64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM sandboxes WHERE id = $1")
+            .bind(&note.sandbox)
+            .execute(&mut *transaction)
+            .await?;
+        let id = events::append(&mut transaction, note).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Writes a note of something that changes no record; answers its number.
+    pub async fn note(&self, note: &Note) -> Result<i64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let id = events::append(&mut transaction, note).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    /// Number of the newest note there ever was, 0 before the first.
+    pub async fn last_note(&self) -> Result<i64, StoreError> {
+        events::last(&self.pool).await
+    }
+
+    /// Number up to which notes may have been removed, 0 while all are there.
+    pub async fn notes_floor(&self) -> Result<i64, StoreError> {
+        events::floor(&self.pool).await
+    }
+
+    /// At most `limit` notes after number `after`, oldest first.
+    pub async fn notes_after(&self, after: i64, limit: i64) -> Result<Vec<Noted>, StoreError> {
+        events::after(&self.pool, after, limit).await
+    }
+
+    /// The newest notes of one sandbox, oldest first.
+    pub async fn notes_of(&self, sandbox: &str, limit: i64) -> Result<Vec<Noted>, StoreError> {
+        events::of_sandbox(&self.pool, sandbox, limit).await
+    }
+
+    /// Removes notes beyond these bounds.
+    pub async fn trim_notes(&self, keep: Keep) -> Result<(), StoreError> {
+        events::trim(&self.pool, keep).await
     }
 
     pub async fn load_all(&self) -> Result<Vec<Record>, StoreError> {
@@ -149,13 +204,73 @@ mod tests {
             last_transition_at: record.created_at,
         };
         record.expires_at = None;
-        store.update(&record).await.unwrap();
+        store.update(&record, None).await.unwrap();
         store.close().await;
 
         let reopened = Store::open(&path).await.unwrap();
         assert_eq!(reopened.load_all().await.unwrap(), vec![record.clone()]);
-        reopened.delete(&record.id).await.unwrap();
+        reopened.delete(&Note::deleted(&record, record.created_at, None)).await.unwrap();
         assert!(reopened.load_all().await.unwrap().is_empty());
+    }
+
+    fn note_at(sandbox: &str, seconds: i64) -> Note {
+        let at = DateTime::<Utc>::from_timestamp(seconds, 0).expect("a valid instant");
+        Note::image(&record_for_tests(sandbox, at), at, "fetched", Some(Duration::from_millis(7)))
+    }
+
+    #[tokio::test]
+    async fn notes_are_numbered_in_order_over_all_lives_of_the_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db.sqlite");
+        let record = record();
+        let store = Store::open(&path).await.unwrap();
+        assert_eq!(store.last_note().await.unwrap(), 0);
+        assert_eq!(store.insert(&record).await.unwrap(), 1);
+        let running = Note::state(&record, Some(serde_json::json!({"durationMs": 1.5})));
+        assert_eq!(store.update(&record, Some(&running)).await.unwrap(), Some(2));
+        assert_eq!(store.update(&record, None).await.unwrap(), None);
+        store.close().await;
+
+        let store = Store::open(&path).await.unwrap();
+        assert_eq!(store.note(&note_at("other", 5)).await.unwrap(), 3);
+        assert_eq!(store.delete(&Note::deleted(&record, record.created_at, Some("why"))).await.unwrap(), 4);
+        let notes = store.notes_after(1, 10).await.unwrap();
+        assert_eq!(notes.iter().map(|noted| noted.id).collect::<Vec<_>>(), [2, 3, 4]);
+        assert_eq!((&notes[0].note, &notes[1].note), (&running, &note_at("other", 5)));
+        let own: Vec<i64> =
+            store.notes_of(&record.id, 2).await.unwrap().iter().map(|noted| noted.id).collect();
+        assert_eq!(own, [2, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_leaves_no_note() {
+        let store = Store::in_memory().await.unwrap();
+        store.insert(&record()).await.unwrap();
+        assert!(store.insert(&record()).await.is_err());
+        assert_eq!(store.last_note().await.unwrap(), 1);
+        assert_eq!(store.notes_after(0, 10).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn old_notes_go_but_those_of_living_sandboxes_stay_a_while() {
+        let store = Store::in_memory().await.unwrap();
+        store.insert(&record()).await.unwrap();
+        for second in 0..20 {
+            store.note(&note_at(&record().id, second)).await.unwrap();
+            store.note(&note_at("gone", second)).await.unwrap();
+        }
+        let ids = async || -> Vec<i64> {
+            store.notes_after(0, 100).await.unwrap().iter().map(|noted| noted.id).collect()
+        };
+        store.trim_notes(Keep { rows: 41, bytes: 1 << 20, per_sandbox: 3 }).await.unwrap();
+        assert_eq!((ids().await.len(), store.notes_floor().await.unwrap()), (41, 0));
+        store.trim_notes(Keep { rows: 4, bytes: 1 << 20, per_sandbox: 3 }).await.unwrap();
+        assert_eq!(ids().await, [32, 34, 36, 38, 39, 40, 41]);
+        assert_eq!(store.notes_floor().await.unwrap(), 37);
+        // A note of these takes well over 20 bytes.
+        store.trim_notes(Keep { rows: 4, bytes: 20, per_sandbox: 0 }).await.unwrap();
+        assert_eq!((ids().await, store.notes_floor().await.unwrap()), (vec![], 41));
+        assert_eq!(store.note(&note_at("new", 1)).await.unwrap(), 42);
     }
 
     #[tokio::test]

@@ -209,7 +209,7 @@ impl Bed {
     pub async fn printed(&self, id: &str, mark: &str) -> String {
         let since = Instant::now();
         loop {
-            let text = self.runtime.console_tail(id, usize::MAX).unwrap();
+            let text = self.runtime.log(id).unwrap().tail(usize::MAX);
             if let Some(before) = text.strip_suffix(&format!("{mark}\n")) {
                 return before.to_owned();
             }

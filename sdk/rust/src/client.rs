@@ -235,15 +235,18 @@ impl Client {
 impl ListQuery {
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let mut pairs: Vec<_> = self.states.iter().map(|state| ("state", state.clone())).collect();
-        if !self.metadata.is_empty() {
-            // The filter is a query string inside a query string, so its parts are escaped on their own first.
-            let parts = self.metadata.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value)));
-            pairs.push(("metadata", parts.collect::<Vec<_>>().join("&")));
-        }
+        pairs.extend(label_filter(&self.metadata).map(|filter| ("metadata", filter)));
         pairs.extend(self.page.map(|page| ("page", page.to_string())));
         pairs.extend(self.page_size.map(|size| ("pageSize", size.to_string())));
         pairs
     }
+}
+
+/// Labels as a filter; nothing without any. It is a query string inside a query string, so its parts are escaped on their
+/// own first.
+pub(crate) fn label_filter(labels: &BTreeMap<String, String>) -> Option<String> {
+    let parts = labels.iter().map(|(key, value)| format!("{}={}", escape(key), escape(value)));
+    (!labels.is_empty()).then(|| parts.collect::<Vec<_>>().join("&"))
 }
 
 /// Percent-escapes everything but letters, digits and `-._~`.

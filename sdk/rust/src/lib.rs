@@ -21,16 +21,19 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod diagnostics;
 mod error;
 mod execd;
 mod images;
 mod options;
 mod sandbox;
+mod sandbox_events;
 mod snapshots;
 mod transport;
 mod tunnel;
 
 pub use client::{Client, ClientBuilder, ListQuery};
+pub use diagnostics::LogQuery;
 pub use error::Error;
 pub use execd::{
     ByteStream, Code, Command, Commands, EventStream, Execd, Execution, FileSource, Files, Logs,
@@ -39,6 +42,7 @@ pub use execd::{
 pub use images::Images;
 pub use options::CreateOptions;
 pub use sandbox::Sandbox;
+pub use sandbox_events::{EventQuery, SandboxEvents};
 pub use sandkeep_specs as specs;
 pub use snapshots::SnapshotQuery;
 pub use transport::Timeouts;

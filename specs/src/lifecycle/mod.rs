@@ -1,8 +1,10 @@
 //! Wire types of the Sandbox Lifecycle API, one file per resource.
 
 mod create;
+mod diagnostics;
 mod endpoint;
 mod error;
+mod event;
 mod hooks;
 mod image;
 mod metrics;
@@ -15,11 +17,14 @@ mod service;
 mod snapshot;
 mod state;
 mod stop;
+mod usage;
 mod volume;
 
 pub use create::{CreateSandboxRequest, CreateSandboxResponse};
+pub use diagnostics::{DiagnosticContentResponse, DiagnosticDelivery, DiagnosticKind};
 pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, INGRESS_HEADER, SECURE_ACCESS_HEADER};
 pub use error::ErrorResponse;
+pub use event::{LAST_EVENT_ID_HEADER, SandboxEvent};
 pub use hooks::{
     DEFAULT_HOOK_SECONDS, LIFECYCLE_VARIABLE, LifecycleHook, MAX_PERIODIC_HOOKS, PERIODIC_SECONDS,
     PRE_START_SECONDS, PeriodicLifecycleHook, SandboxLifecycle,
@@ -41,4 +46,5 @@ pub use service::{Health, Version};
 pub use snapshot::{CreateSnapshotRequest, ListSnapshotsResponse, Snapshot, SnapshotState, SnapshotStatus};
 pub use state::SandboxState;
 pub use stop::{Capabilities, Capability, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse};
+pub use usage::SandboxMetrics;
 pub use volume::{Host, Ossfs, OssfsVersion, Pvc, Volume};

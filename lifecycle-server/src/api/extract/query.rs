@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, ops::RangeInclusive};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{Uri, request::Parts},
+};
 
 use crate::api::error::ApiError;
 
@@ -14,11 +17,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(Self::parse(parts.uri.query().unwrap_or_default()))
+        Ok(Self::of(&parts.uri))
     }
 }
 
 impl Query {
+    pub(crate) fn of(uri: &Uri) -> Self {
+        Self::parse(uri.query().unwrap_or_default())
+    }
+
     fn parse(query: &str) -> Self {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }

@@ -1,5 +1,6 @@
 //! One file per resource.
 
+mod diagnostics;
 mod endpoints;
 mod events;
 mod expiration;
@@ -10,8 +11,10 @@ mod proxy;
 mod sandboxes;
 mod snapshots;
 mod stop;
+mod stream;
 mod system;
 mod tunnel;
+mod usage;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -29,6 +32,9 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(images::router())
         .merge(snapshots::router())
         .merge(events::router())
+        .merge(diagnostics::router())
+        .merge(usage::router())
+        .merge(stream::router())
 }
 
 /// Routes that judge their callers themselves.

@@ -1,7 +1,5 @@
 //! Create, list, get and delete sandboxes.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json as JsonBody,
     extract::State,
@@ -16,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::{
         auth::Caller,
-        error::{ApiError, Code},
+        error::ApiError,
         extract::{Json, Query, SandboxId},
         map,
         state::ApiState,
@@ -105,7 +103,7 @@ async fn list_sandboxes(
     let page_size = query.number("pageSize", 1..=MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)? as usize;
     let filter = Filter {
         states: query.all("state").map(str::to_owned).collect(),
-        metadata: metadata_filter(query.one("metadata").unwrap_or_default())?,
+        metadata: validate::metadata_filter(query.one("metadata").unwrap_or_default())?,
         scope: caller.scope(),
     };
     Ok(JsonBody(map::page(&state.service.list(&filter, PageRequest { page, page_size }))))
@@ -149,32 +147,4 @@ async fn delete_sandbox(
 ) -> Result<impl IntoResponse, ApiError> {
     state.service.delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The parameter's value is a query of its own, already decoded once.
-fn metadata_filter(text: &str) -> Result<BTreeMap<String, String>, ApiError> {
-    if let Some(segment) = text.split('&').find(|segment| !text.is_empty() && !segment.contains('=')) {
-        return Err(ApiError::new(
-            Code::InvalidMetadataFormat,
-            format!("metadata: expected key=value pairs joined by &, found {segment:?}"),
-        ));
-    }
-    Ok(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_filters_are_queries_of_their_own() {
-        let filter = metadata_filter("a=1&b=&c=x%3Dy").unwrap();
-        assert_eq!(filter["a"], "1");
-        assert_eq!(filter["b"], "");
-        assert_eq!(filter["c"], "x=y");
-        assert!(metadata_filter("").unwrap().is_empty());
-        for text in ["a", "a=1&b", "a=1&&b=2", "&"] {
-            assert_eq!(metadata_filter(text).unwrap_err().code, Code::InvalidMetadataFormat, "{text}");
-        }
-    }
 }

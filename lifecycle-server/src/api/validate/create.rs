@@ -29,11 +29,12 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
     let source = source::source(&request)?;
     let platform =
         request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?;
-    resources::check_requests(&request.resource_requests.unwrap_or_default())?;
     let limits = request
         .resource_limits
         .as_ref()
         .ok_or_else(|| ApiError::invalid("resourceLimits", "is required; {} sets no limits"))?;
+    let limits = resources::limits(limits)?;
+    resources::check_requests(&request.resource_requests.unwrap_or_default(), &limits)?;
     let (image, snapshot_id, entrypoint) = match source {
         Source::Image(image) => (image, None, request.entrypoint),
         Source::Snapshot(id) => {
@@ -46,7 +47,7 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         snapshot_id,
         entrypoint: entrypoint::check(entrypoint)?,
         env: env::check(request.env.unwrap_or_default())?,
-        limits: resources::limits(limits)?,
+        limits,
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
         metadata: labels::create(request.metadata.unwrap_or_default())?,
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
@@ -142,6 +143,12 @@ mod tests {
             (json!({"resourceLimits": {"pids": "1"}}), Code::InvalidParameter, "resourceLimits.pids"),
             (json!({"resourceLimits": {"gpu": "1"}}), Code::NotSupported, "resourceLimits.gpu"),
             (json!({"resourceRequests": {"memory": "x"}}), Code::InvalidParameter, "resourceRequests.memory"),
+            (
+                json!({"resourceLimits": {"cpu": "1"}, "resourceRequests": {"cpu": "1500m"}}),
+                Code::InvalidParameter,
+                "resourceRequests.cpu",
+            ),
+            (json!({"resourceRequests": {"gpu": "1"}}), Code::NotSupported, "resourceRequests.gpu"),
             (json!({"timeout": 59}), Code::InvalidParameter, "timeout"),
             (json!({"timeout": -5}), Code::InvalidParameter, "timeout"),
             (json!({"timeout": 3601}), Code::InvalidParameter, "timeout"),

@@ -4,6 +4,7 @@ mod create;
 mod entrypoint;
 mod env;
 mod extensions;
+mod filter;
 mod hooks;
 mod labels;
 mod platform;
@@ -14,6 +15,7 @@ mod timeout;
 
 pub(super) use create::{Rules, create};
 pub(super) use extensions::{echoed, renew_extension};
+pub(super) use filter::metadata_filter;
 pub(super) use labels::patch as metadata_patch;
 pub(super) use platform::host as host_platform;
 pub(super) use snapshot::snapshot_name;

@@ -19,10 +19,7 @@ const LEAST_DISK: u64 = 1 << 20;
 
 /// Limits by name; unknown names are ignored, since other servers have more kinds of resources.
 pub(super) fn limits(map: &BTreeMap<String, String>) -> Result<Limits, ApiError> {
-    if let Some(gpu) = map.get("gpu") {
-        let problem = format!("this host offers no GPUs to sandboxes, {gpu:?} asked for");
-        return Err(ApiError::not_supported("resourceLimits.gpu", problem));
-    }
+    refuse_gpu(map, "resourceLimits")?;
     let read = |name, parse, least, shown| read(map, "resourceLimits", name, parse, least, shown);
     Ok(Limits {
         cpu_millis: read("cpu", quantity::cpu_millis, LEAST_CPU_MILLIS, "10m")?,
@@ -33,10 +30,23 @@ pub(super) fn limits(map: &BTreeMap<String, String>) -> Result<Limits, ApiError>
 }
 
 /// Guaranteed shares: this host guarantees none beyond what is free, but a wrong one is still a mistake.
-pub(super) fn check_requests(map: &BTreeMap<String, String>) -> Result<(), ApiError> {
-    read(map, "resourceRequests", "cpu", quantity::cpu_millis, 1, "1m")?;
-    read(map, "resourceRequests", "memory", quantity::bytes, 1, "1")?;
+pub(super) fn check_requests(map: &BTreeMap<String, String>, limits: &Limits) -> Result<(), ApiError> {
+    refuse_gpu(map, "resourceRequests")?;
+    let cpu = read(map, "resourceRequests", "cpu", quantity::cpu_millis, 1, "1m")?;
+    let memory = read(map, "resourceRequests", "memory", quantity::bytes, 1, "1")?;
+    for (name, wanted, limit) in [("cpu", cpu, limits.cpu_millis), ("memory", memory, limits.memory_bytes)] {
+        if wanted.zip(limit).is_some_and(|(wanted, limit)| wanted > limit) {
+            let problem = format!("is more than resourceLimits.{name} allows");
+            return Err(ApiError::invalid(format_args!("resourceRequests.{name}"), problem));
+        }
+    }
     Ok(())
+}
+
+fn refuse_gpu(map: &BTreeMap<String, String>, member: &str) -> Result<(), ApiError> {
+    let Some(gpu) = map.get("gpu") else { return Ok(()) };
+    let problem = format!("this host offers no GPUs to sandboxes, {gpu:?} asked for");
+    Err(ApiError::not_supported(format_args!("{member}.gpu"), problem))
 }
 
 fn read(

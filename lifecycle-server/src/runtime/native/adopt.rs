@@ -71,9 +71,10 @@ pub(crate) fn take_over(inner: &Arc<Inner>, survivors: Vec<Survivor>) -> Result<
         let Some(pidfd) = pidfd else { continue };
         let process = Process { pid: record.process.pid, pidfd: Arc::new(pidfd) };
         let store = root_of(process.pid);
-        let (tail, drain) = console::drain(&inner.host.paths.sandbox(&id)).context("open a console")?;
+        let log = inner.logs.open(&id);
+        let drain = console::drain(&inner.host.paths.sandbox(&id), log).context("open a console")?;
         let watch = watch::spawn(inner.clone(), &id, &process, None, record)?;
-        inner.live().insert(id, Live { slot, process, tail, drain, watch, store });
+        inner.live().insert(id, Live { slot, process, drain, watch, store });
     }
     Ok(found)
 }

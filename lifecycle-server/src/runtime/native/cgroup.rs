@@ -330,7 +330,11 @@ impl Cgroups {
             memory_peak_bytes: number(read("memory", "memory.max_usage_in_bytes", "memory.peak")),
             pids: number(read("pids", "pids.current", "pids.current")).unwrap_or_default(),
             oom_kills: self.oom_kills(slot),
+            pids_refused: read("pids", "pids.events", "pids.events")
+                .and_then(|text| keyed(&text, "max"))
+                .unwrap_or_default(),
             disk_bytes: None,
+            disk_free_bytes: None,
         }
     }
 

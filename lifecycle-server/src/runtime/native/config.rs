@@ -115,6 +115,8 @@ pub struct NativeConfig {
     pub overlay: OverlayWay,
     /// Connections through this host a sandbox may have at a time. The host's table of them is one for all sandboxes.
     pub max_flows: u32,
+    /// Most bytes kept of what one sandbox prints.
+    pub log_bytes: u64,
     /// Binary that answers [`super::launcher::run_if_asked`]; `None` is the running one.
     pub launcher: Option<PathBuf>,
 }
@@ -155,6 +157,7 @@ impl Default for NativeConfig {
             prepared_slots: 8,
             overlay: OverlayWay::Auto,
             max_flows: 16384,
+            log_bytes: 2 << 20,
             launcher: None,
         }
     }

@@ -27,7 +27,7 @@ use super::{
     state::{Identity, Record, exit_code},
     watch::{self, Live, Process},
 };
-use crate::runtime::{LaunchReport, LaunchSpec, RuntimeError, oci::ROOT_POINT};
+use crate::runtime::{LaunchReport, LaunchSpec, Log, RuntimeError, oci::ROOT_POINT};
 
 /// How long execd may take until the user's program runs, not counting what comes before that program.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ struct Begun {
     go: OwnedFd,
     ready: pipe::Receiver,
     store: OwnedFd,
-    tail: Arc<console::Tail>,
+    log: Arc<Log>,
     drain: JoinHandle<()>,
 }
 
@@ -148,7 +148,8 @@ impl Launch {
             staged;
         let config = directory.join(DOCUMENT);
         // Opened while this side still holds the other end: what is in a pipe that nobody has open is lost.
-        let (tail, drain) = console::drain(&directory).context("open the console")?;
+        let log = self.inner.logs.open(&self.spec.id);
+        let drain = console::drain(&directory, Arc::clone(&log)).context("open the console")?;
         let (process, status) = match &self.inner.oci {
             None => {
                 let mut fds = vec![
@@ -196,7 +197,7 @@ impl Launch {
         .await?;
         self.phases.mark("record");
         let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
-        Ok(Begun { process, status, record, go: go.1, ready, store, tail, drain })
+        Ok(Begun { process, status, record, go: go.1, ready, store, log, drain })
     }
 
     /// Lets the first process go and waits until it listens.
@@ -235,7 +236,9 @@ impl Launch {
             begun.drain.abort();
             let problem = problem.unwrap_or_default();
             let code = status.map(|status| format!(" (exit code {})", exit_code(status))).unwrap_or_default();
-            let output = explain(&begun.tail.text(QUOTED_OUTPUT));
+            let log = begun.log;
+            let printed = blocking("read the output", move || Ok(log.tail(QUOTED_OUTPUT))).await?;
+            let output = explain(&printed);
             return Err(RuntimeError::StartFailed(format!(
                 "the sandbox's first process {problem}{code}{output}"
             )));
@@ -244,7 +247,6 @@ impl Launch {
         let live = Live {
             slot: self.spec.slot,
             process: begun.process,
-            tail: begun.tail,
             drain: begun.drain,
             watch,
             store: Some(begun.store),

@@ -22,8 +22,8 @@ use super::{
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, LaunchReport, LaunchSpec, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot, StartSpec,
-    Traffic, Usage, oci::OciRuntime,
+    Exit, Found, LaunchReport, LaunchSpec, Limits, Log, Logs, MemoryStop, PrivateLayer, Runtime,
+    RuntimeError, Slot, StartSpec, Traffic, Usage, oci::OciRuntime,
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub memory_stop: MemoryStop,
     pub live: Mutex<HashMap<String, Live>>,
     pub exits: mpsc::UnboundedSender<Exit>,
+    pub logs: Logs,
 }
 
 impl Inner {
@@ -75,16 +76,19 @@ impl NativeRuntime {
     /// `Invalid` names what the host or the configuration lacks (see [`preflight`](super::preflight())); `Os` what failed.
     pub fn new(config: NativeConfig) -> Result<Arc<Self>, RuntimeError> {
         let oci = OciRuntime::find(&config)?;
+        let log_bytes = config.log_bytes;
         let host = Host::new(config)?;
+        let logs = Logs::new(host.paths.logs(), log_bytes);
         let (sender, receiver) = mpsc::unbounded_channel();
-        let inner =
-            Arc::new(Inner { host, oci, memory_stop: criu::probe(), live: Mutex::default(), exits: sender });
+        let inner = Arc::new(Inner {
+            host,
+            oci,
+            memory_stop: criu::probe(),
+            live: Mutex::default(),
+            exits: sender,
+            logs,
+        });
         Ok(Arc::new(Self { inner, exits: Mutex::new(Some(receiver)), prepare: Mutex::new(None) }))
-    }
-
-    /// The end of what a sandbox's first process has printed, at most `limit` bytes (64 KiB are kept).
-    pub fn console_tail(&self, id: &str, limit: usize) -> Option<String> {
-        self.inner.live().get(id).map(|live| live.tail.text(limit))
     }
 
     /// Has a task of its own see to the end of a start, undoing included, even when the caller goes away.
@@ -273,9 +277,28 @@ impl Runtime for NativeRuntime {
         blocking("usage", move || {
             let host = &inner.host;
             let disk_bytes = host.disks.used(&host.paths.sandbox(&id), host.names.uid_base(slot.number));
-            Ok(Usage { disk_bytes, ..host.cgroups.usage(slot.number) })
+            let disk_free_bytes = inner.live().get(&id).and_then(watch::disk_free);
+            Ok(Usage { disk_bytes, disk_free_bytes, ..host.cgroups.usage(slot.number) })
         })
         .await
+    }
+
+    fn effective(&self, limits: Limits) -> Limits {
+        self.inner.host.limits(&limits)
+    }
+
+    fn log(&self, id: &str) -> Option<Arc<Log>> {
+        is_plain(id).then(|| self.inner.logs.get(id))
+    }
+
+    fn forget_logs(&self, id: &str) {
+        if is_plain(id) {
+            self.inner.logs.remove(id);
+        }
+    }
+
+    fn keep_logs(&self, keep: &dyn Fn(&str) -> bool) {
+        self.inner.logs.retain(keep);
     }
 
     async fn shutdown(&self) {

@@ -101,6 +101,11 @@ impl Paths {
         self.root.join("trash")
     }
 
+    /// What sandboxes print; it outlives them.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
     pub(crate) fn disk(&self) -> PathBuf {
         self.root.join("disk")
     }
@@ -119,9 +124,8 @@ impl Paths {
         fs::create_dir_all(&self.root)?;
         // Private layers hold files of every owner, set-user-id ones included.
         fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
-        for directory in
-            [self.sandboxes(), self.slots(), self.trash(), self.disk(), self.bin(), self.mount_point()]
-        {
+        let (sandboxes, slots, trash) = (self.sandboxes(), self.slots(), self.trash());
+        for directory in [sandboxes, slots, trash, self.logs(), self.disk(), self.bin(), self.mount_point()] {
             fs::create_dir_all(directory)?;
         }
         Ok(())

@@ -15,7 +15,6 @@ use tokio::{
 };
 
 use super::{
-    console::Tail,
     freezer,
     host::{Context, Host},
     runtime::{Inner, blocking},
@@ -30,6 +29,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 const STATUS_ATTEMPTS: u32 = 60;
 const STATUS_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the last output of an ended sandbox may take to be read.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
 /// A handle on a sandbox's first process.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
@@ -41,11 +43,16 @@ pub(crate) struct Process {
 pub(crate) struct Live {
     pub slot: Slot,
     pub process: Process,
-    pub tail: Arc<Tail>,
     pub drain: JoinHandle<()>,
     pub watch: JoinHandle<()>,
     /// Keeps the sandbox's disk mounted past its last process, whose end would wait for the unmounting otherwise.
     pub store: Option<OwnedFd>,
+}
+
+/// Bytes that fit onto the sandbox's disk.
+pub(crate) fn disk_free(live: &Live) -> Option<u64> {
+    let stat = rustix::fs::fstatvfs(live.store.as_ref()?).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Waits until the process is gone.
@@ -148,7 +155,11 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) ->
             inner.live().insert(id.to_owned(), live);
             return Err(error);
         }
-        live.drain.abort();
+        // Its pipe has ended with it; what is left in there is read before.
+        let mut drain = live.drain;
+        if tokio::time::timeout(LAST_OUTPUT, &mut drain).await.is_err() {
+            drain.abort();
+        }
         store = live.store;
     }
     if let Some(oci) = &inner.oci {

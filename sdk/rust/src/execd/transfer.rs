@@ -18,6 +18,9 @@ use crate::{Error, Result};
 /// Bytes read from a local file at a time.
 const CHUNK: usize = 256 * 1024;
 
+/// How long a program whose output is followed may print nothing.
+const SILENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// A file's content as it arrives.
 pub struct ByteStream {
     http: Http,
@@ -27,6 +30,11 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
+    /// Bytes that come when a program prints some; it may be silent for long.
+    pub(crate) fn of_output(http: &Http, response: Response) -> Self {
+        Self { idle: SILENCE, ..Self::new(http, response) }
+    }
+
     pub(crate) fn new(http: &Http, response: Response) -> Self {
         let length = response.content_length();
         let body = response.bytes_stream().boxed();

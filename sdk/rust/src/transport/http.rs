@@ -150,6 +150,15 @@ impl Http {
         self.json_within(self.timeouts.request, what, request).await
     }
 
+    /// Sends and reads an answer that is text.
+    pub(crate) async fn text(&self, what: &'static str, request: RequestBuilder) -> Result<String> {
+        within(self.timeouts.request, what, async {
+            let response = self.open(request).await?;
+            response.text().await.map_err(|source| self.transport(source))
+        })
+        .await?
+    }
+
     /// Sends and ignores the answer's body.
     pub(crate) async fn done(&self, request: RequestBuilder) -> Result<()> {
         within(self.timeouts.request, "the request", async {
