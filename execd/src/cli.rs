@@ -91,6 +91,10 @@ pub struct Cli {
           value_parser = switch, require_equals = true)]
     pub init: bool,
 
+    /// Wait, after the start, to be handed over to an owner with an environment and a program of his own
+    #[arg(long, requires = "init")]
+    pub standby: bool,
+
     /// Descriptor that gets one byte and is closed once execd listens
     #[arg(long)]
     pub ready_fd: Option<u16>,

@@ -6,6 +6,7 @@ use crate::{
     activity::Activity,
     code::Contexts,
     command::{CommandError, Commands},
+    daemon::standby::Standby,
     isolated::IsolatedSessions,
     metrics::Sampler,
     pty::Terminals,
@@ -24,6 +25,8 @@ pub struct AppState {
     pub terminals: Terminals,
     pub code: Contexts,
     pub isolated: IsolatedSessions,
+    /// Where an owner's program is started; `None` unless the daemon stands by for one.
+    pub standby: Option<Standby>,
 }
 
 impl AppState {
@@ -41,6 +44,7 @@ impl AppState {
             code: Contexts::new(Arc::clone(&settings), sessions.clone()),
             sessions,
             settings,
+            standby: None,
         }
     }
 

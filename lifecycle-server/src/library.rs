@@ -21,6 +21,9 @@ impl Library {
     }
 
     async fn find_or_pull(&self, request: &ImageRequest) -> Result<Image, ImageError> {
+        if let Some(id) = &request.id {
+            return self.0.find(id).await?.ok_or_else(|| ImageError::NotFound(request.reference.clone()));
+        }
         let wanted = request.platform.as_ref().map(image_platform);
         if let Some(image) = self.0.find(&request.reference).await?
             && wanted.as_ref().is_none_or(|wanted| runs_on(&image.platform, wanted))
@@ -96,6 +99,7 @@ fn runs_on(offered: &ImagePlatform, wanted: &ImagePlatform) -> bool {
 
 fn prepared(image: Image) -> PreparedImage {
     PreparedImage {
+        id: image.id,
         layers: image.layers,
         env: image.config.env,
         working_dir: image.config.working_dir,

@@ -30,7 +30,7 @@ impl World {
     }
 
     async fn start(&self, create_wait: Duration) -> Service {
-        let options = ServiceOptions { create_wait, env: vec![] };
+        let options = ServiceOptions { create_wait, env: vec![], committed_memory: None };
         Service::start(self.runtime.clone(), self.images.clone(), self.store.clone(), options).await.unwrap()
     }
 

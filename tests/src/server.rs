@@ -370,6 +370,21 @@ impl Server {
         Ok(items.iter().filter_map(|item| item["id"].as_str().map(str::to_owned)).collect())
     }
 
+    /// Members of pools are no sandboxes that a list shows.
+    fn delete_pools(&self) -> Result<()> {
+        let answer = self.call("GET", "/v1/pools")?;
+        // A server that is measured may be too old to have any.
+        if answer.status != 200 {
+            return Ok(());
+        }
+        let list: Value = serde_json::from_str(&answer.body)?;
+        for pool in list["items"].as_array().context("a list has items")? {
+            let name = pool["name"].as_str().context("a pool has a name")?;
+            self.call("DELETE", &format!("/v1/pools/{name}"))?;
+        }
+        Ok(())
+    }
+
     fn clean(&self) -> Result<()> {
         if self.cleaned.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -400,6 +415,7 @@ impl Server {
         if locked(&self.child).is_none() {
             self.launch()?;
         }
+        self.delete_pools()?;
         let since = Instant::now();
         loop {
             let ids = self.ids()?;

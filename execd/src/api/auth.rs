@@ -17,7 +17,7 @@ const REFUSAL: &str = "Unauthorized: invalid or missing header X-EXECD-ACCESS-TO
 /// Lets a request through only with the right token, when one is set.
 pub async fn require_token(State(state): State<AppState>, request: Request, next: Next) -> Response {
     state.activity.notice();
-    match &state.settings.access_token {
+    match state.settings.access_token() {
         Some(token) if !presents(request.headers(), token) => {
             (StatusCode::UNAUTHORIZED, Json(TokenRejected { error: REFUSAL.to_owned() })).into_response()
         }

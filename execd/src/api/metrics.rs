@@ -63,7 +63,7 @@ async fn watch_metrics(State(state): State<AppState>) -> Result<Response, ApiErr
 ))]
 async fn prometheus_metrics(State(state): State<AppState>) -> Result<impl IntoResponse, ApiError> {
     let measured = state.metrics.measure().map_err(unavailable)?;
-    let labels = state.settings.env.get(OsStr::new(LABELS_VARIABLE)).and_then(|list| list.to_str());
+    let labels = state.settings.env().get(OsStr::new(LABELS_VARIABLE)).and_then(|list| list.to_str());
     let labels = Labels::parse(labels.unwrap_or_default());
     let text = metrics::prometheus(&measured, state.commands.counts(), state.metrics.uptime(), &labels);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))

@@ -62,6 +62,7 @@ pub fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .merge(crate::session::api::router())
         .merge(crate::pty::api::router())
         .merge(crate::proxy::api::router())
+        .merge(crate::daemon::standby::router())
         .split_for_parts()
 }
 

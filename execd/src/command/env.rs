@@ -26,7 +26,7 @@ pub type Environment = BTreeMap<OsString, OsString>;
 /// What a command sees: the daemon's environment, under the environment file, under the request's own.
 #[must_use]
 pub fn for_command(settings: &Settings, own: Option<&BTreeMap<String, String>>) -> Environment {
-    let mut env = settings.env.clone();
+    let mut env = settings.env().clone();
     if let Some(path) = &settings.env_file {
         apply_file(path, &mut env);
     }

@@ -6,6 +6,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    path::PathBuf,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -22,7 +23,7 @@ use super::{
     kept::KeptOutput,
     output::{Output, Pipe},
     record::Outcome,
-    window::{Piece, Place, Window},
+    window::{Piece, Window},
 };
 use crate::stream::FRAME_BYTES;
 
@@ -45,8 +46,7 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 struct State {
-    /// Both streams; none any more when it is over, so that a command that is remembered takes no more than it must.
-    outputs: Vec<Output>,
+    outputs: [Output; 2],
     window: Window,
     outcome: Option<Outcome>,
     /// Runs from the command's end on.
@@ -103,12 +103,12 @@ pub(super) enum Step {
 }
 
 impl Feed {
-    pub(super) fn new(stdout: Pipe, stderr: Pipe, place: Place, kept: Arc<KeptOutput>) -> Arc<Self> {
-        let outputs = vec![Output::new(EventKind::Stdout, stdout), Output::new(EventKind::Stderr, stderr)];
+    pub(super) fn new(stdout: Pipe, stderr: Pipe, path: Option<PathBuf>, kept: Arc<KeptOutput>) -> Arc<Self> {
+        let outputs = [Output::new(EventKind::Stdout, stdout), Output::new(EventKind::Stderr, stderr)];
         Arc::new(Self {
             state: Mutex::new(State {
                 outputs,
-                window: Window::new(place),
+                window: Window::new(path),
                 outcome: None,
                 grace: None,
                 flush: None,
@@ -209,7 +209,6 @@ impl State {
         }
         if self.outputs.iter().all(Output::is_over) {
             self.over = true;
-            self.outputs = Vec::new();
             self.grace = None;
             self.flush = None;
             self.window.seal();

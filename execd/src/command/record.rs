@@ -167,16 +167,10 @@ impl Record {
         }
     }
 
-    /// Bytes it takes to remember it, roughly. What is kept of a foreground command's output is counted apart.
+    /// Bytes it takes to remember it, roughly.
     pub(super) fn weight(&self) -> usize {
-        /// Its places in tables, its allocations' edges, its outcome's words.
-        const AROUND: usize = 200;
-        let output = match &self.output {
-            Kept::Nothing => 0,
-            Kept::Feed(_) => size_of::<Feed>(),
-            Kept::File(output) => output.path.as_os_str().len(),
-        };
-        AROUND + size_of::<Self>() + self.content.len() + output
+        const FIXED: usize = 400;
+        FIXED + self.content.len()
     }
 
     /// When it was started, for sorting.

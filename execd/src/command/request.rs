@@ -170,6 +170,7 @@ mod tests {
             identity: None,
             cwd: "/".into(),
             env: Environment::from([("PATH".into(), "/usr/bin:/bin".into()), ("HOME".into(), "/tmp".into())]),
+            owner: Default::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::forward::Output;
+use super::{forward::Output, standby::Owners};
 use crate::process::{self, Child, ExitStatus, Program, StartError};
 
 /// Time for the entrypoint's last output to be passed on.
@@ -85,7 +85,7 @@ pub(super) fn reap_forever() -> io::Result<()> {
 }
 
 /// The user's program.
-pub(super) struct Entrypoint {
+pub(crate) struct Entrypoint {
     child: Child,
     outputs: [Output; 2],
 }
@@ -109,12 +109,14 @@ impl Entrypoint {
         Ok(Self { child, outputs })
     }
 
-    /// Runs it to its end, passing signals on; the result is its exit status.
-    pub(super) async fn run(mut self, signals: &mut Signals) -> i32 {
+    /// Runs it to its end, passing signals on; the result is its exit status, or that of the owner's program that
+    /// takes its place. What it started then goes on beside that one.
+    pub(super) async fn run(mut self, signals: &mut Signals, owners: &mut Owners) -> i32 {
         let status = loop {
             tokio::select! {
                 status = self.child.wait() => break status,
                 number = signals.next() => self.child.signal(number),
+                owned = owners.next() => self = owned,
             }
         };
         for task in self.outputs.into_iter().filter_map(Output::into_task) {

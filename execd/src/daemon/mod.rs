@@ -9,6 +9,7 @@ mod prelude;
 mod server;
 mod setup;
 mod sink;
+pub(crate) mod standby;
 mod trust;
 
 pub use setup::{StartFailure, start};

@@ -17,7 +17,7 @@ use rustix::{
 };
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{init, log, memory, prelude, server, trust};
+use super::{init, log, memory, prelude, server, standby, trust};
 use crate::{
     api,
     cli::Cli,
@@ -105,7 +105,7 @@ pub fn start(mut cli: Cli) -> Result<u8, StartFailure> {
 }
 
 async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result<u8, StartFailure> {
-    let mut signals = init::Signals::for_daemon(cli.init && !cli.entrypoint.is_empty())
+    let mut signals = init::Signals::for_daemon(cli.init && (cli.standby || !cli.entrypoint.is_empty()))
         .and_then(|signals| if cli.init { init::reap_forever().map(|()| signals) } else { Ok(signals) })
         .map_err(|error| StartFailure::system("cannot handle signals", &error))?;
     // Only a first process has a sandbox's life to take care of.
@@ -125,7 +125,9 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
         cwd: settings.cwd.clone(),
         identity: settings.identity.clone(),
     };
-    let state = AppState::new(settings);
+    let mut state = AppState::new(settings);
+    let (standby, mut owners) = standby::open();
+    state.standby = cli.standby.then_some(standby);
     let (stop, stopped) = oneshot::channel();
     let grace = cli.graceful_shutdown_timeout;
     let stopped = async move { stopped.await.unwrap_or_default() };
@@ -164,12 +166,14 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
     }
     tracing::info!(port = cli.port, init = cli.init, "execd listens");
     let status = match entrypoint {
-        Some(running) => running.run(&mut signals).await,
-        None => {
-            let number = signals.next().await;
-            tracing::info!(signal = number, "asked to end");
-            0
-        }
+        Some(running) => running.run(&mut signals, &mut owners).await,
+        None => tokio::select! {
+            number = signals.next_ending() => {
+                tracing::info!(signal = number, "asked to end");
+                0
+            }
+            running = owners.next() => running.run(&mut signals, &mut owners).await,
+        },
     };
     if init::is_first_process() {
         init::end_all(grace).await
@@ -237,6 +241,7 @@ fn settings(cli: &Cli) -> Result<Settings, StartFailure> {
         identity: account.map(|account| account.identity),
         cwd,
         env,
+        owner: Default::default(),
     })
 }
 

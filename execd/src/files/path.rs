@@ -22,7 +22,7 @@ pub(crate) fn resolve(raw: &[u8], settings: &Settings) -> Result<PathBuf, FileEr
 /// # Errors
 /// As [`resolve`].
 pub(crate) fn resolve_for(actor: &Actor, raw: &[u8], settings: &Settings) -> Result<PathBuf, FileError> {
-    let variable = |name: &[u8]| settings.env.get(OsStr::from_bytes(name)).cloned();
+    let variable = |name: &[u8]| settings.env().get(OsStr::from_bytes(name)).cloned();
     let home = actor.home().unwrap_or(settings.home());
     let expanded = expand(raw, variable, home)?;
     Ok(clean(&settings.cwd.join(expanded)))

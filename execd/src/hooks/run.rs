@@ -61,7 +61,7 @@ impl Surroundings {
     /// Those of the entrypoint.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
-        Self { env: settings.env.clone(), cwd: settings.cwd.clone(), identity: settings.identity.clone() }
+        Self { env: settings.env().clone(), cwd: settings.cwd.clone(), identity: settings.identity.clone() }
     }
 }
 

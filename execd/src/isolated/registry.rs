@@ -81,7 +81,7 @@ impl IsolatedSessions {
     }
 
     async fn ground(&self) -> &Ground {
-        let root = self.settings.env.get(std::ffi::OsStr::new(ROOT_VARIABLE)).map(PathBuf::from);
+        let root = self.settings.env().get(std::ffi::OsStr::new(ROOT_VARIABLE)).map(PathBuf::from);
         let prepare = async || match StateDirectory::make(root) {
             Ok(state) => {
                 let found = Found::find(&state).await;

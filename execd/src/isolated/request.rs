@@ -188,7 +188,8 @@ fn binds(
         let found = asked
             .canonicalize()
             .or_else(|error| invalid(format!("{name}: {source}: {}", crate::reason::reason(&error))))?;
-        if !is_allowed(&found, settings.env.get(OsStr::new(ALLOWED_VARIABLE)).map(|list| list.as_os_str())) {
+        if !is_allowed(&found, settings.env().get(OsStr::new(ALLOWED_VARIABLE)).map(|list| list.as_os_str()))
+        {
             return invalid(format!("{name}: {source} is not in the paths that may be bound"));
         }
         refuse_reserved(name, &found, state)?;
@@ -318,6 +319,7 @@ mod tests {
                 identity: None,
                 cwd: "/".into(),
                 env: Environment::new(),
+                owner: Default::default(),
             };
             check(
                 request,

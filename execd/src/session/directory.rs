@@ -82,7 +82,14 @@ mod tests {
 
     fn settings(cwd: &Path) -> Settings {
         let env = Environment::from([("HOME".into(), cwd.into()), ("SUB".into(), "deep".into())]);
-        Settings { access_token: None, env_file: None, identity: None, cwd: cwd.into(), env }
+        Settings {
+            access_token: None,
+            env_file: None,
+            identity: None,
+            cwd: cwd.into(),
+            env,
+            owner: Default::default(),
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ const SECURITY_SCHEME: &str = "apiKeyAuth";
         (name = "Images", description = "What sandboxes start from. An extension of the common contract."),
         (name = "Diagnostics", description = "What sandboxes print and what happens to them."),
         (name = "Events", description = "What happens, as it happens. An extension of the common contract."),
+        (name = "Pools", description = "Sandboxes started before they are asked for."),
+        (name = "Templates", description = "What sandboxes are made of, under an id."),
         (name = "Metrics", description = "What sandboxes use and clients measure."),
         (name = "System", description = "The server itself."),
     )

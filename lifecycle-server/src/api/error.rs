@@ -29,7 +29,6 @@ pub enum Code {
     MissingOrInvalidSecureAccess,
     InvalidParameter,
     NotSupported,
-    UnsupportedPoolRef,
     InvalidMetadataLabel,
     /// The same for a metadata patch, as clients know it.
     InvalidPatchLabel,
@@ -54,6 +53,11 @@ pub enum Code {
     SnapshotInUse,
     NeverExpires,
     CapacityExhausted,
+    PoolNotFound,
+    PoolExists,
+    PoolExhausted,
+    TemplateNotFound,
+    IdempotencyConflict,
     RouteNotFound,
     MethodNotAllowed,
     PayloadTooLarge,
@@ -83,7 +87,6 @@ impl Code {
             }
             Self::InvalidParameter => ("SANDBOX::INVALID_PARAMETER", StatusCode::BAD_REQUEST),
             Self::NotSupported => ("SANDBOX::API_NOT_SUPPORTED", StatusCode::BAD_REQUEST),
-            Self::UnsupportedPoolRef => ("SANDBOX::UNSUPPORTED_POOL_REF", StatusCode::BAD_REQUEST),
             Self::InvalidMetadataLabel => ("SANDBOX::INVALID_METADATA_LABEL", StatusCode::BAD_REQUEST),
             Self::InvalidPatchLabel => ("INVALID_METADATA_LABEL", StatusCode::BAD_REQUEST),
             Self::InvalidMetadataFormat => ("INVALID_METADATA_FORMAT", StatusCode::BAD_REQUEST),
@@ -107,6 +110,11 @@ impl Code {
             Self::SnapshotInUse => ("SNAPSHOT::DELETE_CONFLICT", StatusCode::CONFLICT),
             Self::NeverExpires => ("SANDBOX::INVALID_EXPIRATION", StatusCode::CONFLICT),
             Self::CapacityExhausted => ("SANDBOX::CAPACITY_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS),
+            Self::PoolNotFound => ("SANDBOX::POOL_NOT_FOUND", StatusCode::NOT_FOUND),
+            Self::PoolExists => ("SANDBOX::POOL_ALREADY_EXISTS", StatusCode::CONFLICT),
+            Self::PoolExhausted => ("SANDBOX::POOL_CAPACITY_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS),
+            Self::TemplateNotFound => ("SANDBOX::TEMPLATE_NOT_FOUND", StatusCode::NOT_FOUND),
+            Self::IdempotencyConflict => ("SANDBOX::IDEMPOTENCY_CONFLICT", StatusCode::CONFLICT),
             Self::RouteNotFound => ("GENERAL::NOT_FOUND", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => ("GENERAL::METHOD_NOT_ALLOWED", StatusCode::METHOD_NOT_ALLOWED),
             Self::PayloadTooLarge => ("GENERAL::PAYLOAD_TOO_LARGE", StatusCode::PAYLOAD_TOO_LARGE),
@@ -162,7 +170,7 @@ impl IntoResponse for ApiError {
         let (code, status) = self.code.entry();
         let body = ErrorResponse { code: code.to_owned(), message: self.message };
         let mut response = (status, Json(body)).into_response();
-        if self.code == Code::CapacityExhausted {
+        if matches!(self.code, Code::CapacityExhausted | Code::PoolExhausted) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
@@ -179,6 +187,12 @@ impl From<ServiceError> for ApiError {
             ServiceError::NeverExpires(_) => Code::NeverExpires,
             ServiceError::InvalidExpiration(_) => Code::InvalidExpiration,
             ServiceError::Quota(_) => Code::QuotaExceeded,
+            ServiceError::PoolNotFound(_) => Code::PoolNotFound,
+            ServiceError::PoolExists(_) => Code::PoolExists,
+            ServiceError::PoolExhausted { .. } => Code::PoolExhausted,
+            ServiceError::TemplateNotFound(_) => Code::TemplateNotFound,
+            ServiceError::NoRoom(_) => Code::CapacityExhausted,
+            ServiceError::IdempotencyConflict(_) => Code::IdempotencyConflict,
             ServiceError::ShuttingDown => Code::ShuttingDown,
             ServiceError::Image(problem) => return problem.into(),
             ServiceError::Runtime(error) => return error.into(),

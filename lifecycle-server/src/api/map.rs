@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use sandkeep_specs::lifecycle::{
-    self as wire, CreateSandboxResponse, ImageSpec, ListSandboxesResponse, PaginationInfo, PlatformSpec,
-    Sandbox, SandboxEvent, SandboxMetrics, SandboxState, SandboxStatus, StoredImage,
+    self as wire, AllocationMode, AllocationState, AllocationSummary, CreateSandboxResponse, FsbTemplate,
+    FsbTemplateFormat, FsbTemplatePhase, FsbTemplateReadiness, FsbTemplateStatus, ImageSpec,
+    ListSandboxesResponse, PaginationInfo, PlatformSpec, PoolCapacitySpec, PoolResponse, PoolStatus, Sandbox,
+    SandboxEvent, SandboxMetrics, SandboxState, SandboxStatus, StoredImage,
 };
 
 use super::validate;
 use crate::image::Image;
 use crate::runtime::{Limits, Usage};
-use crate::sandbox::{Noted, Page, Platform, Record, State, Status};
+use crate::sandbox::{Capacity, Noted, Page, Phase, Platform, PoolView, Record, State, Status, Template};
 use crate::snapshot::Snapshot;
 
 pub(super) fn sandbox(record: &Record) -> Sandbox {
@@ -29,7 +31,7 @@ pub(super) fn sandbox(record: &Record) -> Sandbox {
         expires_at: record.expires_at,
         created_at: record.created_at,
         extensions: validate::echoed(&record.plan.extensions),
-        allocation: None,
+        allocation: allocation(record),
     }
 }
 
@@ -97,6 +99,66 @@ fn state(state: State) -> SandboxState {
 
 fn metadata(record: &Record) -> Option<BTreeMap<String, String>> {
     (!record.metadata.is_empty()).then(|| record.metadata.clone())
+}
+
+/// Where a sandbox that lives was taken from.
+fn allocation(record: &Record) -> Option<AllocationSummary> {
+    let pool = record.plan.pool.as_ref().filter(|_| !record.status.state.is_final())?;
+    Some(AllocationSummary {
+        mode: AllocationMode::Pool,
+        pool_ref: pool.name.clone(),
+        state: AllocationState::Allocated,
+    })
+}
+
+pub(super) fn pool(pool: &PoolView) -> PoolResponse {
+    let Capacity { buffer_max, buffer_min, pool_max, pool_min } = pool.capacity;
+    PoolResponse {
+        name: pool.name.clone(),
+        capacity_spec: PoolCapacitySpec { buffer_max, buffer_min, pool_max, pool_min },
+        status: Some(PoolStatus {
+            total: pool.total as u64,
+            allocated: pool.allocated as u64,
+            available: pool.available as u64,
+            revision: pool.revision.clone(),
+            message: pool.problem.clone(),
+        }),
+        created_at: Some(pool.created_at),
+    }
+}
+
+pub(super) fn template(template: &Template) -> FsbTemplate {
+    let content = &template.content;
+    let some = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone());
+    FsbTemplate {
+        template_id: template.id.clone(),
+        image: content.recipe.image.clone(),
+        publish: content.publish.clone(),
+        format: match content.format.as_str() {
+            "native" => FsbTemplateFormat::Native,
+            _ => FsbTemplateFormat::Overlaybd,
+        },
+        status: FsbTemplateStatus {
+            phase: match template.phase {
+                Phase::Pending => FsbTemplatePhase::Pending,
+                Phase::Building => FsbTemplatePhase::Building,
+                Phase::Succeeded => FsbTemplatePhase::Succeeded,
+                Phase::Failed => FsbTemplatePhase::Failed,
+            },
+            manifest_ref: template.manifest_ref.clone(),
+            message: template.message.clone(),
+        },
+        created_at: template.created_at,
+        updated_at: template.updated_at,
+        resource_limits: content.resource_limits.clone(),
+        entrypoint: content.asked_entrypoint.clone(),
+        env: some(&content.recipe.env),
+        metadata: some(&content.metadata),
+        readiness: content
+            .asked_readiness
+            .clone()
+            .map(|(probe, warmup_seconds)| FsbTemplateReadiness { probe, warmup_seconds }),
+    }
 }
 
 pub(super) fn image(image: &Image) -> StoredImage {

@@ -14,8 +14,9 @@ use crate::{
     image::{ImageStore, StoreOptions},
     runtime::{
         Runtime,
-        native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, OverlayWay, Watermark},
+        native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, OverlayWay, Reserve, Watermark},
     },
+    sandbox::CommittedMemory,
     tenant::Tenants,
 };
 
@@ -61,6 +62,18 @@ pub(super) fn runtime(config: &Config) -> Result<Arc<dyn Runtime>> {
     Ok(runtime)
 }
 
+/// What the memory limits of sandboxes may add up to on this host.
+pub(super) fn committed_memory(table: &NativeTable) -> Result<Option<CommittedMemory>> {
+    let Some(default) = table.default_memory.as_ref().filter(|_| table.max_committed_memory_percent > 0)
+    else {
+        return Ok(None);
+    };
+    let total = rustix::system::sysinfo();
+    let total = (total.totalram as u64).saturating_mul(u64::from(total.mem_unit));
+    let most = total / 100 * u64::from(table.max_committed_memory_percent);
+    Ok(Some(CommittedMemory { most, default: default.bytes()? }))
+}
+
 fn native_config(table: &NativeTable) -> Result<NativeConfig> {
     let execd = match &table.execd {
         Some(path) => path.clone(),
@@ -84,6 +97,11 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
         watermark: Watermark {
             free_bytes: table.min_free_disk.bytes()?,
             free_percent: table.min_free_disk_percent,
+        },
+        reserve: Reserve {
+            memory_bytes: table.min_free_memory.bytes()?,
+            memory_percent: table.min_free_memory_percent,
+            tasks: table.min_free_pids,
         },
         dns_servers: table.dns.iter().copied().map(ipv4).collect::<Result<_>>()?,
         deny_cidrs,

@@ -56,7 +56,7 @@ pub async fn serve(config: Config) -> Result<()> {
     // The runtime takes hold of the state directory: nothing in it may be changed before that.
     let runtime = parts::runtime(&config)?;
     let store = open_store(&config).await?;
-    let service = start_service(runtime, images.clone(), store.clone()).await?;
+    let service = start_service(&config, runtime, images.clone(), store.clone()).await?;
     let snapshots = Snapshots::start(service.clone(), images.clone(), store)
         .await
         .context("cannot take over the snapshots on this host")?;
@@ -103,8 +103,17 @@ async fn open_store(config: &Config) -> Result<Store> {
     Store::open(&database).await.with_context(|| format!("cannot open the store {}", database.display()))
 }
 
-async fn start_service(runtime: Arc<dyn Runtime>, images: ImageStore, store: Store) -> Result<Service> {
-    let options = ServiceOptions { create_wait: CREATE_WAIT, env: Vec::new() };
+async fn start_service(
+    config: &Config,
+    runtime: Arc<dyn Runtime>,
+    images: ImageStore,
+    store: Store,
+) -> Result<Service> {
+    let options = ServiceOptions {
+        create_wait: CREATE_WAIT,
+        env: Vec::new(),
+        committed_memory: parts::committed_memory(&config.native)?,
+    };
     Service::start(runtime, Arc::new(Library::new(images)), store, options)
         .await
         .context("cannot take over what is on this host")

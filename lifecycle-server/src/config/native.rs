@@ -38,6 +38,15 @@ pub struct NativeTable {
     pub min_free_disk: Quantity,
     /// The same in percent of the file system; the larger of the two counts. Default 2.
     pub min_free_disk_percent: u8,
+    /// Memory that must stay available on this host; with less, creates are refused. Default `256Mi`.
+    pub min_free_memory: Quantity,
+    /// The same in percent of the host's memory; the larger of the two counts. Default 3.
+    pub min_free_memory_percent: u8,
+    /// Processes and threads the host must have room for; with less, creates are refused. Default 512.
+    pub min_free_pids: u64,
+    /// Percent of the host's memory that the memory limits of all sandboxes may add up to; needs `default_memory`. 0 is
+    /// no bound: then only memory in use counts. Default 0.
+    pub max_committed_memory_percent: u32,
     /// Name servers of the sandboxes. Default: the host's, without loopback addresses.
     pub dns: Vec<IpAddr>,
     /// Networks no sandbox reaches, besides link-local ones and the sandboxes themselves. Default none.
@@ -82,6 +91,10 @@ impl Default for NativeTable {
             default_disk: Quantity::gibibytes(10),
             min_free_disk: Quantity::gibibytes(1),
             min_free_disk_percent: 2,
+            min_free_memory: Quantity::mebibytes(256),
+            min_free_memory_percent: 3,
+            min_free_pids: 512,
+            max_committed_memory_percent: 0,
             dns: Vec::new(),
             deny_cidrs: Vec::new(),
             uid_base: 0x1000_0000,
@@ -108,9 +121,16 @@ impl NativeTable {
             ("native.default_disk", Some(&self.default_disk)),
             ("native.min_free_disk", Some(&self.min_free_disk)),
             ("native.log_size", Some(&self.log_size)),
+            ("native.min_free_memory", Some(&self.min_free_memory)),
         ] {
             size.map_or(Ok(0), Quantity::bytes).map_err(|error| (key, error.to_string()))?;
         }
+        if self.max_committed_memory_percent > 0 && self.default_memory.is_none() {
+            let problem =
+                "needs native.default_memory, which sandboxes without a limit count with".to_owned();
+            return Err(("native.max_committed_memory_percent", problem));
+        }
+        percent("native.min_free_memory_percent", self.min_free_memory_percent)?;
         percent("native.min_free_disk_percent", self.min_free_disk_percent)
     }
 }

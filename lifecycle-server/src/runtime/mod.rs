@@ -3,13 +3,17 @@
 //! The record (see [`crate::sandbox`]) says what should be; a [`Runtime`] says what is. Nothing here knows about
 //! HTTP, records or expiry.
 
+mod agent;
 mod log;
 pub mod native;
 pub(crate) mod oci;
 
-use std::{net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use log::{Excerpt, Extent, Follower, Log, Logs, Progress};
@@ -46,6 +50,8 @@ pub struct LaunchSpec {
     pub execd_token: String,
     /// Prepare the sandbox for nested isolated sessions (`bootstrap.execd.isolation=enable`).
     pub nested_isolation: bool,
+    /// Start ahead of an owner, to be given to one by [`Runtime::hand_over`].
+    pub standby: bool,
     /// Time the sandbox may take, on top of its own start, for a command that runs before its program.
     pub pre_start: Duration,
 }
@@ -57,6 +63,8 @@ pub struct StartSpec {
     pub limits: Limits,
     /// As in [`LaunchSpec`].
     pub pre_start: Duration,
+    /// What its owner brought, if it was started ahead of him.
+    pub owner: Option<HandOver>,
 }
 
 /// Why this host cannot keep the memory of stopped sandboxes.
@@ -68,7 +76,7 @@ pub struct MemoryStop {
 }
 
 /// Upper bounds for one sandbox; `None` means the runtime's configured default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Thousandths of a CPU.
     pub cpu_millis: Option<u64>,
@@ -76,6 +84,24 @@ pub struct Limits {
     pub pids: Option<u64>,
     /// Bytes the sandbox may write to its own file system.
     pub disk_bytes: Option<u64>,
+}
+
+/// What the owner of a sandbox that was started ahead of him brings.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HandOver {
+    /// Access token of the sandbox's execd from now on.
+    pub execd_token: String,
+    /// Variables on top of those it was launched with, for everything that starts from now on.
+    pub env: BTreeMap<String, String>,
+    /// Becomes the sandbox's program; empty leaves that to the one it was launched with.
+    pub entrypoint: Vec<String>,
+}
+
+// Token and variables are secrets.
+impl fmt::Debug for HandOver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("HandOver").field("entrypoint", &self.entrypoint).finish_non_exhaustive()
+    }
 }
 
 /// How a sandbox's first process ended.
@@ -160,6 +186,14 @@ pub struct PrivateLayer {
 
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
+    /// Whether this host has memory, processes and disk for another sandbox. Cheap; nothing on the host changes.
+    ///
+    /// # Errors
+    /// `Exhausted` says of what there is too little.
+    fn check_room(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
     /// Takes a free slot for `id`. Cheap; nothing on the host changes.
     fn reserve(&self, id: &str) -> Result<Slot, RuntimeError>;
 
@@ -205,6 +239,36 @@ pub trait Runtime: Send + Sync + 'static {
     /// Opens what the sandbox has written. The caller sees to it that nothing in it runs while it is read, and that the
     /// sandbox is neither started nor destroyed before the answer is dropped.
     async fn private_layer(&self, id: &str) -> Result<PrivateLayer, RuntimeError>;
+
+    /// Whether the execd in `slot` answers, and to this token.
+    async fn answers(&self, slot: Slot, execd_token: &str) -> bool {
+        agent::Agent::of(slot, execd_token).answers().await
+    }
+
+    /// Gives a sandbox launched with [`LaunchSpec::standby`] to its owner; returns once his program runs. Works once.
+    /// After an error it is of no use to anybody.
+    ///
+    /// # Errors
+    /// `StartFailed` when the owner's program cannot be started.
+    async fn hand_over(&self, slot: Slot, execd_token: &str, order: HandOver) -> Result<(), RuntimeError> {
+        agent::Agent::of(slot, execd_token).hand_over(order).await
+    }
+
+    /// Whether something in the sandbox listens on `port`, on its address or on its loopback.
+    async fn listens(&self, slot: Slot, execd_token: &str, port: u16) -> bool {
+        agent::Agent::of(slot, execd_token).listens(port).await
+    }
+
+    /// Runs a shell command in the sandbox; whether it ended with status 0 within `limit`.
+    async fn succeeds(
+        &self,
+        slot: Slot,
+        execd_token: &str,
+        command: &str,
+        limit: Duration,
+    ) -> Result<bool, RuntimeError> {
+        agent::Agent::of(slot, execd_token).succeeds(command, limit).await
+    }
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -63,16 +63,10 @@ impl Inner {
     async fn register(self: &Arc<Self>, spec: &CreateSpec) -> Result<Arc<Entry>, ServiceError> {
         let _room = self.book.admit(spec).await?;
         let id = Uuid::new_v4().hyphenated().to_string();
-        let slot = self.runtime.reserve(&id)?;
         let created_at = now();
-        let expires_at = match spec.timeout.map(TimeDelta::from_std) {
-            None => None,
-            Some(timeout) => timeout.ok().and_then(|timeout| created_at.checked_add_signed(timeout)),
-        };
-        if spec.timeout.is_some() && expires_at.is_none() {
-            self.runtime.release(&id);
-            return Err(ServiceError::InvalidExpiration("timeout is too large for a date".to_owned()));
-        }
+        let expires_at = expiry(created_at, spec.timeout)?;
+        self.check_room(&spec.limits)?;
+        let slot = self.runtime.reserve(&id)?;
         let record = Record {
             plan: Plan::new(spec),
             metadata: spec.metadata.clone(),
@@ -87,6 +81,10 @@ impl Inner {
         };
         let id = record.id.clone();
         let entry = self.book.add(record).await.inspect_err(|_| self.runtime.release(&id))?;
+        if let Err(error) = self.note_key(spec.key.as_ref(), &id).await {
+            self.forget(&id, &error.to_string()).await;
+            return Err(error);
+        }
         self.attend(&entry);
         Ok(entry)
     }
@@ -173,6 +171,10 @@ impl Inner {
     /// Removes every trace of a sandbox nobody was told of.
     pub(super) async fn forget(&self, id: &str, why: &str) {
         self.free(id).await;
+        // A record without its key is gone at the next start; a key without its sandbox would stay in the way.
+        if let Err(error) = self.book.store.delete_keys_of(id).await {
+            tracing::error!(sandbox.id = %id, %error, "an idempotency key stays");
+        }
         let Ok(entry) = self.book.entry(id) else { return };
         if let Err(error) = self.book.erase(&entry.record(), Some(why)).await {
             tracing::error!(sandbox.id = %id, %error, "a record stays until the next start");
@@ -182,7 +184,18 @@ impl Inner {
     }
 }
 
+/// When a sandbox made now and to live for `timeout` expires.
+pub(super) fn expiry(
+    created_at: DateTime<Utc>,
+    timeout: Option<Duration>,
+) -> Result<Option<DateTime<Utc>>, ServiceError> {
+    let Some(timeout) = timeout else { return Ok(None) };
+    let at = TimeDelta::from_std(timeout).ok().and_then(|timeout| created_at.checked_add_signed(timeout));
+    let too_large = || ServiceError::InvalidExpiration("timeout is too large for a date".to_owned());
+    at.map(Some).ok_or_else(too_large)
+}
+
 /// 244 random bits from the operating system, in hexadecimal.
-fn secret() -> String {
+pub(super) fn secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }

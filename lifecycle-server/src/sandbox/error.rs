@@ -28,6 +28,27 @@ pub enum ServiceError {
     Runtime(#[from] RuntimeError),
     #[error("the sandbox store failed: {0}")]
     Store(#[from] crate::store::StoreError),
+    #[error("pool {0} not found")]
+    PoolNotFound(String),
+    #[error("there is a pool named {0} already")]
+    PoolExists(String),
+    #[error("pool {pool} has no sandbox to hand over now{}", because(problem.as_deref()))]
+    PoolExhausted {
+        pool: String,
+        /// Why its last start failed.
+        problem: Option<String>,
+    },
+    #[error("template {0} not found, or not built yet")]
+    TemplateNotFound(String),
+    /// The host would run short of something.
+    #[error("{0}")]
+    NoRoom(String),
+    #[error("{0}")]
+    IdempotencyConflict(String),
     #[error("the server is shutting down")]
     ShuttingDown,
+}
+
+fn because(problem: Option<&str>) -> String {
+    problem.map_or_else(String::new, |problem| format!("; starting one failed: {problem}"))
 }

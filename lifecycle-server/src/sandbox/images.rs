@@ -10,6 +10,8 @@ use super::record::Platform;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRequest {
     pub reference: String,
+    /// Exactly this image, whatever the reference means by now.
+    pub id: Option<String>,
     pub credentials: Option<Credentials>,
     pub platform: Option<Platform>,
 }
@@ -30,6 +32,8 @@ impl fmt::Debug for Credentials {
 /// An image that is unpacked on this host and kept for its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedImage {
+    /// Names the image for good.
+    pub id: String,
     /// Unpacked layers, topmost first.
     pub layers: Vec<PathBuf>,
     /// `NAME=VALUE` pairs of the image's configuration.

@@ -1,6 +1,6 @@
 //! From a record to what the runtime starts.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     images::PreparedImage,
@@ -22,15 +22,7 @@ const ISOLATION_EXTENSION: (&str, &str) = ("bootstrap.execd.isolation", "enable"
 
 /// The image's environment is the weakest, then the server's, then the request's. Hooks come from the request alone.
 pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String, String)]) -> LaunchSpec {
-    let mut env = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned())];
-    let request = record.plan.env.iter().map(|(name, value)| (name.clone(), value.clone()));
-    for (name, value) in image.env.into_iter().chain(server_env.iter().cloned()).chain(request) {
-        match env.iter_mut().find(|(known, _)| *known == name) {
-            Some(entry) => entry.1 = value,
-            None => env.push((name, value)),
-        }
-    }
-    env.retain(|(name, _)| name != HOOKS_VARIABLE);
+    let mut env = environment(image.env, server_env, &record.plan.env);
     let hooks = record.plan.hooks.as_ref();
     env.extend(hooks.map(|hooks| (HOOKS_VARIABLE.to_owned(), hooks.document.clone())));
     LaunchSpec {
@@ -39,14 +31,38 @@ pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String,
         layers: image.layers,
         entrypoint: record.plan.entrypoint.clone(),
         env,
-        cwd: if image.working_dir.is_empty() { "/".to_owned() } else { image.working_dir },
+        cwd: directory(&image.working_dir),
         user: image.user,
         limits: record.plan.limits(),
         execd_token: record.execd_token.clone(),
         nested_isolation: record.plan.extensions.get(ISOLATION_EXTENSION.0).map(String::as_str)
             == Some(ISOLATION_EXTENSION.1),
+        standby: false,
         pre_start: hooks.map_or(Duration::ZERO, pre_start),
     }
+}
+
+/// The image's variables under the server's under the request's. Hooks are none of theirs.
+pub(super) fn environment(
+    image: Vec<(String, String)>,
+    server: &[(String, String)],
+    request: &BTreeMap<String, String>,
+) -> Vec<(String, String)> {
+    let mut env = vec![("PATH".to_owned(), DEFAULT_PATH.to_owned())];
+    let request = request.iter().map(|(name, value)| (name.clone(), value.clone()));
+    for (name, value) in image.into_iter().chain(server.iter().cloned()).chain(request) {
+        match env.iter_mut().find(|(known, _)| *known == name) {
+            Some(entry) => entry.1 = value,
+            None => env.push((name, value)),
+        }
+    }
+    env.retain(|(name, _)| name != HOOKS_VARIABLE);
+    env
+}
+
+/// An image that names no directory means the root.
+pub(super) fn directory(named: &str) -> String {
+    if named.is_empty() { "/".to_owned() } else { named.to_owned() }
 }
 
 pub(super) fn pre_start(hooks: &Hooks) -> Duration {
@@ -67,6 +83,7 @@ mod tests {
         record.plan.env = [("B".to_owned(), "request".to_owned()), ("D".to_owned(), String::new())].into();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let image = PreparedImage {
+            id: String::new(),
             layers: vec![],
             env: vec![pair("PATH", "/image"), pair("A", "image"), pair("B", "image"), pair("C", "image")],
             working_dir: String::new(),
@@ -92,6 +109,7 @@ mod tests {
         let mut record = record_for_tests("a", chrono::Utc::now());
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let image = || PreparedImage {
+            id: String::new(),
             layers: vec![],
             env: vec![pair(HOOKS_VARIABLE, "image")],
             working_dir: String::new(),

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    idempotency::IdempotencyKey,
     images::ImageRequest,
     owner::Owner,
     state::{State, Transition},
 };
-use crate::runtime::{Limits, Slot};
+use crate::runtime::{HandOver, Limits, Slot};
 
 /// Operating system and processor a sandbox was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,21 @@ pub struct CreateSpec {
     pub secure_access: bool,
     /// `None` on a server without tenants.
     pub owner: Option<Owner>,
+    pub origin: Origin,
+    /// Makes repetitions of this wish known.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// Where a sandbox comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Its image, and nothing else.
+    #[default]
+    Image,
+    /// A pool by name, or `*` for any. Image and limits are the pool's, and so is an empty entrypoint.
+    Pool(String),
+    /// A template by id, which says everything but metadata, timeout and extensions.
+    Template(String),
 }
 
 /// Commands tied to the sandbox's life, which its execd runs.
@@ -88,6 +104,23 @@ pub struct Plan {
     /// Whom the sandbox belongs to; absent where there are no tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// Exactly this image, whatever its name means by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// The pool it was taken from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolOrigin>,
+    /// The template it was created from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+}
+
+/// The pool a sandbox was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolOrigin {
+    pub name: String,
+    /// Tells pools that had the same name one after the other apart.
+    pub uid: String,
 }
 
 /// One sandbox.
@@ -140,6 +173,12 @@ impl Plan {
             hooks: spec.hooks.clone(),
             secure_access: spec.secure_access,
             tenant: spec.owner.as_ref().map(|owner| owner.tenant.to_string()),
+            image_id: spec.image.id.clone(),
+            pool: None,
+            template: match &spec.origin {
+                Origin::Template(id) => Some(id.clone()),
+                Origin::Image | Origin::Pool(_) => None,
+            },
         }
     }
 
@@ -149,6 +188,17 @@ impl Plan {
             memory_bytes: self.memory_bytes,
             pids: self.pids,
             disk_bytes: self.disk_bytes,
+        }
+    }
+}
+
+impl Record {
+    /// What makes a sandbox that was started ahead this one.
+    pub fn hand_over(&self) -> HandOver {
+        HandOver {
+            execd_token: self.execd_token.clone(),
+            env: self.plan.env.clone(),
+            entrypoint: self.plan.entrypoint.clone(),
         }
     }
 }
@@ -215,6 +265,9 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
             hooks: None,
             secure_access: false,
             tenant: None,
+            image_id: None,
+            pool: None,
+            template: None,
         },
         metadata: BTreeMap::new(),
         status: Status { state: State::Running, ..Status::pending(now) },

@@ -17,7 +17,8 @@ impl Inner {
     pub(super) async fn recover(self: &Arc<Self>) -> Result<(), ServiceError> {
         let found = self.runtime.adopt().await?;
         let (pairs, strays) = pair(self.book.store.load_all().await?, found);
-        for stray in strays {
+        self.recover_templates().await?;
+        for stray in self.recover_pools(strays).await? {
             tracing::warn!(sandbox.id = %stray.id, "removing a sandbox that has no record");
             self.free(&stray.id).await;
         }
@@ -28,9 +29,10 @@ impl Inner {
             self.carry_out(&entry, action).await?;
             self.attend(&entry);
         }
-        self.runtime.keep_logs(&|id| self.book.entry(id).is_ok());
+        self.runtime.keep_logs(&|id| self.book.entry(id).is_ok() || self.pools.holds(id));
         for owner in self.images.owners().await? {
-            if self.book.entry(&owner).is_err() {
+            if self.book.entry(&owner).is_err() && !self.pools.holds(&owner) && !self.templates.holds(&owner)
+            {
                 self.images.release(&owner).await?;
             }
         }
@@ -87,6 +89,7 @@ impl Inner {
             let plan = &entry.record().plan;
             let image = ImageRequest {
                 reference: plan.image.clone(),
+                id: plan.image_id.clone(),
                 credentials: None,
                 platform: plan.platform.clone(),
             };

@@ -25,6 +25,7 @@ impl Inner {
         self.images.release(&record.id).await?;
         self.book.erase(&record, None).await?;
         self.runtime.forget_logs(&record.id);
+        self.pools.notice_end(record.plan.pool.as_ref());
         tracing::info!(sandbox.id = %record.id, "sandbox deleted");
         Ok(())
     }
@@ -45,7 +46,10 @@ impl Inner {
     }
 
     pub(super) async fn settle_exit(&self, exit: Exit) {
-        let Ok(entry) = self.book.entry(&exit.id) else { return };
+        let Ok(entry) = self.book.entry(&exit.id) else {
+            self.settle_member_exit(&exit.id).await;
+            return;
+        };
         let _gate = entry.gate.lock().await;
         let Ok(record) = self.book.still_there(&entry) else { return };
         if record.status.state == State::Pending {
@@ -62,6 +66,7 @@ impl Inner {
             }
         }
         self.free(&exit.id).await;
+        self.pools.notice_end(entry.record().plan.pool.as_ref());
     }
 
     /// Frees what a sandbox that does not run holds on this host.

@@ -12,16 +12,20 @@ use tracing::Instrument;
 
 use super::{
     access::{Openness, Target},
+    admission::CommittedMemory,
     book::Book,
     error::ServiceError,
+    idempotency::Keys,
     idle,
     images::Images,
     journal::{Journal, Subscription},
     limits::Seen,
     list::{self, Filter, Page, PageRequest},
     note::Noted,
-    record::{CreateSpec, Record},
+    pool::Pools,
+    record::{CreateSpec, Origin, Record},
     state::{Denial, State},
+    template::Templates,
 };
 use crate::{
     runtime::{Limits, Log, Runtime, Usage},
@@ -40,6 +44,8 @@ pub struct ServiceOptions {
     pub create_wait: Duration,
     /// Variables of every sandbox, weaker than those of the request.
     pub env: Vec<(String, String)>,
+    /// `None` promises any amount; only what is in use counts then.
+    pub committed_memory: Option<CommittedMemory>,
 }
 
 /// The sandboxes of this server. Cheap to clone.
@@ -58,6 +64,9 @@ pub(super) struct Inner {
     pub(super) stopping: CancellationToken,
     pub(super) seen: Seen,
     pub(super) started_at: DateTime<Utc>,
+    pub(super) pools: Pools,
+    pub(super) templates: Templates,
+    pub(super) keys: Keys,
 }
 
 impl Service {
@@ -80,6 +89,9 @@ impl Service {
             stopping,
             seen: Seen::default(),
             started_at: Utc::now(),
+            pools: Pools::default(),
+            templates: Templates::default(),
+            keys: Keys::default(),
         });
         let mut exits = inner.runtime.exits();
         inner.recover().await?;
@@ -108,6 +120,9 @@ impl Service {
                 }
             }
         });
+        inner.keep_pools();
+        inner.build_templates();
+        inner.forget_old_keys();
         Ok(Self { inner })
     }
 
@@ -116,6 +131,21 @@ impl Service {
     /// # Errors
     /// When the sandbox could not be started in the time waited for; nothing of it remains then.
     pub async fn create(&self, spec: CreateSpec) -> Result<Arc<Record>, ServiceError> {
+        let service = self.clone();
+        self.once(spec.key.clone(), async move {
+            let inner = Arc::clone(&service.inner);
+            match spec.origin.clone() {
+                Origin::Image => service.create_new(spec).await,
+                Origin::Template(id) => service.create_new(inner.templates.apply(&id, spec)?).await,
+                Origin::Pool(pool) => {
+                    service.owned(async move { inner.create_from_pool(&pool, &spec).await }).await
+                }
+            }
+        })
+        .await
+    }
+
+    async fn create_new(&self, spec: CreateSpec) -> Result<Arc<Record>, ServiceError> {
         if self.inner.stopping.is_cancelled() {
             return Err(ServiceError::ShuttingDown);
         }
@@ -276,7 +306,7 @@ impl Service {
     }
 }
 impl Inner {
-    fn spawn_until_stopped(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn_until_stopped(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move { stopping.run_until_cancelled(work).await });
     }

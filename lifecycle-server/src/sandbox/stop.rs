@@ -85,7 +85,12 @@ impl Inner {
         record: &Record,
     ) -> Result<Arc<Record>, ServiceError> {
         let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
-        let wish = StartSpec { id: record.id.clone(), limits: record.plan.limits(), pre_start };
+        let wish = StartSpec {
+            id: record.id.clone(),
+            limits: record.plan.limits(),
+            pre_start,
+            owner: record.plan.pool.as_ref().map(|_| record.hand_over()),
+        };
         let work = async {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
             // A start that runs a command of the user's may take hours: others must not wait for it.

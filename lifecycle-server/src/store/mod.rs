@@ -1,8 +1,11 @@
 //! The records on disk: SQLite in WAL mode, so that they survive the server's sudden end.
 
 mod events;
+mod idempotency;
+mod pools;
 mod row;
 mod snapshots;
+mod templates;
 
 use std::{path::Path, str::FromStr, time::Duration};
 
@@ -13,6 +16,8 @@ use sqlx::{
 };
 
 pub use events::Keep;
+pub(crate) use idempotency::KeyRow;
+pub(crate) use pools::{MemberRow, PoolRow};
 
 use crate::sandbox::{Note, Noted, Record};
 
@@ -22,7 +27,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "sandboxes", include_str!("../../migrations/0001_sandboxes.sql")),
     (3, "snapshots", include_str!("../../migrations/0003_snapshots.sql")),
+    (4, "pools and templates", include_str!("../../migrations/0004_pools_and_templates.sql")),
     (5, "events", include_str!("../../migrations/0005_events.sql")),
+    (8, "idempotency keys", include_str!("../../migrations/0008_idempotency_keys.sql")),
 ];
 
 #[derive(Debug, thiserror::Error)]

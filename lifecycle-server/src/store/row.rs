@@ -83,7 +83,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Record, StoreError> {
     })
 }
 
-fn json(value: &impl Serialize, id: &str, column: &'static str) -> Result<String, StoreError> {
+pub(super) fn json(value: &impl Serialize, id: &str, column: &'static str) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Corrupt {
         id: id.to_owned(),
         column,
@@ -92,7 +92,11 @@ fn json(value: &impl Serialize, id: &str, column: &'static str) -> Result<String
 }
 
 // The value itself stays out of the error: a plan holds the user's environment.
-fn parse<T: DeserializeOwned>(row: &SqliteRow, id: &str, column: &'static str) -> Result<T, StoreError> {
+pub(super) fn parse<T: DeserializeOwned>(
+    row: &SqliteRow,
+    id: &str,
+    column: &'static str,
+) -> Result<T, StoreError> {
     serde_json::from_str(&row.try_get::<String, _>(column)?).map_err(|error| StoreError::Corrupt {
         id: id.to_owned(),
         column,
@@ -100,7 +104,21 @@ fn parse<T: DeserializeOwned>(row: &SqliteRow, id: &str, column: &'static str) -
     })
 }
 
-fn instant(micros: i64, id: &str, column: &'static str) -> Result<DateTime<Utc>, StoreError> {
+/// A whole number in its bounds.
+pub(super) fn number<T: TryFrom<i64>>(
+    row: &SqliteRow,
+    id: &str,
+    column: &'static str,
+) -> Result<T, StoreError> {
+    let value: i64 = row.try_get(column)?;
+    T::try_from(value).map_err(|_| StoreError::Corrupt {
+        id: id.to_owned(),
+        column,
+        value: value.to_string(),
+    })
+}
+
+pub(super) fn instant(micros: i64, id: &str, column: &'static str) -> Result<DateTime<Utc>, StoreError> {
     DateTime::from_timestamp_micros(micros).ok_or_else(|| StoreError::Corrupt {
         id: id.to_owned(),
         column,

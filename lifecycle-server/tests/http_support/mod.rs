@@ -56,7 +56,7 @@ impl Server {
             runtime.clone(),
             images.clone(),
             records.clone(),
-            ServiceOptions { create_wait: CREATE_WAIT, env: vec![] },
+            ServiceOptions { create_wait: CREATE_WAIT, env: vec![], committed_memory: None },
         )
         .await
         .unwrap();

@@ -183,6 +183,7 @@ impl Bed {
             limits: Limits::default(),
             execd_token: "t0ken".into(),
             nested_isolation: false,
+            standby: false,
             pre_start: Duration::ZERO,
         }
     }

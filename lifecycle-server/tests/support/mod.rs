@@ -19,7 +19,7 @@ use lifecycle_server::{
         Exit, Found, LaunchReport, LaunchSpec, Limits, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot,
         StartSpec, Traffic, Usage,
     },
-    sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, PreparedImage, ProblemKind},
+    sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, Origin, PreparedImage, ProblemKind},
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -177,7 +177,13 @@ impl Images for MemoryImages {
         if request.reference.starts_with("slow") {
             self.slow_ones.notified().await;
         }
-        Ok(PreparedImage { layers: vec![], env: vec![], working_dir: String::new(), user: None })
+        Ok(PreparedImage {
+            id: request.reference.clone(),
+            layers: vec![],
+            env: vec![],
+            working_dir: String::new(),
+            user: None,
+        })
     }
 
     async fn release(&self, owner: &str) -> Result<(), ImageProblem> {
@@ -193,7 +199,7 @@ impl Images for MemoryImages {
 /// A small valid wish.
 pub fn spec(image: &str) -> CreateSpec {
     CreateSpec {
-        image: ImageRequest { reference: image.to_owned(), credentials: None, platform: None },
+        image: ImageRequest { reference: image.to_owned(), id: None, credentials: None, platform: None },
         snapshot_id: None,
         entrypoint: vec!["sleep".to_owned(), "inf".to_owned()],
         env: BTreeMap::new(),
@@ -205,5 +211,7 @@ pub fn spec(image: &str) -> CreateSpec {
         hooks: None,
         secure_access: false,
         owner: None,
+        origin: Origin::Image,
+        key: None,
     }
 }

@@ -8,13 +8,13 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use sandkeep_specs::lifecycle::{
     API_KEY_HEADER, Capabilities, CreateSandboxRequest, CreateSandboxResponse, Endpoint, Health,
-    ListSandboxesResponse, PatchSandboxMetadataRequest, RenewSandboxExpirationRequest,
+    IDEMPOTENCY_HEADER, ListSandboxesResponse, PatchSandboxMetadataRequest, RenewSandboxExpirationRequest,
     RenewSandboxExpirationResponse, Sandbox, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse,
     Version,
 };
 
 use crate::transport::{Http, Timeouts, add_header};
-use crate::{Images, Result, Tunnel};
+use crate::{Images, Pools, Result, Templates, Tunnel};
 
 /// Variable that names the server.
 const URL_VARIABLE: &str = "SANDKEEP_URL";
@@ -141,6 +141,16 @@ impl Client {
         Ok(Tunnel::new(upgraded).await)
     }
 
+    /// Creates a sandbox, however often this is called with the same key and request within a day.
+    pub async fn create_sandbox_once(
+        &self,
+        key: &str,
+        request: &CreateSandboxRequest,
+    ) -> Result<CreateSandboxResponse> {
+        let post = self.http.post(&["v1", "sandboxes"]).header(IDEMPOTENCY_HEADER, key).json(request);
+        self.http.json_within(self.http.timeouts.create, "creating a sandbox", post).await
+    }
+
     /// One sandbox as it is now.
     pub async fn get_sandbox(&self, id: &str) -> Result<Sandbox> {
         self.http.json("the sandbox", self.http.get(&["v1", "sandboxes", id])).await
@@ -203,6 +213,18 @@ impl Client {
         let request = self.http.get(&["v1", "sandboxes", id, "endpoints", &port.to_string()]);
         let request = request.query(&[("use_server_proxy", through_server)]);
         self.http.json("the endpoint", request).await
+    }
+
+    /// The pools on the server.
+    #[must_use]
+    pub fn pools(&self) -> Pools<'_> {
+        Pools::new(&self.http)
+    }
+
+    /// The templates on the server.
+    #[must_use]
+    pub fn templates(&self) -> Templates<'_> {
+        Templates::new(&self.http)
     }
 
     /// The images on the server.

@@ -26,9 +26,11 @@ mod error;
 mod execd;
 mod images;
 mod options;
+mod pools;
 mod sandbox;
 mod sandbox_events;
 mod snapshots;
+mod templates;
 mod transport;
 mod tunnel;
 
@@ -41,10 +43,12 @@ pub use execd::{
 };
 pub use images::Images;
 pub use options::CreateOptions;
+pub use pools::Pools;
 pub use sandbox::Sandbox;
 pub use sandbox_events::{EventQuery, SandboxEvents};
 pub use sandkeep_specs as specs;
 pub use snapshots::SnapshotQuery;
+pub use templates::Templates;
 pub use transport::Timeouts;
 pub use tunnel::Tunnel;
 

@@ -41,6 +41,27 @@ impl CreateOptions {
         options
     }
 
+    /// A sandbox from a pool, or with `*` from any: image and limits are the pool's.
+    #[must_use]
+    pub fn pool(name: impl Into<String>) -> Self {
+        let request = CreateSandboxRequest {
+            entrypoint: Some(IDLE_ENTRYPOINT.map(String::from).to_vec()),
+            timeout: i64::try_from(DEFAULT_LIFETIME.as_secs()).ok(),
+            ..CreateSandboxRequest::default()
+        };
+        Self::from(request).extension("poolRef", name)
+    }
+
+    /// A sandbox from a template, which says everything but metadata and lifetime.
+    #[must_use]
+    pub fn template(id: impl Into<String>) -> Self {
+        Self::from(CreateSandboxRequest {
+            template_id: Some(id.into()),
+            timeout: i64::try_from(DEFAULT_LIFETIME.as_secs()).ok(),
+            ..CreateSandboxRequest::default()
+        })
+    }
+
     /// Credentials for the image's registry.
     #[must_use]
     pub fn image_auth(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {

@@ -5,6 +5,7 @@ pub mod command;
 pub mod error;
 pub mod event;
 pub mod files;
+pub mod handover;
 pub mod isolated;
 pub mod metrics;
 pub mod pty;

@@ -8,6 +8,9 @@ use super::{
     CredentialProxyConfig, ImageSpec, NetworkPolicy, PlatformSpec, SandboxLifecycle, SandboxStatus, Volume,
 };
 
+/// Header of a create request: with it a repeated request makes no second sandbox.
+pub const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
+
 /// What to run and within which bounds.
 ///
 /// Exactly one source is given: `image` (with `entrypoint`), `snapshotId`, `templateId` or the extension `poolRef`.

@@ -10,6 +10,7 @@ mod image;
 mod metrics;
 mod network;
 mod page;
+mod pool;
 mod renew;
 mod sandbox;
 mod schedule;
@@ -17,10 +18,11 @@ mod service;
 mod snapshot;
 mod state;
 mod stop;
+mod template;
 mod usage;
 mod volume;
 
-pub use create::{CreateSandboxRequest, CreateSandboxResponse};
+pub use create::{CreateSandboxRequest, CreateSandboxResponse, IDEMPOTENCY_HEADER};
 pub use diagnostics::{DiagnosticContentResponse, DiagnosticDelivery, DiagnosticKind};
 pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, INGRESS_HEADER, SECURE_ACCESS_HEADER};
 pub use error::ErrorResponse;
@@ -36,6 +38,9 @@ pub use image::{
 pub use metrics::{MetricsEvent, MetricsEventType};
 pub use network::{CredentialProxyConfig, NetworkAction, NetworkPolicy, NetworkRule};
 pub use page::PaginationInfo;
+pub use pool::{
+    CreatePoolRequest, ListPoolsResponse, PoolCapacitySpec, PoolResponse, PoolStatus, UpdatePoolRequest,
+};
 pub use renew::{RenewSandboxExpirationRequest, RenewSandboxExpirationResponse};
 pub use sandbox::{
     AllocationMode, AllocationState, AllocationSummary, ListSandboxesResponse, PatchSandboxMetadataRequest,
@@ -46,5 +51,9 @@ pub use service::{Health, Version};
 pub use snapshot::{CreateSnapshotRequest, ListSnapshotsResponse, Snapshot, SnapshotState, SnapshotStatus};
 pub use state::SandboxState;
 pub use stop::{Capabilities, Capability, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse};
+pub use template::{
+    CreateFsbTemplateRequest, FsbTemplate, FsbTemplateFormat, FsbTemplatePhase, FsbTemplateReadiness,
+    FsbTemplateStatus, ListFsbTemplatesResponse,
+};
 pub use usage::SandboxMetrics;
 pub use volume::{Host, Ossfs, OssfsVersion, Pvc, Volume};

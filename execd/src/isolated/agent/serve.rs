@@ -57,6 +57,7 @@ async fn work(plan: &Plan, channel: UnixStream, listener: UnixListener, walls: W
         identity,
         cwd: plan.cwd.clone(),
         env: env::vars_os().collect(),
+        owner: Default::default(),
     });
     let made = state.sessions.create(&CreateSessionRequest { cwd: None });
     listener.set_nonblocking(true)?;

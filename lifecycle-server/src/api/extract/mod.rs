@@ -1,9 +1,11 @@
 //! Extractors whose refusals say what is wrong and where.
 
+mod idempotency;
 mod json;
 mod path;
 mod query;
 
+pub(super) use idempotency::IdempotencyKey;
 pub(super) use json::Json;
 pub(super) use path::{Port, SandboxId, SnapshotId};
 pub(super) use query::Query;

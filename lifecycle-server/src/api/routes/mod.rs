@@ -7,12 +7,14 @@ mod expiration;
 mod images;
 mod metadata;
 mod pause;
+mod pools;
 mod proxy;
 mod sandboxes;
 mod snapshots;
 mod stop;
 mod stream;
 mod system;
+mod templates;
 mod tunnel;
 mod usage;
 
@@ -31,6 +33,8 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(endpoints::router())
         .merge(images::router())
         .merge(snapshots::router())
+        .merge(pools::router())
+        .merge(templates::router())
         .merge(events::router())
         .merge(diagnostics::router())
         .merge(usage::router())

@@ -21,6 +21,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
     responses(
         (status = 202, description = "The sandbox is paused."),
+        (status = 400, description = "This kind of sandbox cannot be paused; no sandbox here is of that kind.",
+            body = ErrorResponse),
         (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
         (status = 409, description = "The sandbox does not run.", body = ErrorResponse),
     ),
@@ -43,6 +45,8 @@ async fn pause_sandbox(
     params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
     responses(
         (status = 202, description = "The sandbox runs again."),
+        (status = 400, description = "This kind of sandbox cannot be resumed; no sandbox here is of that kind.",
+            body = ErrorResponse),
         (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
         (status = 409, description = "The sandbox is not paused.", body = ErrorResponse),
     ),

@@ -15,12 +15,12 @@ use crate::{
     api::{
         auth::Caller,
         error::ApiError,
-        extract::{Json, Query, SandboxId},
+        extract::{IdempotencyKey, Json, Query, SandboxId},
         map,
         state::ApiState,
         tenancy, validate,
     },
-    sandbox::{Filter, PageRequest},
+    sandbox::{CreateSpec, Filter, PageRequest},
 };
 
 pub(super) const DEFAULT_PAGE_SIZE: u32 = 20;
@@ -34,12 +34,16 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Create a sandbox
 ///
-/// Starts a sandbox from an image or a snapshot. The answer comes when the sandbox is usable, or with state `Pending` when its image
+/// Starts a sandbox from an image, a snapshot or a template, or takes one from a pool (`extensions.poolRef`). The answer
+/// comes when the sandbox is usable, or with state `Pending` when its image
 /// takes long to fetch.
 #[utoipa::path(
     post,
     path = "/v1/sandboxes",
     tag = "Sandboxes",
+    params(("Idempotency-Key" = Option<String>, Header,
+        description = "1 to 255 visible ASCII characters. A request repeated with its key within a day is answered with \
+                       the sandbox the first one made, also while that is still under way. An extension.")),
     request_body(content = CreateSandboxRequest, example = json!({
         "image": {"uri": "sandkeep/base:latest"},
         "entrypoint": ["sleep", "infinity"],
@@ -53,7 +57,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         (status = 400, description = "A member is wrong or not available here; the message names it.", body = ErrorResponse),
         (status = 403, description = "The tenant's quota is used up, or the caller may not do this.", body = ErrorResponse),
         (status = 404, description = "Something the request refers to does not exist.", body = ErrorResponse),
-        (status = 409, description = "The sandbox was deleted before it had started, or the snapshot is not ready.", body = ErrorResponse),
+        (status = 409, description = "The sandbox was deleted before it had started, the snapshot is not ready, or the key belongs to another request.", body = ErrorResponse),
         (status = 413, description = "The body is larger than 1 MiB.", body = ErrorResponse),
         (status = 429, description = "This host has no room for another sandbox now.", body = ErrorResponse,
             headers(("Retry-After" = u32, description = "Seconds to wait."))),
@@ -64,11 +68,13 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 async fn create_sandbox(
     State(state): State<ApiState>,
     caller: Caller,
+    IdempotencyKey(key): IdempotencyKey,
     Json(request): Json<CreateSandboxRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<CreateSandboxResponse>), ApiError> {
     tenancy::refuse_shared_sources(&caller.scope(), &request)?;
+    let key = key.map(|key| key.of(&request, &caller.scope())).transpose()?;
     let spec = validate::create(request, &state.rules)?.owned_by(caller.owner(), &state.rules.default_limits);
-    let record = state.snapshots.create_sandbox(spec).await?;
+    let record = state.snapshots.create_sandbox(CreateSpec { key, ..spec }).await?;
     let location = format!("/v1/sandboxes/{}", record.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], JsonBody(map::created(&record))))
 }

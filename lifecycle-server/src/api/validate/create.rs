@@ -3,14 +3,14 @@
 use sandkeep_specs::lifecycle::CreateSandboxRequest;
 
 use super::{
-    entrypoint, env, extensions, hooks, labels, platform, resources,
+    ahead, entrypoint, env, extensions, hooks, labels, platform, resources,
     source::{self, Source},
     timeout,
 };
 use crate::{
     api::error::ApiError,
     runtime::Limits,
-    sandbox::{CreateSpec, ImageRequest, PUBLIC_PORTS, Platform},
+    sandbox::{CreateSpec, ImageRequest, Origin, PUBLIC_PORTS, Platform},
 };
 
 /// What the configuration and the host decide.
@@ -25,6 +25,14 @@ pub struct Rules {
 
 /// Checks every member; the first that is wrong is named in the error.
 pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<CreateSpec, ApiError> {
+    match ahead::origin(&request)? {
+        Origin::Image => {}
+        origin @ Origin::Pool(_) => return ahead::pooled(request, origin, rules),
+        origin @ Origin::Template(_) => {
+            refuse_what_is_not_there_yet(&request)?;
+            return ahead::templated(request, origin, rules);
+        }
+    }
     refuse_what_is_not_there_yet(&request)?;
     let source = source::source(&request)?;
     let platform =
@@ -38,7 +46,8 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
     let (image, snapshot_id, entrypoint) = match source {
         Source::Image(image) => (image, None, request.entrypoint),
         Source::Snapshot(id) => {
-            let image = ImageRequest { reference: String::new(), credentials: None, platform: None };
+            let image =
+                ImageRequest { reference: String::new(), id: None, credentials: None, platform: None };
             (image, Some(id), request.entrypoint.or_else(|| Some(entrypoint::idle())))
         }
     };
@@ -55,6 +64,8 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         hooks: request.lifecycle.map(hooks::check).transpose()?.flatten(),
         secure_access: request.secure_access.unwrap_or_default(),
         owner: None,
+        origin: Origin::Image,
+        key: None,
     })
 }
 
@@ -128,8 +139,6 @@ mod tests {
             (json!({"image": {"uri": " "}}), Code::InvalidParameter, "image.uri"),
             (json!({"image": {"uri": "x", "auth": {"username": "u"}}}), Code::InvalidParameter, "image.auth"),
             (json!({"snapshotId": "s"}), Code::InvalidParameter, "image"),
-            (json!({"image": null, "templateId": "t"}), Code::NotSupported, "templateId"),
-            (json!({"extensions": {"poolRef": "p"}}), Code::UnsupportedPoolRef, "extensions.poolRef"),
             (json!({"entrypoint": null}), Code::InvalidParameter, "entrypoint"),
             (json!({"entrypoint": []}), Code::InvalidParameter, "entrypoint"),
             (json!({"entrypoint": ["a\u{0}b"]}), Code::InvalidParameter, "entrypoint[0]"),

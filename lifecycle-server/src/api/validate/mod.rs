@@ -1,5 +1,6 @@
 //! From a request as it came to a wish the domain can trust. Pure: no I/O, no clock.
 
+mod ahead;
 mod create;
 mod entrypoint;
 mod env;
@@ -8,9 +9,12 @@ mod filter;
 mod hooks;
 mod labels;
 mod platform;
+mod pod;
+mod pool;
 mod resources;
 mod snapshot;
 mod source;
+mod template;
 mod timeout;
 
 pub(super) use create::{Rules, create};
@@ -18,5 +22,7 @@ pub(super) use extensions::{echoed, renew_extension};
 pub(super) use filter::metadata_filter;
 pub(super) use labels::patch as metadata_patch;
 pub(super) use platform::host as host_platform;
+pub(super) use pool::{capacity as pool_capacity, pool};
 pub(super) use snapshot::snapshot_name;
 pub(super) use source::{pull, push};
+pub(super) use template::template;

@@ -2,9 +2,9 @@
 
 use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth, PullImageRequest, PushImageRequest};
 
-use super::{Rules, extensions::POOL_REF, platform};
+use super::{Rules, platform};
 use crate::{
-    api::error::{ApiError, Code},
+    api::error::ApiError,
     sandbox::{Credentials, ImageRequest},
 };
 
@@ -21,16 +21,7 @@ pub(super) enum Source {
 
 /// The one source that is given; others and combinations are refused.
 pub(super) fn source(request: &CreateSandboxRequest) -> Result<Source, ApiError> {
-    let pool =
-        request.extensions.as_ref().and_then(|extensions| extensions.get(POOL_REF)).map(String::as_str);
-    if given(pool) {
-        return Err(ApiError::new(
-            Code::UnsupportedPoolRef,
-            format!("extensions.{POOL_REF}: pools are not available on this server"),
-        ));
-    }
-    let others =
-        [("snapshotId", request.snapshot_id.as_deref()), ("templateId", request.template_id.as_deref())];
+    let others = [("snapshotId", request.snapshot_id.as_deref())];
     let other = others.into_iter().find(|(_, id)| given(*id)).map(|(member, _)| member);
     match (&request.image, other) {
         (Some(_), Some(member)) => {
@@ -45,6 +36,7 @@ pub(super) fn source(request: &CreateSandboxRequest) -> Result<Source, ApiError>
         (None, None) => Err(ApiError::invalid("image", "is required")),
         (Some(image), None) => Ok(Source::Image(ImageRequest {
             reference: reference("image.uri", &image.uri)?,
+            id: None,
             credentials: image
                 .auth
                 .as_ref()
@@ -60,6 +52,7 @@ pub(super) fn source(request: &CreateSandboxRequest) -> Result<Source, ApiError>
 pub(in crate::api) fn pull(request: &PullImageRequest, rules: &Rules) -> Result<ImageRequest, ApiError> {
     Ok(ImageRequest {
         reference: reference("uri", &request.uri)?,
+        id: None,
         credentials: request.auth.as_ref().map(|auth| credentials("auth", auth)).transpose()?.flatten(),
         platform: request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?,
     })
@@ -80,7 +73,7 @@ pub(in crate::api) fn push(request: &PushImageRequest) -> Result<Push, ApiError>
     })
 }
 
-fn reference(place: &str, uri: &str) -> Result<String, ApiError> {
+pub(super) fn reference(place: &str, uri: &str) -> Result<String, ApiError> {
     let uri = uri.trim();
     if uri.is_empty() {
         return Err(ApiError::invalid(place, "must not be empty"));

@@ -17,10 +17,11 @@ use super::{
     launcher::plan::Plan,
     runtime::{Inner, blocking},
     slots::Prepared,
+    spec,
     state::Record,
     watch,
 };
-use crate::runtime::{LaunchSpec, RuntimeError};
+use crate::runtime::{HandOver, LaunchSpec, RuntimeError};
 
 /// Ends every process of a sandbox and lets go of all but its files. A sandbox without processes is fine.
 pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeError> {
@@ -68,13 +69,17 @@ pub(super) fn record(host: &Host, id: &str) -> Result<Record, RuntimeError> {
 pub(super) fn stage(
     host: &Host,
     spec: &LaunchSpec,
+    owner: Option<&HandOver>,
     mut phases: Phases,
 ) -> Result<(Staged, Phases), RuntimeError> {
     phases.mark("queue");
     let directory = host.paths.sandbox(&spec.id);
     let document = fs::read(directory.join(DOCUMENT)).context("read the sandbox document")?;
-    let document: Spec =
+    let mut document: Spec =
         serde_json::from_slice(&document).map_err(io::Error::from).context("read the sandbox document")?;
+    if let Some(owner) = owner {
+        spec::give(&mut document, owner);
+    }
     let prepared = host.revive(spec.slot, &directory)?;
     phases.mark("slot");
     let staged = assemble(host, spec, prepared, document);

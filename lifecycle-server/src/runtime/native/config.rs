@@ -77,6 +77,22 @@ impl Default for Watermark {
     }
 }
 
+/// Launches are refused while the host has less left than this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserve {
+    pub memory_bytes: u64,
+    /// The same in percent of the host's memory; the larger of the two counts.
+    pub memory_percent: u8,
+    /// Processes and threads.
+    pub tasks: u64,
+}
+
+impl Default for Reserve {
+    fn default() -> Self {
+        Self { memory_bytes: 256 << 20, memory_percent: 3, tasks: 512 }
+    }
+}
+
 /// How a sandbox's file system is put together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OverlayWay {
@@ -104,6 +120,7 @@ pub struct NativeConfig {
     pub no_new_privileges: bool,
     pub default_limits: DefaultLimits,
     pub watermark: Watermark,
+    pub reserve: Reserve,
     /// Resolvers written into sandboxes; empty means the host's own, except those on loopback.
     pub dns_servers: Vec<Ipv4Addr>,
     /// Networks no sandbox may reach.
@@ -151,6 +168,7 @@ impl Default for NativeConfig {
             no_new_privileges: true,
             default_limits: DefaultLimits::default(),
             watermark: Watermark::default(),
+            reserve: Reserve::default(),
             dns_servers: Vec::new(),
             deny_cidrs: vec![Cidr { address: Ipv4Addr::new(169, 254, 0, 0), prefix: 16 }],
             uid_base: 0x1000_0000,

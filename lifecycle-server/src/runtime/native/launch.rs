@@ -27,7 +27,7 @@ use super::{
     state::{Identity, Record, exit_code},
     watch::{self, Live, Process},
 };
-use crate::runtime::{LaunchReport, LaunchSpec, Log, RuntimeError, oci::ROOT_POINT};
+use crate::runtime::{HandOver, LaunchReport, LaunchSpec, Log, RuntimeError, oci::ROOT_POINT};
 
 /// How long execd may take until the user's program runs, not counting what comes before that program.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,6 +41,8 @@ pub(crate) struct Launch {
     inner: Arc<Inner>,
     spec: LaunchSpec,
     origin: Origin,
+    /// Of one that is started again and was started ahead of its owner.
+    owner: Option<HandOver>,
     phases: Phases,
 }
 
@@ -99,23 +101,23 @@ struct Begun {
 impl Launch {
     pub(crate) fn new(inner: Arc<Inner>, spec: LaunchSpec) -> Self {
         let phases = Phases { report: LaunchReport::default(), last: Instant::now() };
-        Self { inner, spec, origin: Origin::Image, phases }
+        Self { inner, spec, origin: Origin::Image, owner: None, phases }
     }
 
     /// A start from what a stopped sandbox left; of `spec` only what the host decides counts.
-    pub(crate) fn again(inner: Arc<Inner>, spec: LaunchSpec) -> Self {
-        Self { origin: Origin::Kept, ..Self::new(inner, spec) }
+    pub(crate) fn again(inner: Arc<Inner>, spec: LaunchSpec, owner: Option<HandOver>) -> Self {
+        Self { origin: Origin::Kept, owner, ..Self::new(inner, spec) }
     }
 
     /// Runs to the end. On failure, or once `given_up` is cancelled, everything made so far is removed.
     pub(crate) async fn run(mut self, given_up: CancellationToken) -> Result<LaunchReport, RuntimeError> {
         let (inner, spec, phases) = (self.inner.clone(), self.spec.clone(), self.phases);
-        let stage = match self.origin {
-            Origin::Image => stage,
-            Origin::Kept => again::stage,
-        };
-        let (staged, phases) =
-            blocking("prepare a sandbox", move || stage(&inner.host, &spec, phases)).await?;
+        let (origin, owner) = (self.origin, self.owner.take());
+        let (staged, phases) = blocking("prepare a sandbox", move || match origin {
+            Origin::Image => stage(&inner.host, &spec, phases),
+            Origin::Kept => again::stage(&inner.host, &spec, owner.as_ref(), phases),
+        })
+        .await?;
         self.phases = phases;
         let directory = staged.directory.clone();
         let begun = if given_up.is_cancelled() { Err(abandoned()) } else { self.begin(staged).await };

@@ -12,6 +12,7 @@
 //! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
 //! | `layer` | a way into what a sandbox has written |
 //! | `cgroup`, `freezer` | limits, measurements and standing still, version 1 and 2 |
+//! | `room` | what the host itself has left |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
 //! | `again`, `criu` | stopping so that files last, and starting from them; whether memory could last too |
@@ -37,6 +38,7 @@ mod overlay;
 mod preflight;
 mod quota;
 mod reaper;
+mod room;
 mod rootfs;
 mod runtime;
 mod seccomp;
@@ -47,7 +49,7 @@ pub(super) mod sys;
 mod tap;
 mod watch;
 
-pub use config::{Cidr, DefaultLimits, NativeConfig, OverlayWay, Watermark};
+pub use config::{Cidr, DefaultLimits, NativeConfig, OverlayWay, Reserve, Watermark};
 pub use preflight::{Problem, Severity, preflight};
 pub use runtime::NativeRuntime;
 pub(super) use runtime::blocking;

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     NativeConfig, adopt, again,
     cgroup::Cgroups,
-    criu, firewall, freezer,
+    criu, disk, firewall, freezer,
     host::{Context, Host, keep_prepared},
     launch::{Launch, Origin},
-    layer,
+    layer, room,
     state::is_plain,
     tap::Tap,
     watch::{self, Live},
@@ -176,6 +176,12 @@ impl Drop for Caller {
 
 #[async_trait]
 impl Runtime for NativeRuntime {
+    fn check_room(&self) -> Result<(), RuntimeError> {
+        let host = &self.inner.host;
+        room::check(&host.config.reserve)?;
+        disk::check_watermark(&host.paths.root, host.config.watermark)
+    }
+
     fn reserve(&self, id: &str) -> Result<Slot, RuntimeError> {
         if !is_plain(id) {
             return Err(RuntimeError::Invalid(format!("{id:?} is not a sandbox id")));
@@ -205,6 +211,7 @@ impl Runtime for NativeRuntime {
         let slot = self.inner.host.slots.slot_of(&wish.id).filter(|_| is_plain(&wish.id));
         let slot = slot.ok_or_else(|| RuntimeError::NotFound(wish.id.clone()))?;
         let spec = LaunchSpec {
+            standby: false,
             id: wish.id.clone(),
             slot,
             layers: again::record(&self.inner.host, &wish.id)?.layers,
@@ -218,7 +225,8 @@ impl Runtime for NativeRuntime {
             execd_token: String::new(),
             nested_isolation: false,
         };
-        self.carry_out(&wish.id, Origin::Kept, Launch::again(self.inner.clone(), spec)).await
+        self.carry_out(&wish.id, Origin::Kept, Launch::again(self.inner.clone(), spec, wish.owner.clone()))
+            .await
     }
 
     fn memory_stop(&self) -> MemoryStop {

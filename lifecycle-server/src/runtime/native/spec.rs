@@ -10,7 +10,7 @@ use super::{
     rootfs::{ENVS_PATH, EXECD_PATH, ISOLATION_PATH},
     seccomp::{self, Profile},
 };
-use crate::runtime::{LaunchSpec, Limits, RuntimeError};
+use crate::runtime::{HandOver, LaunchSpec, Limits, RuntimeError};
 
 /// Port of execd inside every sandbox.
 pub const EXECD_PORT: u16 = 44772;
@@ -82,6 +82,9 @@ fn process(spec: &LaunchSpec, gauges: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut args: Vec<String> = [EXECD_PATH, "--init", "--port", &EXECD_PORT.to_string(), "--ready-fd", "3"]
         .map(str::to_owned)
         .into();
+    if spec.standby {
+        args.push(STANDBY.to_owned());
+    }
     if let Some(user) = &spec.user {
         args.extend(["--user".to_owned(), user.clone()]);
     }
@@ -90,7 +93,7 @@ fn process(spec: &LaunchSpec, gauges: &[&str]) -> (Vec<String>, Vec<String>) {
 
     let url = format!("http://127.0.0.1:{EXECD_PORT}");
     let ours = [
-        ("EXECD_ACCESS_TOKEN", spec.execd_token.as_str()),
+        (TOKEN_VARIABLE, spec.execd_token.as_str()),
         ("EXECD_URL", &url),
         ("EXECD_ENVS", ENVS_PATH),
         ("EXECD_INIT", "1"),
@@ -107,6 +110,45 @@ fn process(spec: &LaunchSpec, gauges: &[&str]) -> (Vec<String>, Vec<String>) {
         env.push((name, value));
     }
     (args, env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+}
+
+/// Variables by which execd itself is told what to do here.
+const OURS: [&str; 7] = [
+    TOKEN_VARIABLE,
+    "EXECD_URL",
+    "EXECD_ENVS",
+    "EXECD_INIT",
+    "OPENSANDBOX_ID",
+    "EXECD_ISOLATION_UPPER_ROOT",
+    "EXECD_GAUGES",
+];
+const TOKEN_VARIABLE: &str = "EXECD_ACCESS_TOKEN";
+const STANDBY: &str = "--standby";
+
+/// Makes the document of a sandbox that stood by for an owner the one of the sandbox he got.
+pub(super) fn give(document: &mut Spec, owner: &HandOver) {
+    let Some(process) = document.process_mut() else { return };
+    let mut args = process.args().clone().unwrap_or_default();
+    // What follows the first `--` is the program's own.
+    let program = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    if !owner.entrypoint.is_empty() {
+        args.truncate(program);
+        args.push("--".to_owned());
+        args.extend(owner.entrypoint.iter().cloned());
+    }
+    if let Some(position) = args[..program].iter().position(|arg| arg == STANDBY) {
+        args.remove(position);
+    }
+    process.set_args(Some(args));
+
+    let mut env = process.env().clone().unwrap_or_default();
+    let owned = owner.env.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
+    let token = (TOKEN_VARIABLE, owner.execd_token.as_str());
+    for (name, value) in owned.map(|(name, value)| (name.as_str(), value.as_str())).chain([token]) {
+        env.retain(|known| known.split_once('=').is_none_or(|(known, _)| known != name));
+        env.push(format!("{name}={value}"));
+    }
+    process.set_env(Some(env));
 }
 
 fn mounts(joined: bool, nested: bool) -> Value {
@@ -238,6 +280,7 @@ mod tests {
             limits: Limits::default(),
             execd_token: "secret".into(),
             nested_isolation: false,
+            standby: false,
             pre_start: std::time::Duration::ZERO,
         }
     }
@@ -274,6 +317,34 @@ mod tests {
         assert!(data[0].contains("uid=268435456"), "{data:?}");
         assert!(data[1].contains("gid=268435461"), "{data:?}");
         assert_eq!(plan.masked.len(), MASKED.len());
+    }
+
+    #[test]
+    fn a_sandbox_that_stood_by_starts_again_as_its_owner_s() {
+        let standby = LaunchSpec { standby: true, ..spec() };
+        let mut document = build(&standby, &host(Path::new("/r"))).unwrap();
+        let env = [("A", "mine"), ("EXECD_INIT", "0"), ("B", "b=c")];
+        let owner = HandOver {
+            execd_token: "owned".into(),
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            entrypoint: vec!["run".into(), "--standby".into()],
+        };
+        give(&mut document, &owner);
+        let plan = Plan::from_spec(&document, 1 << 28, Path::new("/m")).unwrap();
+        let args = texts(&plan.args);
+        assert_eq!(args[6..], ["--user", "1000:1000", "--cwd", "/srv/x", "--", "run", "--standby"]);
+        let env = texts(&plan.env);
+        for expected in ["A=mine", "B=b=c", "EXECD_INIT=1", "EXECD_ACCESS_TOKEN=owned"] {
+            let name = expected.split_once('=').unwrap().0;
+            let found: Vec<_> = env.iter().filter(|entry| entry.split_once('=').unwrap().0 == name).collect();
+            assert_eq!(found, [expected]);
+        }
+        // An owner without a program of his own gets the pool's.
+        let mut document = build(&standby, &host(Path::new("/r"))).unwrap();
+        give(&mut document, &HandOver { entrypoint: vec![], ..owner });
+        assert_eq!(document.process().as_ref().unwrap().args().as_ref().unwrap()[6..10], args[6..10]);
+        let plan = Plan::from_spec(&document, 1 << 28, Path::new("/m")).unwrap();
+        assert_eq!(texts(&plan.args)[10..], ["--", "sleep", "9"]);
     }
 
     #[test]

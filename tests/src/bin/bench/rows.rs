@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
-use crate::measure::{bulk, code, commands, files, lifecycle, memory, pause};
+use crate::measure::{bulk, code, commands, files, lifecycle, memory, pause, pools};
 use crate::sandbox::Bench;
 
 /// A measurement: takes about so many samples and returns them.
@@ -78,6 +78,11 @@ pub(crate) const ROWS: &[Row] = &[
         Box::pin(lifecycle::create_to_python(bench, n))
     })
     .floor(9.0),
+    less("create-from-pool", "ms", 2.0, (5, 10), |bench, n| Box::pin(pools::create(bench, n))).floor(0.5),
+    less("create-from-pool-to-python", "ms", 6.0, (5, 8), |bench, n| {
+        Box::pin(pools::create_to_python(bench, n))
+    })
+    .floor(1.6),
     less("delete-answered", "ms", 5.0, (5, 20), |bench, n| Box::pin(lifecycle::delete(bench, n))).floor(0.2),
     more("creates-per-minute-8", "1/min", 2500.0, (3, 160), |bench, n| Box::pin(lifecycle::churn(bench, n))),
     less("pause", "ms", 1.0, (5, 40), |bench, n| Box::pin(pause::pause(bench, n))).floor(0.07),

@@ -7,6 +7,7 @@ pub(crate) mod files;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
 pub(crate) mod pause;
+pub(crate) mod pools;
 
 use std::time::Instant;
 

@@ -1,0 +1,36 @@
+//! Whether this host takes another sandbox: refused early, what runs is not put at risk.
+
+use super::{error::ServiceError, service::Inner};
+use crate::runtime::Limits;
+
+/// How much memory sandboxes may be promised together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommittedMemory {
+    /// Bytes that the limits of all sandboxes may add up to.
+    pub most: u64,
+    /// Bytes a sandbox without a limit of its own counts with.
+    pub default: u64,
+}
+
+impl Inner {
+    /// Refuses what this host has no room for.
+    pub(super) fn check_room(&self, limits: &Limits) -> Result<(), ServiceError> {
+        self.runtime.check_room()?;
+        let Some(committed) = &self.options.committed_memory else { return Ok(()) };
+        let share = |memory: Option<u64>| memory.unwrap_or(committed.default);
+        let ahead = self.pools.committed(share);
+        let taken: u64 = {
+            let entries = self.book.entries();
+            let live =
+                entries.values().map(|entry| entry.record()).filter(|record| !record.status.state.is_final());
+            live.map(|record| share(record.plan.memory_bytes)).fold(ahead, u64::saturating_add)
+        };
+        if taken.saturating_add(share(limits.memory_bytes)) > committed.most {
+            let most = committed.most;
+            return Err(ServiceError::NoRoom(format!(
+                "the memory limits of all sandboxes would exceed the {most} bytes this host may promise"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! From a member without an owner to somebody's sandbox.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Member, Pool};
+use crate::{
+    runtime::{HandOver, RuntimeError},
+    sandbox::{
+        book::now,
+        creation::{expiry, secret},
+        error::ServiceError,
+        record::{CreateSpec, Plan, Record, Status},
+        service::Inner,
+        state::Event,
+    },
+};
+
+/// Any pool.
+const ANY: &str = "*";
+/// Members that turn out to be of no use before a caller is told.
+const ATTEMPTS: usize = 3;
+
+/// Counts a caller who waits, also one who stops waiting half-way.
+struct Waiting<'a>(&'a Pool);
+
+impl<'a> Waiting<'a> {
+    fn at(pool: &'a Pool) -> Self {
+        pool.state().waiting += 1;
+        pool.changed.notify_one();
+        Self(pool)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+        self.0.changed.notify_one();
+    }
+}
+
+/// A member on its way to its owner; counts as allocated.
+struct Leaving {
+    pool: Arc<Pool>,
+    member: Member,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.pool.state().leaving.remove(&self.member.id);
+        self.pool.changed.notify_one();
+    }
+}
+
+impl Inner {
+    /// Hands a member of a pool over; waits for one if the pool may still grow. Image and limits are the pool's.
+    pub(in crate::sandbox) async fn create_from_pool(
+        self: &Arc<Self>,
+        pool: &str,
+        wish: &CreateSpec,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let deadline = Instant::now() + self.options.create_wait;
+        let mut attempt = 1;
+        loop {
+            let leaving = self.take_member(pool, deadline).await?;
+            match self.hand_over(leaving, wish).await {
+                Err(ServiceError::Runtime(RuntimeError::Os { context, source })) if attempt < ATTEMPTS => {
+                    tracing::warn!(%source, "a member was of no use: {context}");
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn take_member(&self, name: &str, deadline: Instant) -> Result<Leaving, ServiceError> {
+        let pool = match name {
+            ANY => match self.take_any() {
+                Ok(leaving) => return Ok(leaving),
+                Err(pool) => {
+                    pool.ok_or(ServiceError::PoolExhausted { pool: ANY.to_owned(), problem: None })?
+                }
+            },
+            name => self.pools.find(name)?,
+        };
+        if let Some(leaving) = take(&pool) {
+            return Ok(leaving);
+        }
+        let _waiting = Waiting::at(&pool);
+        loop {
+            let arrived = pool.arrived.notified();
+            if let Some(leaving) = take(&pool) {
+                return Ok(leaving);
+            }
+            let exhausted = || pool.exhausted();
+            if pool.closed.is_cancelled() {
+                return Err(ServiceError::PoolNotFound(pool.origin.name.clone()));
+            }
+            let room = {
+                let state = pool.state();
+                state.capacity.has_room(self.allocated(&pool, &state))
+            };
+            if !room {
+                return Err(exhausted());
+            }
+            timeout_at(deadline, arrived).await.map_err(|_| exhausted())?;
+        }
+    }
+
+    /// A member of the fullest pool; else a pool that may get one.
+    fn take_any(&self) -> Result<Leaving, Option<Arc<Pool>>> {
+        let mut pools = self.pools.all();
+        pools.sort_by_key(|pool| std::cmp::Reverse(pool.state().ready.len()));
+        if let Some(leaving) = pools.iter().find_map(take) {
+            return Ok(leaving);
+        }
+        Err(pools.into_iter().find(|pool| {
+            let state = pool.state();
+            state.capacity.has_room(self.allocated(pool, &state))
+        }))
+    }
+
+    async fn hand_over(
+        self: &Arc<Self>,
+        leaving: Leaving,
+        wish: &CreateSpec,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let (pool, member) = (&leaving.pool, &leaving.member);
+        let record = match new_record(pool, member, wish) {
+            Ok(record) => record,
+            Err(error) => {
+                self.end_member(&member.id).await;
+                return Err(error);
+            }
+        };
+        // From here on the row says that somebody owns it: a start that finds it half handed over removes it.
+        let noted = match self.book.store.assign_member(&record).await {
+            Ok(noted) => noted,
+            Err(error) => {
+                self.end_member(&member.id).await;
+                return Err(error.into());
+            }
+        };
+        let order = HandOver { entrypoint: wish.entrypoint.clone(), ..record.hand_over() };
+        let entry = self.book.insert(record);
+        self.book.journal.committed(noted);
+        self.attend(&entry);
+        let _gate = entry.gate.lock().await;
+        let handed_over = async {
+            self.note_key(wish.key.as_ref(), &member.id).await?;
+            self.runtime.hand_over(member.slot, &member.execd_token, order).await?;
+            self.book.advance(&entry, Record::clone(&entry.record()), &Event::Started).await
+        };
+        match handed_over.await {
+            Ok(running) => {
+                tracing::info!(sandbox.id = %running.id, pool = pool.origin.name, "sandbox handed over");
+                Ok(running)
+            }
+            Err(error) => {
+                self.forget(&member.id, &error.to_string()).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Takes the member that has been ready for longest.
+fn take(pool: &Arc<Pool>) -> Option<Leaving> {
+    let mut state = pool.state();
+    if pool.closed.is_cancelled() {
+        return None;
+    }
+    let member = state.ready.pop_front()?;
+    state.leaving.insert(member.id.clone());
+    drop(state);
+    pool.changed.notify_one();
+    Some(Leaving { pool: Arc::clone(pool), member })
+}
+
+fn new_record(pool: &Pool, member: &Member, wish: &CreateSpec) -> Result<Record, ServiceError> {
+    let (recipe, created_at) = (&pool.recipe, now());
+    let mut spec = wish.clone();
+    spec.image.reference.clone_from(&recipe.image);
+    spec.limits = recipe.limits;
+    if spec.entrypoint.is_empty() {
+        spec.entrypoint.clone_from(&recipe.command);
+    }
+    Ok(Record {
+        id: member.id.clone(),
+        plan: Plan { pool: Some(pool.origin.clone()), ..Plan::new(&spec) },
+        metadata: spec.metadata,
+        status: Status::pending(created_at),
+        created_at,
+        expires_at: expiry(created_at, spec.timeout)?,
+        slot: member.slot,
+        accepted: false,
+        execd_token: secret(),
+        access_token: secret(),
+    })
+}

@@ -1,0 +1,119 @@
+//! The life of a member without an owner.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::{DRAIN_PATIENCE, Member, Pool, PoolView, State};
+use crate::sandbox::{creation::secret, error::ServiceError, recipe::Ahead, record::Record, service::Inner};
+
+impl Inner {
+    /// Members that have an owner, or are on their way to one. The pool's state is locked first, here as everywhere.
+    pub(super) fn allocated(&self, pool: &Pool, state: &State) -> usize {
+        let is_ours = |record: &Record| {
+            !record.status.state.is_final()
+                && record.plan.pool.as_ref() == Some(&pool.origin)
+                && !state.leaving.contains(&record.id)
+        };
+        let entries = self.book.entries();
+        entries.values().filter(|entry| is_ours(&entry.record())).count() + state.leaving.len()
+    }
+
+    pub(super) fn view(&self, pool: &Pool) -> PoolView {
+        let state = pool.state();
+        pool.view(&state, self.allocated(pool, &state))
+    }
+
+    /// Starts one member. Nothing of it remains on an error.
+    pub(super) async fn start_member(&self, pool: &Pool) -> Result<Member, ServiceError> {
+        let _permit = self.pools.starts.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
+        self.check_room(&pool.recipe.limits)?;
+        let id = Uuid::new_v4().hyphenated().to_string();
+        let slot = self.runtime.reserve(&id)?;
+        let member = Member { id, slot, execd_token: secret() };
+        if let Err(error) = self.book.store.insert_member(&member, &pool.origin.uid).await {
+            self.runtime.release(&member.id);
+            return Err(error.into());
+        }
+        let ahead = Ahead {
+            id: &member.id,
+            slot,
+            execd_token: &member.execd_token,
+            recipe: &pool.recipe,
+            standby: true,
+        };
+        let started = tokio::select! {
+            () = pool.closed.cancelled() => Err(ServiceError::PoolNotFound(pool.origin.name.clone())),
+            () = self.stopping.cancelled() => return Err(ServiceError::ShuttingDown),
+            started = self.start_ahead(&ahead) => started,
+        };
+        let ready = match started {
+            Ok(_) => self.book.store.ready_member(&member.id).await.map_err(ServiceError::from),
+            Err(error) => Err(error),
+        };
+        match ready {
+            Ok(()) => Ok(member),
+            Err(error) => {
+                self.end_member(&member.id).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a member nobody will own.
+    pub(super) async fn end_member(&self, id: &str) {
+        self.free(id).await;
+        self.runtime.forget_logs(id);
+        if let Err(error) = self.book.store.delete_member(id).await {
+            tracing::error!(member.id = %id, %error, "a row stays until the next start");
+        }
+    }
+
+    /// The first process of something that is no sandbox ended: a member, if it is one.
+    pub(in crate::sandbox) async fn settle_member_exit(&self, id: &str) {
+        for pool in self.pools.all() {
+            let was_ready = {
+                let mut state = pool.state();
+                let position = state.ready.iter().position(|member| member.id == id);
+                position.and_then(|position| state.ready.remove(position)).is_some()
+            };
+            if was_ready {
+                tracing::warn!(pool = pool.origin.name, member.id = %id, "a member ended by itself");
+                {
+                    let mut state = pool.state();
+                    state.problem = Some("a member ended by itself while it was waiting".to_owned());
+                    state.note(false);
+                }
+                self.end_member(id).await;
+                pool.changed.notify_one();
+                return;
+            }
+        }
+    }
+
+    /// Ends every member without an owner, and then the pool.
+    pub(super) async fn drain(&self, pool: &Arc<Pool>) {
+        let members: Vec<Member> = pool.state().ready.drain(..).collect();
+        futures_util::future::join_all(members.iter().map(|member| self.end_member(&member.id))).await;
+        // Those that are being started end by themselves now.
+        let started = async {
+            while pool.state().starting > 0 {
+                pool.changed.notified().await;
+            }
+        };
+        if timeout(DRAIN_PATIENCE, started).await.is_err() {
+            tracing::warn!(
+                pool = pool.origin.name,
+                "left to the next start: members that do not finish starting"
+            );
+            return;
+        }
+        match self.book.store.delete_pool(&pool.origin.name).await {
+            Ok(()) => self.pools.forget(&pool.origin.name),
+            Err(error) => {
+                tracing::error!(pool = pool.origin.name, %error, "a pool's row stays until the next start")
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Pools: sandboxes that run before anybody asks for them.
+//!
+//! A member is a started sandbox without an owner. It has a row of its own and no record, so nobody sees it. Handing
+//! it over makes it a sandbox like any other: its row becomes a record in one step, so that it has one owner at most
+//! whenever the server is killed. A member is handed over once and never comes back.
+
+mod capacity;
+mod handover;
+mod keeper;
+mod member;
+mod recovery;
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use capacity::Capacity;
+
+use self::capacity::Standing;
+use super::{
+    book::now, error::ServiceError, idempotency::fingerprint, recipe::Recipe, record::PoolOrigin,
+    service::Service,
+};
+use crate::{runtime::Slot, store::PoolRow};
+
+/// Members started at once over all pools: creates of callers must not wait behind them.
+const PARALLEL_STARTS: usize = 2;
+/// How long the end of a pool waits for members that are just being started.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+/// Hexadecimal digits of a revision.
+const REVISION_DIGITS: usize = 10;
+
+/// All pools of this server.
+pub(super) struct Pools {
+    by_name: RwLock<BTreeMap<String, Arc<Pool>>>,
+    starts: Semaphore,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Self { by_name: RwLock::default(), starts: Semaphore::new(PARALLEL_STARTS) }
+    }
+}
+
+/// One pool.
+pub(super) struct Pool {
+    pub(super) origin: PoolOrigin,
+    pub(super) recipe: Recipe,
+    revision: String,
+    created_at: DateTime<Utc>,
+    state: Mutex<State>,
+    /// Something happened that the keeper has to look at.
+    changed: Notify,
+    /// A member became ready, or none will.
+    arrived: Notify,
+    /// The pool is being deleted.
+    closed: CancellationToken,
+}
+
+struct State {
+    capacity: Capacity,
+    ready: VecDeque<Member>,
+    starting: usize,
+    /// Ids of members on their way to an owner, with a record or not yet.
+    leaving: HashSet<String>,
+    waiting: usize,
+    /// Why the last start failed.
+    problem: Option<String>,
+    /// Whether all went well since the keeper last looked; `None` if nothing happened.
+    outcome: Option<bool>,
+}
+
+/// A started sandbox without an owner.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) slot: Slot,
+    pub(crate) execd_token: String,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Member").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A pool to make.
+#[derive(Debug, Clone)]
+pub struct NewPool {
+    pub name: String,
+    pub recipe: Recipe,
+    pub capacity: Capacity,
+    /// The template as its creator wrote it; only for telling templates apart.
+    pub source: String,
+}
+
+/// What callers see of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolView {
+    pub name: String,
+    pub capacity: Capacity,
+    pub revision: String,
+    pub created_at: DateTime<Utc>,
+    /// Members that are ready, or belong to an owner.
+    pub total: usize,
+    pub allocated: usize,
+    pub available: usize,
+    /// Why it has fewer members than it should, as far as that is known.
+    pub problem: Option<String>,
+}
+
+impl Pools {
+    pub(super) fn find(&self, name: &str) -> Result<Arc<Pool>, ServiceError> {
+        let pools = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let pool = pools.get(name).filter(|pool| !pool.closed.is_cancelled()).cloned();
+        pool.ok_or_else(|| ServiceError::PoolNotFound(name.to_owned()))
+    }
+
+    fn all(&self) -> Vec<Arc<Pool>> {
+        let pools = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        pools.values().filter(|pool| !pool.closed.is_cancelled()).cloned().collect()
+    }
+
+    fn insert(&self, pool: &Arc<Pool>) {
+        let mut pools = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        pools.insert(pool.origin.name.clone(), Arc::clone(pool));
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+
+    fn forget(&self, name: &str) {
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Whether a member of this id is ready in some pool.
+    pub(super) fn holds(&self, id: &str) -> bool {
+        let pools = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        pools.values().any(|pool| pool.state().ready.iter().any(|member| member.id == id))
+    }
+
+    /// Bytes promised to members without a record.
+    pub(super) fn committed(&self, share: impl Fn(Option<u64>) -> u64) -> u64 {
+        let promised = |pool: &Arc<Pool>| {
+            let state = pool.state();
+            let count = (state.ready.len() + state.starting) as u64;
+            share(pool.recipe.limits.memory_bytes).saturating_mul(count)
+        };
+        self.all().iter().map(promised).fold(0, u64::saturating_add)
+    }
+
+    /// A sandbox of this pool ended: there may be room for another member.
+    pub(super) fn notice_end(&self, origin: Option<&PoolOrigin>) {
+        if let Some(pool) = origin.and_then(|origin| self.find(&origin.name).ok()) {
+            pool.changed.notify_one();
+        }
+    }
+}
+
+impl Pool {
+    fn new(row: PoolRow) -> Arc<Self> {
+        Arc::new(Self {
+            origin: PoolOrigin { name: row.name, uid: row.uid },
+            recipe: row.recipe,
+            revision: row.revision,
+            created_at: row.created_at,
+            state: Mutex::new(State {
+                capacity: row.capacity,
+                ready: VecDeque::new(),
+                starting: 0,
+                leaving: HashSet::new(),
+                waiting: 0,
+                problem: None,
+                outcome: None,
+            }),
+            changed: Notify::new(),
+            arrived: Notify::new(),
+            closed: CancellationToken::new(),
+        })
+    }
+
+    fn exhausted(&self) -> ServiceError {
+        ServiceError::PoolExhausted { pool: self.origin.name.clone(), problem: self.state().problem.clone() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self, state: &State, allocated: usize) -> PoolView {
+        PoolView {
+            name: self.origin.name.clone(),
+            capacity: state.capacity,
+            revision: self.revision.clone(),
+            created_at: self.created_at,
+            total: allocated + state.ready.len(),
+            allocated,
+            available: state.ready.len(),
+            problem: state.problem.clone(),
+        }
+    }
+}
+
+impl State {
+    fn note(&mut self, succeeded: bool) {
+        self.outcome = Some(self.outcome.unwrap_or(true) && succeeded);
+    }
+
+    fn standing(&self, allocated: usize) -> Standing {
+        Standing { allocated, ready: self.ready.len(), starting: self.starting, waiting: self.waiting }
+    }
+}
+
+impl Service {
+    /// Makes a pool and begins to fill it.
+    pub async fn create_pool(&self, new: NewPool) -> Result<PoolView, ServiceError> {
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move {
+            let mut revision = fingerprint(new.source.as_bytes());
+            revision.truncate(REVISION_DIGITS);
+            let row = PoolRow {
+                name: new.name,
+                uid: Uuid::new_v4().hyphenated().to_string(),
+                recipe: new.recipe,
+                revision,
+                capacity: new.capacity,
+                created_at: now(),
+                deleting: false,
+            };
+            if inner.pools.is_taken(&row.name) || !inner.book.store.insert_pool(&row).await? {
+                return Err(ServiceError::PoolExists(row.name));
+            }
+            let pool = Pool::new(row);
+            inner.pools.insert(&pool);
+            inner.keep(&pool);
+            Ok(inner.view(&pool))
+        })
+        .await
+    }
+
+    pub fn pool(&self, name: &str) -> Result<PoolView, ServiceError> {
+        let pool = self.inner.pools.find(name)?;
+        Ok(self.inner.view(&pool))
+    }
+
+    /// Every pool, by name.
+    pub fn pools(&self) -> Vec<PoolView> {
+        self.inner.pools.all().iter().map(|pool| self.inner.view(pool)).collect()
+    }
+
+    /// Sets a pool's bounds; members are started and ended accordingly in the background.
+    pub async fn resize_pool(&self, name: &str, capacity: Capacity) -> Result<PoolView, ServiceError> {
+        let pool = self.inner.pools.find(name)?;
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move {
+            if !inner.book.store.resize_pool(&pool.origin.name, capacity).await? {
+                return Err(ServiceError::PoolNotFound(pool.origin.name.clone()));
+            }
+            pool.state().capacity = capacity;
+            pool.changed.notify_one();
+            Ok(inner.view(&pool))
+        })
+        .await
+    }
+
+    /// Deletes a pool and its members without an owner. Sandboxes that came from it go on.
+    pub async fn delete_pool(&self, name: &str) -> Result<(), ServiceError> {
+        let pool = self.inner.pools.find(name)?;
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move {
+            inner.book.store.mark_pool_deleting(&pool.origin.name).await?;
+            pool.closed.cancel();
+            pool.arrived.notify_waiters();
+            inner.drain(&pool).await;
+            Ok(())
+        })
+        .await
+    }
+}

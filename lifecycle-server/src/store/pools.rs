@@ -1,0 +1,174 @@
+//! Pools and their members without an owner.
+
+use std::{fmt, net::Ipv4Addr};
+
+use chrono::{DateTime, Utc};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{Store, StoreError, events, row};
+use crate::{
+    runtime::Slot,
+    sandbox::{Capacity, Member, Note, Recipe, Record},
+};
+
+/// A pool as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PoolRow {
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    pub(crate) recipe: Recipe,
+    pub(crate) revision: String,
+    pub(crate) capacity: Capacity,
+    pub(crate) created_at: DateTime<Utc>,
+    /// Its members are being ended.
+    pub(crate) deleting: bool,
+}
+
+/// A member as it is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct MemberRow {
+    pub(crate) member: Member,
+    /// The pool's uid.
+    pub(crate) pool: String,
+    /// It may be handed over.
+    pub(crate) ready: bool,
+}
+
+impl fmt::Debug for MemberRow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ready = self.ready;
+        formatter.debug_struct("MemberRow").field("member", &self.member).field("ready", &ready).finish()
+    }
+}
+
+impl Store {
+    /// Keeps a new pool; false if there is one of that name.
+    pub(crate) async fn insert_pool(&self, pool: &PoolRow) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO pools (name, uid, recipe, revision, buffer_max, buffer_min, pool_max, pool_min, created_at, \
+             deleting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(&pool.name)
+        .bind(&pool.uid)
+        .bind(row::json(&pool.recipe, &pool.name, "recipe")?)
+        .bind(&pool.revision)
+        .bind(i64::from(pool.capacity.buffer_max))
+        .bind(i64::from(pool.capacity.buffer_min))
+        .bind(i64::from(pool.capacity.pool_max))
+        .bind(i64::from(pool.capacity.pool_min))
+        .bind(pool.created_at.timestamp_micros())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// False if there is no such pool.
+    pub(crate) async fn resize_pool(&self, name: &str, capacity: Capacity) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE pools SET buffer_max = $1, buffer_min = $2, pool_max = $3, pool_min = $4 WHERE name = $5",
+        )
+        .bind(i64::from(capacity.buffer_max))
+        .bind(i64::from(capacity.buffer_min))
+        .bind(i64::from(capacity.pool_max))
+        .bind(i64::from(capacity.pool_min))
+        .bind(name)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    pub(crate) async fn mark_pool_deleting(&self, name: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE pools SET deleting = 1 WHERE name = $1").bind(name).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_pool(&self, name: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM pools WHERE name = $1").bind(name).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn load_pools(&self) -> Result<Vec<PoolRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM pools ORDER BY name").fetch_all(&self.pool).await?;
+        rows.iter().map(read_pool).collect()
+    }
+
+    pub(crate) async fn insert_member(&self, member: &Member, pool: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO pool_members (id, pool, slot, address, execd_token, ready) VALUES ($1, $2, $3, $4, $5, 0)",
+        )
+        .bind(&member.id)
+        .bind(pool)
+        .bind(i64::from(member.slot.number))
+        .bind(member.slot.address.to_string())
+        .bind(&member.execd_token)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn ready_member(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE pool_members SET ready = 1 WHERE id = $1").bind(id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_member(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM pool_members WHERE id = $1").bind(id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn load_members(&self) -> Result<Vec<MemberRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM pool_members ORDER BY id").fetch_all(&self.pool).await?;
+        rows.iter().map(read_member).collect()
+    }
+
+    /// Makes a member the sandbox of this record, in one step; answers the number of the note of it.
+    pub(crate) async fn assign_member(&self, record: &Record) -> Result<i64, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM pool_members WHERE id = $1")
+            .bind(&record.id)
+            .execute(&mut *transaction)
+            .await?;
+        row::insert(record)?.execute(&mut *transaction).await?;
+        let id = events::append(&mut transaction, &Note::state(record, None)).await?;
+        transaction.commit().await?;
+        Ok(id)
+    }
+}
+
+fn read_pool(row: &SqliteRow) -> Result<PoolRow, StoreError> {
+    let name: String = row.try_get("name")?;
+    let bound = |column| row::number::<u32>(row, &name, column);
+    Ok(PoolRow {
+        uid: row.try_get("uid")?,
+        recipe: row::parse(row, &name, "recipe")?,
+        revision: row.try_get("revision")?,
+        capacity: Capacity {
+            buffer_max: bound("buffer_max")?,
+            buffer_min: bound("buffer_min")?,
+            pool_max: bound("pool_max")?,
+            pool_min: bound("pool_min")?,
+        },
+        created_at: row::instant(row.try_get("created_at")?, &name, "created_at")?,
+        deleting: row.try_get::<i64, _>("deleting")? != 0,
+        name,
+    })
+}
+
+fn read_member(row: &SqliteRow) -> Result<MemberRow, StoreError> {
+    let id: String = row.try_get("id")?;
+    let address: String = row.try_get("address")?;
+    let address: Ipv4Addr = address.parse().map_err(|_| StoreError::Corrupt {
+        id: id.clone(),
+        column: "address",
+        value: address.clone(),
+    })?;
+    Ok(MemberRow {
+        pool: row.try_get("pool")?,
+        ready: row.try_get::<i64, _>("ready")? != 0,
+        member: Member {
+            slot: Slot { number: row::number(row, &id, "slot")?, address },
+            execd_token: row.try_get("execd_token")?,
+            id,
+        },
+    })
+}

@@ -1,0 +1,69 @@
+//! Templates.
+
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{Store, StoreError, row};
+use crate::sandbox::{Phase, Template};
+
+impl Store {
+    pub(crate) async fn insert_template(&self, template: &Template) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO templates (id, document, phase, message, image_id, manifest_ref, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(&template.id)
+        .bind(row::json(&template.content, &template.id, "document")?)
+        .bind(template.phase.as_str())
+        .bind(&template.message)
+        .bind(&template.image_id)
+        .bind(&template.manifest_ref)
+        .bind(template.created_at.timestamp_micros())
+        .bind(template.updated_at.timestamp_micros())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes everything about a template that can change.
+    pub(crate) async fn update_template(&self, template: &Template) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE templates SET phase = $1, message = $2, image_id = $3, manifest_ref = $4, updated_at = $5 \
+             WHERE id = $6",
+        )
+        .bind(template.phase.as_str())
+        .bind(&template.message)
+        .bind(&template.image_id)
+        .bind(&template.manifest_ref)
+        .bind(template.updated_at.timestamp_micros())
+        .bind(&template.id)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn delete_template(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM templates WHERE id = $1").bind(id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn load_templates(&self) -> Result<Vec<Template>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM templates ORDER BY id").fetch_all(&self.pool).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<Template, StoreError> {
+    let id: String = row.try_get("id")?;
+    let phase: String = row.try_get("phase")?;
+    let unknown = || StoreError::Corrupt { id: id.clone(), column: "phase", value: phase.clone() };
+    Ok(Template {
+        content: row::parse(row, &id, "document")?,
+        phase: Phase::parse(&phase).ok_or_else(unknown)?,
+        message: row.try_get("message")?,
+        image_id: row.try_get("image_id")?,
+        manifest_ref: row.try_get("manifest_ref")?,
+        created_at: row::instant(row.try_get("created_at")?, &id, "created_at")?,
+        updated_at: row::instant(row.try_get("updated_at")?, &id, "updated_at")?,
+        id,
+    })
+}
