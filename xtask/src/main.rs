@@ -10,6 +10,7 @@ mod packages;
 mod paths;
 mod progress;
 mod quickstart;
+mod release;
 mod shell;
 mod test;
 
@@ -35,6 +36,8 @@ enum Chore {
     Setup(packages::Options),
     /// Make the sandbox images in target/images
     Images(images::Options),
+    /// Pack what is shipped into target/release-archive: binaries, unit, configuration, documents, checksums
+    Release(release::Options),
     /// Write specs/openapi/*.yaml from the routers
     Openapi(openapi::Options),
     /// Run every check and test there is
@@ -61,6 +64,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Build => dist::build(),
         Chore::Setup(options) => packages::run(&options),
         Chore::Images(options) => images::run(&options),
+        Chore::Release(options) => release::run(&options),
         Chore::Openapi(options) => openapi::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),

@@ -8,47 +8,72 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::recipe::Recipe;
 use crate::shell;
 
-/// The date in the image's configuration; the same for every build, so that equal layers give equal ids.
-const CREATED: &str = "2026-01-01T00:00:00Z";
+/// The date of everything made here; the same for every build, so that equal content gives equal archives.
+pub(crate) const CREATED: &str = "2026-01-01T00:00:00Z";
 
-/// Writes `layer` with its configuration and names as an archive at `to`, replacing it whole.
-pub(crate) fn write(recipe: &Recipe, layer: &Path, work: &Path, to: &Path) -> Result<()> {
-    let diff_id = sha256_file(layer)?;
-    let config = serde_json::to_string(&config(recipe, &diff_id)?)?;
-    let config_name = format!("{}.json", sha256_text(&config)?);
-    let layer_name = format!("{diff_id}/layer.tar");
-    let manifest = json!([{ "Config": config_name, "RepoTags": recipe.tags, "Layers": [layer_name] }]);
+/// What an archive says about its image besides the layers.
+pub(crate) struct Description<'a> {
+    /// Names the image is loaded under.
+    pub(crate) tags: &'a [&'a str],
+    /// The `config` member of the image's configuration.
+    pub(crate) config: Value,
+    /// The chore that made it.
+    pub(crate) created_by: &'a str,
+}
 
+/// Writes the uncompressed `layers`, lowest first, with their description as an archive at `to`, replacing it whole.
+/// The layers' files are moved away.
+pub(crate) fn write(image: Description<'_>, layers: &[&Path], work: &Path, to: &Path) -> Result<()> {
     let stage = work.join("archive");
-    fs::create_dir_all(stage.join(&diff_id))?;
+    fs::create_dir_all(&stage)?;
+    let mut diff_ids = Vec::new();
+    let mut names = Vec::new();
+    for layer in layers {
+        let diff_id = sha256_file(layer)?;
+        fs::create_dir_all(stage.join(&diff_id))?;
+        let name = format!("{diff_id}/layer.tar");
+        fs::rename(layer, stage.join(&name))?;
+        diff_ids.push(format!("sha256:{diff_id}"));
+        names.push(name);
+    }
+    let manifest_tags = json!(image.tags);
+    let config = serde_json::to_string(&config(image, &diff_ids)?)?;
+    let config_name = format!("{}.json", sha256_text(&config)?);
+    let manifest = json!([{ "Config": config_name, "RepoTags": manifest_tags, "Layers": names }]);
     fs::write(stage.join(&config_name), config)?;
     fs::write(stage.join("manifest.json"), manifest.to_string())?;
-    fs::rename(layer, stage.join(&layer_name))?;
 
     let fresh = to.with_extension("tar.new");
-    let mut tar = Command::new("tar");
-    tar.args(["--create", "--format=gnu", "--owner=0", "--group=0", "--numeric-owner"]);
-    tar.arg(format!("--mtime={CREATED}")).arg("--file").arg(&fresh).arg("--directory").arg(&stage);
-    shell::run(tar.args(["manifest.json", &config_name, &layer_name]))?;
+    let mut tar = plain_tar(&fresh, &stage);
+    tar.args(["manifest.json", &config_name]).args(&names);
+    shell::run(&mut tar)?;
     fs::rename(&fresh, to).with_context(|| format!("cannot replace {}", to.display()))
 }
 
-fn config(recipe: &Recipe, diff_id: &str) -> Result<Value> {
+/// A tar command that writes members named by the caller, below `dir`, with nothing of this machine and moment in them.
+pub(crate) fn plain_tar(to: &Path, dir: &Path) -> Command {
+    let mut tar = Command::new("tar");
+    tar.args(["--create", "--format=gnu", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
+    tar.arg(format!("--mtime={CREATED}")).arg("--file").arg(to).arg("--directory").arg(dir);
+    tar
+}
+
+fn config(image: Description<'_>, diff_ids: &[String]) -> Result<Value> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => anyhow::bail!("images for {other} are not made here"),
     };
+    let history = vec![json!({ "created": CREATED, "created_by": image.created_by }); diff_ids.len()];
     Ok(json!({
         "architecture": architecture,
         "os": "linux",
         "created": CREATED,
-        "config": { "Env": recipe.env, "Cmd": ["bash"], "WorkingDir": "/" },
-        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
-        "history": [{ "created": CREATED, "created_by": "cargo xtask images" }],
+        "config": image.config,
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        "history": history,
     }))
 }
 
@@ -63,7 +88,8 @@ pub(crate) fn sha256_text(text: &str) -> Result<String> {
     first_word(&String::from_utf8(child.wait_with_output()?.stdout)?)
 }
 
-fn sha256_file(path: &Path) -> Result<String> {
+/// SHA-256 of a file, in hex.
+pub(crate) fn sha256_file(path: &Path) -> Result<String> {
     first_word(&shell::capture(Command::new("sha256sum").arg(path))?)
 }
 
@@ -76,7 +102,6 @@ fn first_word(line: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::recipe;
 
     #[test]
     fn digests_match_a_known_one() {
@@ -88,10 +113,13 @@ mod tests {
     fn an_archive_names_what_it_holds() {
         let work = std::env::temp_dir().join(format!("xtask-archive-{}", std::process::id()));
         fs::create_dir_all(&work).unwrap();
-        let layer = work.join("layer");
-        fs::write(&layer, vec![0u8; 1024]).unwrap();
+        let (lower, upper) = (work.join("lower"), work.join("upper"));
+        fs::write(&lower, vec![0u8; 1024]).unwrap();
+        fs::write(&upper, vec![0u8; 2048]).unwrap();
         let tar = work.join("image.tar");
-        write(recipe::base(), &layer, &work, &tar).unwrap();
+        let config = json!({ "Cmd": ["bash"] });
+        let image = Description { tags: &["sandkeep/base:latest"], config, created_by: "a test" };
+        write(image, &[&lower, &upper], &work, &tar).unwrap();
 
         let member = |name: &str| {
             let mut command = Command::new("tar");
@@ -104,10 +132,16 @@ mod tests {
         let config = member(config_name);
         assert_eq!(config_name, format!("{}.json", sha256_text(&config).unwrap()));
         let config: Value = serde_json::from_str(&config).unwrap();
-        let layer_name = manifest[0]["Layers"][0].as_str().unwrap();
-        let diff_id = config["rootfs"]["diff_ids"][0].as_str().unwrap();
-        assert_eq!(layer_name, format!("{}/layer.tar", diff_id.strip_prefix("sha256:").unwrap()));
-        assert_eq!(sha256_text(&member(layer_name)).unwrap(), diff_id.strip_prefix("sha256:").unwrap());
+        assert_eq!(config["config"]["Cmd"][0], "bash");
+        for index in 0..2 {
+            let layer_name = manifest[0]["Layers"][index].as_str().unwrap();
+            let diff_id = config["rootfs"]["diff_ids"][index].as_str().unwrap();
+            let digest = diff_id.strip_prefix("sha256:").unwrap();
+            assert_eq!(layer_name, format!("{digest}/layer.tar"));
+            let layer = member(layer_name);
+            assert_eq!(sha256_text(&layer).unwrap(), digest);
+            assert_eq!(layer.len(), 1024 * (index + 1));
+        }
         fs::remove_dir_all(&work).unwrap();
     }
 }

@@ -1,14 +1,15 @@
 //! Sandbox images made from Debian's packages, as archives that any container engine loads.
 
-mod archive;
-mod recipe;
-mod rootfs;
+pub(crate) mod archive;
+pub(crate) mod recipe;
+pub(crate) mod rootfs;
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use serde_json::json;
 
 use crate::paths;
 use crate::progress::step;
@@ -67,7 +68,12 @@ fn make(recipe: &Recipe, fresh: bool) -> Result<PathBuf> {
     step(&format!("Making the image {} from Debian's packages", recipe.tags[0]), || {
         let work = dir.join(format!("work-{}", recipe.name));
         let layer = rootfs::build(recipe, &work)?;
-        archive::write(recipe, &layer, &work, &tar)?;
+        let image = archive::Description {
+            tags: recipe.tags,
+            config: json!({ "Env": recipe.env, "Cmd": ["bash"], "WorkingDir": "/" }),
+            created_by: "cargo xtask images",
+        };
+        archive::write(image, &[&layer], &work, &tar)?;
         fs::remove_dir_all(&work)?;
         Ok(fs::write(&stamp, &digest)?)
     })?;

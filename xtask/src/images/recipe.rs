@@ -13,6 +13,8 @@ pub(crate) struct Recipe {
     pub(crate) packages: &'static [&'static str],
     /// Environment of everything that runs in the image.
     pub(crate) env: &'static [&'static str],
+    /// Files of our own: path in the image, mode, content.
+    pub(crate) files: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// The images, base first.
@@ -22,6 +24,7 @@ pub(crate) const RECIPES: &[Recipe] = &[
         tags: &["sandkeep/base:latest"],
         packages: BASE_PACKAGES,
         env: &[PATH, "LANG=C.UTF-8"],
+        files: FILES,
     },
     Recipe {
         name: "code-interpreter",
@@ -32,10 +35,11 @@ pub(crate) const RECIPES: &[Recipe] = &[
         ],
         packages: CODE_INTERPRETER_PACKAGES,
         env: &[PATH, "LANG=C.UTF-8"],
+        files: FILES,
     },
 ];
 
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // `usr-is-merged` instead of `usrmerge`, which would bring all of Perl along.
 const BASE_PACKAGES: &[&str] =
@@ -71,8 +75,7 @@ pub(crate) const EXCLUDED: &[&str] = &[
 /// Kept of what `EXCLUDED` leaves out: licences travel with the programs.
 pub(crate) const KEPT: &[&str] = &["/usr/share/doc/*/copyright"];
 
-/// Files of our own: path in the image, mode, content.
-pub(crate) const FILES: &[(&str, &str, &str)] =
+const FILES: &[(&str, &str, &str)] =
     &[("/opt/code-interpreter/code-interpreter.sh", "0755", CODE_INTERPRETER_ENTRYPOINT)];
 
 // Published clients name this file as the entrypoint of a code sandbox. execd runs the code itself,
@@ -91,8 +94,8 @@ impl Recipe {
     /// A text that differs when the image would.
     pub(crate) fn fingerprint(&self) -> String {
         format!(
-            "{METHOD}\n{SUITE}\n{:?}\n{:?}\n{:?}\n{EXCLUDED:?}\n{KEPT:?}\n{FILES:?}\n",
-            self.tags, self.packages, self.env
+            "{METHOD}\n{SUITE}\n{:?}\n{:?}\n{:?}\n{EXCLUDED:?}\n{KEPT:?}\n{:?}\n",
+            self.tags, self.packages, self.env, self.files
         )
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::recipe::{EXCLUDED, FILES, KEPT, Recipe, SUITE};
+use super::recipe::{EXCLUDED, KEPT, Recipe, SUITE};
 use crate::shell;
 
 /// Where packages come from when the machine itself runs another Debian release, or no Debian.
@@ -40,7 +40,7 @@ pub(crate) fn build(recipe: &Recipe, work: &Path) -> Result<PathBuf> {
     command.args(apt_options()?.iter().map(|line| format!("--aptopt={line}")));
     command.args(EXCLUDED.iter().map(|path| format!("--dpkgopt=path-exclude={path}")));
     command.args(KEPT.iter().map(|path| format!("--dpkgopt=path-include={path}")));
-    for (index, (path, mode, content)) in FILES.iter().enumerate() {
+    for (index, (path, mode, content)) in recipe.files.iter().enumerate() {
         let file = work.join(format!("file-{index}"));
         fs::write(&file, content)?;
         command.arg(format!("--customize-hook=install -D -m {mode} '{}' \"$1{path}\"", file.display()));
