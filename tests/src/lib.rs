@@ -12,4 +12,5 @@ pub mod paths;
 pub mod python;
 pub mod registry;
 pub mod server;
+pub mod systemd;
 pub mod wire;

@@ -39,6 +39,7 @@ const TESTS: &[&str] = &[
     "python3-venv",
     "runc",
     "sqlite3",
+    "systemd",
     "tar",
     "vim-tiny",
     "xz-utils",

@@ -55,7 +55,7 @@ pub(super) fn write(out: &Path) -> Result<()> {
     let tar = work.join(format!("{name}.tar"));
     shell::run(plain_tar(&tar, &work).arg(&name))?;
     // No name and no time in the compressed file either.
-    shell::run(Command::new("gzip").args(["--best", "--no-name"]).arg(&tar))?;
+    shell::run(Command::new("gzip").arg("--no-name").arg(&tar))?;
     let packed = format!("{name}.tar.gz");
     fs::rename(work.join(&packed), out.join(&packed))?;
     Ok(fs::remove_dir_all(&work)?)

@@ -25,7 +25,10 @@ const CREATED_BY: &str = "cargo xtask release --images";
 /// What the server calls or needs at run time: firewall, disks, addresses, certificates of registries.
 const SERVER_BASE: Recipe = Recipe {
     name: "lifecycle-server",
-    tags: &[concat!("sandkeep/lifecycle-server:", env!("CARGO_PKG_VERSION")), "sandkeep/lifecycle-server:latest"],
+    tags: &[
+        concat!("sandkeep/lifecycle-server:", env!("CARGO_PKG_VERSION")),
+        "sandkeep/lifecycle-server:latest",
+    ],
     packages: &["ca-certificates", "e2fsprogs", "iproute2", "nftables", "usr-is-merged", "util-linux"],
     env: &[PATH, "LANG=C.UTF-8"],
     files: &[],

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::progress::{seconds, step};
-use crate::{dist, images, openapi, packages, quickstart, shell};
+use crate::{dist, images, openapi, packages, quickstart, release, shell};
 use tally::Tally;
 
 #[derive(Args)]
@@ -86,6 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             options.soak,
         );
         if !options.quick && built {
+            report.check("Release archive and images of the daemons", || release::make(true).map(drop));
             let end_to_end = ["--locked", "--package", "sandkeep-tests", "--no-fail-fast"];
             report.tests("End-to-end tests", &end_to_end, options.soak);
             report.check("Quick start", quickstart::smoke);

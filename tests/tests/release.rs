@@ -1,0 +1,157 @@
+//! What `cargo xtask release --images` makes: an archive that a machine is set up from, and images of the daemons.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use sandkeep_tests::{
+    paths,
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+fn directory() -> Result<PathBuf> {
+    let dir = paths::workspace().join("target/release-archive");
+    ensure!(dir.join("SHA256SUMS").is_file(), "{}: run `cargo xtask release --images`", dir.display());
+    Ok(dir)
+}
+
+/// The only file whose name begins and ends so.
+fn find(start: &str, end: &str) -> Result<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory()?)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(start) && name.ends_with(end) {
+            found.push(path);
+        }
+    }
+    ensure!(found.len() == 1, "{start}…{end}: {found:?}");
+    found.pop().context("one file")
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}\n{complaint}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn member(archive: &Path, name: &str) -> Result<Value> {
+    let text = output(Command::new("tar").arg("-xOf").arg(archive).arg(name))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// The image's configuration, from a docker archive.
+fn image_config(archive: &Path) -> Result<Value> {
+    let manifest = member(archive, "manifest.json")?;
+    member(archive, manifest[0]["Config"].as_str().context("a configuration")?)
+}
+
+#[test]
+fn checksums_cover_everything_and_are_right() -> Result<()> {
+    let dir = directory()?;
+    output(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&dir))?;
+    let sums = fs::read_to_string(dir.join("SHA256SUMS"))?;
+    for entry in fs::read_dir(&dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(name == "SHA256SUMS" || sums.contains(&format!("  {name}\n")), "{name} is not in SHA256SUMS");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_archive_holds_what_a_machine_is_set_up_from() -> Result<()> {
+    let archive = find("sandkeep-0", ".tar.gz")?;
+    let listing =
+        output(Command::new("tar").args(["--numeric-owner", "--full-time", "-tvzf"]).arg(&archive))?;
+    let mut names: Vec<&str> = Vec::new();
+    for line in listing.lines() {
+        ensure!(line.contains(" 0/0 ") && line.contains("2026-01-01 00:00:00"), "not reproducible: {line}");
+        names.push(line.rsplit(' ').next().unwrap_or_default());
+    }
+    ensure!(names.is_sorted(), "not sorted: {names:?}");
+    let dir = tempfile::tempdir()?;
+    output(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(dir.path()))?;
+    let root = dir.path().join(names[0]);
+    for file in ["LICENSE", "README.md", "docs/operations.md", "openapi/lifecycle.yaml", "openapi/execd.yaml"]
+    {
+        ensure!(fs::metadata(root.join(file))?.len() > 0, "{file} is empty");
+    }
+    let unit = fs::read_to_string(root.join("systemd/sandkeep.service"))?;
+    ensure!(unit.contains("KillMode=process") && unit.contains("Delegate=yes"), "{unit}");
+    for program in ["lifecycle-server", "execd"] {
+        let version = output(Command::new(root.join("bin").join(program)).arg("--version"))?;
+        ensure!(archive.to_string_lossy().contains(version.split(' ').next_back().unwrap_or("?").trim()));
+    }
+    // The configuration that comes along is one the server that comes along takes.
+    let config = root.join("etc/config.toml");
+    let text =
+        fs::read_to_string(&config)? + &format!("\n[native]\nstate_dir = \"{}\"\n", dir.path().display());
+    fs::write(&config, text.replacen("[native]\n", "", 1))?;
+    let mut list = Command::new(root.join("bin/lifecycle-server"));
+    output(list.arg("--config").arg(&config).args(["image", "list"]))?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_image_of_execd_runs_from_our_own_store() -> Result<()> {
+    let archive = find("sandkeep-execd-", ".image.tar")?;
+    let config = image_config(&archive)?;
+    assert_eq!(config["config"]["Entrypoint"], json!(["/execd"]));
+    assert_eq!(config["config"]["ExposedPorts"], json!({"44772/tcp": {}}));
+    assert_eq!(config["config"]["Labels"]["org.opencontainers.image.title"], "execd");
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(1));
+
+    let server = Server::start(Setup::default().without_image())?;
+    let imported = server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
+    ensure!(imported.contains("sandkeep/execd:latest"), "{imported}");
+    let body = json!({
+        "image": {"uri": "sandkeep/execd:latest"}, "resourceLimits": {}, "timeout": 300,
+        "entrypoint": ["/execd", "--port", "44799", "--access-token", "inner"],
+    });
+    let sandbox = server.api().create(body).await?;
+    let (address, _) = sandbox.endpoint(44799, false).await?;
+    let url = format!("http://{address}/ping");
+    let retried = ["--silent", "--fail", "--retry", "20", "--retry-connrefused", "--retry-delay", "1"];
+    let header = ["--header", "X-EXECD-ACCESS-TOKEN: inner"];
+    output(Command::new("curl").args(retried).args(header).arg(&url))?;
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn the_image_of_the_server_has_all_that_the_server_calls() -> Result<()> {
+    let archive = find("sandkeep-lifecycle-server-", ".image.tar")?;
+    let config = image_config(&archive)?;
+    assert_eq!(config["config"]["Entrypoint"], json!(["/usr/local/bin/lifecycle-server"]));
+    assert_eq!(config["config"]["Cmd"], json!(["--config", "/etc/sandkeep/config.toml"]));
+    assert_eq!(config["config"]["Volumes"], json!({"/var/lib/sandkeep": {}}));
+    assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(2));
+
+    let server = Server::start(Setup::default().without_image())?;
+    server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
+    let body = json!({
+        "image": {"uri": "sandkeep/lifecycle-server:latest"}, "resourceLimits": {}, "timeout": 300,
+        "entrypoint": ["sleep", "infinity"],
+    });
+    let sandbox = server.api().create(body).await?;
+    let execd = sandbox.execd().await?;
+    for program in [
+        "lifecycle-server --version",
+        "execd --version",
+        "nft --version",
+        "mkfs.ext4 -V",
+        "ip -V",
+        "test -f /etc/ssl/certs/ca-certificates.crt",
+    ] {
+        let ran = execd.run(program).await?;
+        ensure!(ran.exit_code == 0, "{program}: {} {}", ran.stdout, ran.stderr);
+    }
+    // Its configuration is valid; it refuses to serve strangers.
+    let refused = execd.run("lifecycle-server --config /etc/sandkeep/config.toml").await?;
+    ensure!(refused.exit_code != 0 && refused.stderr.contains("api_key"), "{}", refused.stderr);
+    sandbox.delete().await
+}
