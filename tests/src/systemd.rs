@@ -42,9 +42,11 @@ mount -t tmpfs tmpfs /run
 if [ "$(stat -f -c %T /sys/fs/cgroup)" != cgroup2fs ]; then mount -t tmpfs tmpfs /sys/fs/cgroup; fi
 while read -r mount type options; do
   mkdir -p "$mount"
-  kept=none
+  kept=
   for option in $(echo "$options" | tr , ' '); do
-    case $option in rw|ro|nosuid|nodev|noexec|relatime|xattr|nsdelegate|memory_*) ;; *) kept=$kept,$option ;; esac
+    case $option in rw|ro|nosuid|nodev|noexec|relatime|xattr|nsdelegate|memory_*) ;;
+      name=*) kept=none,$option ;; *) kept=$kept${kept:+,}$option ;;
+    esac
   done
   if [ "$type" = cgroup2 ]; then mount -t cgroup2 cgroup2 "$mount"; else mount -t cgroup -o "$kept" cgroup "$mount"; fi
 done < "$dir/hierarchies"

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -22,7 +23,15 @@ const EXPIRED: &str = "8412b4ab-845a-4b01-977c-3fd19f52179c";
 
 fn sqlite(database: &Path, sql: &str) -> Result<String> {
     let mut command = Command::new(paths::program("sqlite3", "sqlite3")?);
-    let output = command.arg("-bail").arg(database).arg(sql).stdin(Stdio::null()).output()?;
+    let mut child = command
+        .arg("-bail")
+        .arg(database)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("an input")?.write_all(sql.as_bytes())?;
+    let output = child.wait_with_output()?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "sqlite3 failed: {complaint}");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
