@@ -28,7 +28,8 @@ while read -r _ mount type options _; do
     *) continue ;;
   esac 2>/dev/null
   mkdir -p "$mount/$name"
-  if echo $$ > "$mount/$name/cgroup.procs"; then echo "$mount $type $options" >> "$dir/hierarchies"; fi
+  if echo $$ > "$mount/$name/cgroup.procs"; then echo "$mount $type $options" >> "$dir/hierarchies"
+  else rmdir "$mount/$name"; fi
 done < /proc/mounts 2>/dev/null
 exec unshare --fork --pid --mount --uts --ipc --net --cgroup --kill-child sh -euc "$3" sh "$dir"
 "#;
