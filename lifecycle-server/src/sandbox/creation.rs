@@ -20,6 +20,7 @@ use super::{
     service::Inner,
     state::Event,
 };
+use crate::fault;
 
 /// An image that takes longer than this is not just looked up: its coming is worth a note.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -81,6 +82,7 @@ impl Inner {
         };
         let id = record.id.clone();
         let entry = self.book.add(record).await.inspect_err(|_| self.runtime.release(&id))?;
+        fault::point("create.registered");
         if let Err(error) = self.note_key(spec.key.as_ref(), &id).await {
             self.forget(&id, &error.to_string()).await;
             return Err(error);
@@ -101,6 +103,7 @@ impl Inner {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
             let waited = begun.elapsed();
             let prepared = self.acquire_image(&record, image).await?;
+            fault::point("create.image_leased");
             let before = [("turn", waited), ("image", begun.elapsed() - waited)];
             let spec = launch::spec(&record, prepared, &self.options.env);
             // A start that runs a command of the user's may take hours: others must not wait for it.
@@ -114,9 +117,11 @@ impl Inner {
             () = entry.cancel.cancelled() => return Err(ServiceError::Cancelled(record.id.clone())),
             report = work => report?,
         };
+        fault::point("create.launched");
         let started = Record::clone(&entry.record());
         let phases = Some(note::phases(&report.phases));
         let running = self.book.advance_with(entry, started, &Event::Started, phases).await?;
+        fault::point("create.recorded");
         tracing::info!(sandbox.id = %running.id, image = %running.plan.image, phases = ?report.phases, "sandbox started");
         Ok(running)
     }

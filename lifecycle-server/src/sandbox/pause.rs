@@ -12,6 +12,7 @@ use super::{
     service::{Inner, Service},
     state::Event,
 };
+use crate::fault;
 
 impl Service {
     /// Freezes every process of a running sandbox; returns once all of them are.
@@ -55,7 +56,9 @@ impl Inner {
         // What arrives from here on wakes a sandbox that is to be woken, however the two cross.
         entry.activity.look();
         self.runtime.freeze(&id).await?;
+        fault::point("pause.frozen");
         let paused = self.book.advance(entry, record, &Event::Paused).await;
+        fault::point("pause.recorded");
         match &paused {
             Ok(_) => tracing::info!(sandbox.id = %id, "sandbox paused"),
             Err(_) => self.undo(&id, self.runtime.thaw(&id).await),
@@ -70,7 +73,9 @@ impl Inner {
         record.status.state.apply(&Event::Resumed)?;
         let id = record.id.clone();
         self.runtime.thaw(&id).await?;
+        fault::point("resume.thawed");
         let resumed = self.book.advance(entry, record, &Event::Resumed).await;
+        fault::point("resume.recorded");
         match &resumed {
             Ok(_) => {
                 entry.activity.touch();

@@ -10,7 +10,7 @@ use super::{
     service::Inner,
     state::{Event, State},
 };
-use crate::runtime::Exit;
+use crate::{fault, runtime::Exit};
 
 /// A deletion at expiry that failed is tried again after this long.
 const EXPIRY_RETRY: TimeDelta = TimeDelta::seconds(30);
@@ -21,9 +21,13 @@ impl Inner {
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
         let record = self.book.advance(entry, record, &Event::Delete).await?;
+        fault::point("delete.begun");
         self.runtime.destroy(&record.id).await?;
+        fault::point("delete.destroyed");
         self.images.release(&record.id).await?;
+        fault::point("delete.image_released");
         self.book.erase(&record, None).await?;
+        fault::point("delete.erased");
         self.runtime.forget_logs(&record.id);
         self.pools.notice_end(record.plan.pool.as_ref());
         tracing::info!(sandbox.id = %record.id, "sandbox deleted");

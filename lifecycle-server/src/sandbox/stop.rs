@@ -13,7 +13,10 @@ use super::{
     service::{Inner, Service},
     state::{Event, State},
 };
-use crate::runtime::{MemoryStop, StartSpec};
+use crate::{
+    fault,
+    runtime::{MemoryStop, StartSpec},
+};
 
 impl Service {
     /// Ends every process of the sandbox and keeps its files. Returns once nothing of it runs.
@@ -49,6 +52,7 @@ impl Inner {
         let record = self.book.still_there(entry)?;
         let paused = record.status.state == State::Paused;
         let record = self.book.advance(entry, record, &Event::StopBegun).await?;
+        fault::point("stop.begun");
         self.finish_stop(entry, &record, paused).await
     }
 
@@ -60,12 +64,14 @@ impl Inner {
         paused: bool,
     ) -> Result<Arc<Record>, ServiceError> {
         let stopped = self.runtime.stop(&record.id).await;
+        fault::point("stop.stopped");
         let event = match &stopped {
             Ok(()) => Event::Stopped { memory: false },
             Err(_) => Event::StopFailed { paused },
         };
         let record = self.book.advance(entry, record.clone(), &event).await?;
         stopped?;
+        fault::point("stop.recorded");
         tracing::info!(sandbox.id = %record.id, "sandbox stopped");
         Ok(record)
     }
@@ -75,6 +81,7 @@ impl Inner {
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
         let record = self.book.advance(entry, record, &Event::StartBegun).await?;
+        fault::point("start.begun");
         self.finish_start(entry, &record).await
     }
 
@@ -99,7 +106,9 @@ impl Inner {
         };
         match work.await {
             Ok(report) => {
+                fault::point("start.launched");
                 let running = self.book.advance(entry, record.clone(), &Event::Started).await?;
+                fault::point("start.recorded");
                 tracing::info!(sandbox.id = %record.id, phases = ?report.phases, "sandbox started again");
                 Ok(running)
             }

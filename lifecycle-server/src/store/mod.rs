@@ -40,6 +40,11 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("cannot create {path}: {source}")]
     Create { path: String, source: std::io::Error },
+    #[error(
+        "the database {path} is damaged ({problem}). Nothing that runs was touched. Put a sound copy of the file in its \
+         place: a start without it would remove every sandbox it tells of"
+    )]
+    Damaged { path: String, problem: String },
     #[error("record {id}: column {column} holds {value:?}")]
     Corrupt { id: String, column: &'static str, value: String },
 }
@@ -62,22 +67,34 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT);
-        Self::connect(options).await
+        let damaged = |problem| StoreError::Damaged { path: path.display().to_string(), problem };
+        let pool = match Self::connect(options).await {
+            Ok(pool) => pool,
+            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        // A record that cannot be read must not look like one that is not there: its sandbox would be removed.
+        match sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&pool).await {
+            Ok(found) if found == "ok" => {}
+            Ok(found) => return Err(damaged(found.replace('\n', " "))),
+            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        Self::migrate(pool).await
     }
 
     /// A store that is gone with the process, for tests.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        Self::connect(SqliteConnectOptions::from_str("sqlite::memory:")?).await
+        Self::migrate(Self::connect(SqliteConnectOptions::from_str("sqlite::memory:")?).await?).await
     }
 
-    async fn connect(options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        // One connection: writes are serialised by SQLite anyway, and reads come from memory.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
+    /// One connection: writes are serialised by SQLite anyway, and reads come from memory.
+    async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+        let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        pool.connect_with(options).await
+    }
+
+    async fn migrate(pool: SqlitePool) -> Result<Self, StoreError> {
         let migrations = MIGRATIONS
             .iter()
             .map(|&(version, name, sql)| {
@@ -163,6 +180,13 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Whether SQLite says that the file is no sound database (`SQLITE_CORRUPT`, `SQLITE_NOTADB`).
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // The low byte of an extended code is the plain one.
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {
@@ -278,6 +302,26 @@ mod tests {
         store.trim_notes(Keep { rows: 4, bytes: 20, per_sandbox: 0 }).await.unwrap();
         assert_eq!((ids().await, store.notes_floor().await.unwrap()), (vec![], 41));
         assert_eq!(store.note(&note_at("new", 1)).await.unwrap(), 42);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db.sqlite");
+        let store = Store::open(&path).await.unwrap();
+        store.insert(&record()).await.unwrap();
+        store.close().await;
+        let sound = std::fs::read(&path).unwrap();
+        for page in [0, 1] {
+            let mut damaged = sound.clone();
+            damaged[page * 4096..(page + 1) * 4096].fill(0xa5);
+            std::fs::write(&path, damaged).unwrap();
+            let error = Store::open(&path).await.unwrap_err();
+            assert!(
+                matches!(&error, StoreError::Damaged { path, .. } if path.ends_with("db.sqlite")),
+                "{error:?}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -27,7 +27,10 @@ use super::{
     state::{Identity, Record, exit_code},
     watch::{self, Live, Process},
 };
-use crate::runtime::{HandOver, LaunchReport, LaunchSpec, Log, RuntimeError, oci::ROOT_POINT};
+use crate::{
+    fault,
+    runtime::{HandOver, LaunchReport, LaunchSpec, Log, RuntimeError, oci::ROOT_POINT},
+};
 
 /// How long execd may take until the user's program runs, not counting what comes before that program.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -119,6 +122,7 @@ impl Launch {
         })
         .await?;
         self.phases = phases;
+        fault::point("launch.staged");
         let directory = staged.directory.clone();
         let begun = if given_up.is_cancelled() { Err(abandoned()) } else { self.begin(staged).await };
         let result = match begun {
@@ -184,6 +188,7 @@ impl Launch {
         };
         drop((netns, userns, entrance, ready.1, go.0));
         self.phases.mark("clone");
+        fault::point("launch.cloned");
         let (slot, oci, first) = (self.spec.slot.number, self.inner.oci.is_some(), process.clone());
         let layers = self.spec.layers.clone();
         let record = blocking("record a sandbox", move || {
@@ -198,6 +203,7 @@ impl Launch {
         })
         .await?;
         self.phases.mark("record");
+        fault::point("launch.on_record");
         let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
         Ok(Begun { process, status, record, go: go.1, ready, store, log, drain })
     }
@@ -227,6 +233,7 @@ impl Launch {
             () = tokio::time::sleep(patience) => Some(format!("was not ready within {} s", patience.as_secs())),
         };
         self.phases.mark("ready");
+        fault::point("launch.ready");
         let (None, Some(record)) = (&problem, begun.record) else {
             let status = match begun.status.take() {
                 Some(status) => tokio::time::timeout(POST_MORTEM, status).await.ok().and_then(Result::ok),

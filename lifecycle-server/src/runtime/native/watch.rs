@@ -21,7 +21,10 @@ use super::{
     state::{Record, exit_code},
     sys,
 };
-use crate::runtime::{Exit, RuntimeError, Slot};
+use crate::{
+    fault,
+    runtime::{Exit, RuntimeError, Slot},
+};
 
 /// How long killed processes may take to be gone.
 const KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -155,6 +158,7 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) ->
             inner.live().insert(id.to_owned(), live);
             return Err(error);
         }
+        fault::point("delete.killed");
         // Its pipe has ended with it; what is left in there is read before.
         let mut drain = live.drain;
         if tokio::time::timeout(LAST_OUTPUT, &mut drain).await.is_err() {

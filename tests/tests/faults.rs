@@ -1,0 +1,360 @@
+//! The server killed at every named step of what it does to sandboxes: afterwards record and reality agree, nothing is
+//! left and nothing is there twice. Also what a full or damaged state disk does to it.
+//!
+//! The steps of snapshots are in `snapshots.rs`, stalling registries in `image_faults.rs` and `pull.rs`, and kills at
+//! random moments in `crash.rs`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use hyper::Method;
+use sandkeep_tests::{
+    api::{Answer, Sandbox, create_body, eventually},
+    leaks::Watch,
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+/// The server has to come to the step it is to die at within this time.
+const DEATH: Duration = Duration::from_secs(60);
+/// What a restarted server goes on with in the background is done within this time.
+const SETTLED: Duration = Duration::from_secs(60);
+/// In every sandbox before the fault, and afterwards.
+const MARK: &str = "written before";
+
+/// One way for the server to die.
+struct Fault {
+    point: &'static str,
+    /// States the sandbox goes through before the step that is cut short, by the operation that leads there.
+    before: &'static [&'static str],
+    /// The operation cut short: `create`, `delete`, or a word after the sandbox's path.
+    act: &'static str,
+    /// State afterwards; `None` for a sandbox that does not exist.
+    after: Option<&'static str>,
+}
+
+const fn fault(
+    point: &'static str,
+    before: &'static [&'static str],
+    act: &'static str,
+    after: Option<&'static str>,
+) -> Fault {
+    Fault { point, before, act, after }
+}
+
+const CREATE: &[Fault] = &[
+    fault("create.registered", &[], "create", None),
+    fault("create.image_leased", &[], "create", None),
+    fault("launch.staged", &[], "create", None),
+    fault("launch.cloned", &[], "create", None),
+    fault("launch.on_record", &[], "create", None),
+    fault("launch.ready", &[], "create", None),
+    fault("create.launched", &[], "create", None),
+    // On record as running: a caller may have seen it in a list.
+    fault("create.recorded", &[], "create", Some("Running")),
+];
+const PAUSE: &[Fault] = &[
+    fault("pause.frozen", &[], "pause", Some("Running")),
+    fault("pause.recorded", &[], "pause", Some("Paused")),
+    fault("resume.thawed", &["pause"], "resume", Some("Paused")),
+    fault("resume.recorded", &["pause"], "resume", Some("Running")),
+];
+const STOP: &[Fault] = &[
+    fault("stop.begun", &[], "stop", Some("Stopped")),
+    fault("stop.stopped", &[], "stop", Some("Stopped")),
+    fault("stop.recorded", &[], "stop", Some("Stopped")),
+    fault("stop.begun", &["pause"], "stop", Some("Stopped")),
+];
+const START: &[Fault] = &[
+    fault("start.begun", &["stop"], "start", Some("Running")),
+    fault("launch.staged", &["stop"], "start", Some("Running")),
+    fault("launch.cloned", &["stop"], "start", Some("Running")),
+    fault("launch.on_record", &["stop"], "start", Some("Running")),
+    fault("launch.ready", &["stop"], "start", Some("Running")),
+    fault("start.launched", &["stop"], "start", Some("Running")),
+    fault("start.recorded", &["stop"], "start", Some("Running")),
+];
+const DELETE: &[Fault] = &[
+    fault("delete.begun", &[], "delete", None),
+    fault("delete.killed", &[], "delete", None),
+    fault("delete.destroyed", &[], "delete", None),
+    fault("delete.image_released", &[], "delete", None),
+    fault("delete.erased", &[], "delete", None),
+    fault("clean.network_removed", &[], "delete", None),
+    fault("delete.killed", &["pause"], "delete", None),
+    fault("delete.destroyed", &["stop"], "delete", None),
+];
+
+async fn act(sandbox: &Sandbox, what: &str) -> Result<Answer> {
+    match what {
+        "create" => sandbox.api.post("/v1/sandboxes", &create_body(json!({}))).await,
+        "delete" => sandbox.api.delete(&sandbox.path()).await,
+        other => sandbox.api.send(Method::POST, &format!("{}/{other}", sandbox.path()), None).await,
+    }
+}
+
+/// First processes of a sandbox on this host.
+fn first_processes(id: &str) -> Result<usize> {
+    let variable = format!("OPENSANDBOX_ID={id}");
+    let ours = |pid: &str| {
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let environment = read("environ");
+        read("comm") == b"execd\n"
+            && environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
+    };
+    let pids = fs::read_dir("/proc")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(pids.filter(|name| name.parse::<u32>().is_ok() && ours(name)).count())
+}
+
+/// What record and host say of a sandbox, once they say what they should.
+async fn agrees(sandbox: &Sandbox, state: &str, marked: bool) -> Result<()> {
+    let mut seen = Value::Null;
+    let came = eventually("the sandbox is in the state it should be in", SETTLED, async || {
+        seen = sandbox.get().await?["status"].clone();
+        Ok(seen["state"] == state)
+    });
+    came.await.with_context(|| format!("not {state} but {seen}"))?;
+    let processes = first_processes(&sandbox.id)?;
+    ensure!(processes == usize::from(state != "Stopped"), "{state} with {processes} first processes");
+    match state {
+        "Paused" => drop(act(sandbox, "resume").await?.expect(202)?),
+        "Stopped" => drop(act(sandbox, "start").await?.expect(200)?),
+        _ => {}
+    }
+    let said = sandbox.execd().await?.output("cat /srv/mark 2>/dev/null; echo alive").await?;
+    let expected = if marked { format!("{MARK}\nalive") } else { "alive".to_owned() };
+    ensure!(said == expected, "it says {said:?}");
+    Ok(())
+}
+
+/// Dies at each of the points in turn.
+async fn die_at_each(faults: &[Fault]) -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let watch = Watch::new(&server).await?;
+    let bystander = api.create(json!({})).await?;
+    let guarded = bystander.execd().await?;
+    guarded.output("echo untouched > /srv/mark").await?;
+    let baseline = watch.settled().await?;
+    for Fault { point, before, act: what, after } in faults {
+        let creates = *what == "create";
+        let told = || format!("killed at {point} of {what} after {before:?}");
+        let sandbox = if creates { bystander.clone() } else { api.create(json!({})).await? };
+        if !creates {
+            sandbox.execd().await?.output(&format!("echo {MARK} > /srv/mark")).await?;
+        }
+        for step in *before {
+            let answer = act(&sandbox, step).await?;
+            ensure!(answer.status < 300, "{step}: {answer:?}");
+        }
+        server.restart_to_die_at(point)?;
+        // Whether this is still answered depends on the point.
+        let _ = act(&sandbox, what).await;
+        server.wait_for_end(DEATH).with_context(told)?;
+        ensure!(guarded.output("cat /srv/mark").await? == "untouched", "{}: the bystander", told());
+        server.restart().with_context(told)?;
+
+        let others: Vec<String> = api.ids().await?.into_iter().filter(|id| *id != bystander.id).collect();
+        match (after, others.as_slice()) {
+            (None, []) => {}
+            (Some(state), [id]) => {
+                let survivor = Sandbox { id: id.clone(), api: api.clone() };
+                ensure!(creates || *id == sandbox.id, "{}: {id} is another one", told());
+                agrees(&survivor, state, !creates).await.with_context(told)?;
+                survivor.delete().await?;
+            }
+            _ => bail!("{}: expected {after:?}, found {others:?}", told()),
+        }
+        if !creates {
+            ensure!(api.get(&sandbox.path()).await?.status == 404, "{}: it is still there", told());
+            ensure!(first_processes(&sandbox.id)? == 0, "{}: it still runs", told());
+        }
+        watch.returns_to(&baseline).await.with_context(told)?;
+    }
+    ensure!(guarded.output("cat /srv/mark").await? == "untouched", "the bystander lost its file");
+    bystander.delete().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_step_of_create() -> Result<()> {
+    die_at_each(CREATE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_step_of_pause_and_resume() -> Result<()> {
+    die_at_each(PAUSE).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_step_of_stop() -> Result<()> {
+    die_at_each(STOP).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_step_of_start() -> Result<()> {
+    die_at_each(START).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_step_of_delete() -> Result<()> {
+    die_at_each(DELETE).await
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {arguments:?}: {complaint}");
+    Ok(())
+}
+
+/// A small file system where a server's state was, with the state on it.
+struct SmallDisk {
+    at: PathBuf,
+    file: PathBuf,
+}
+
+impl SmallDisk {
+    /// Room for the base image, a few sandboxes and little else.
+    const BYTES: u64 = 640 << 20;
+
+    fn under(server: &Server) -> Result<Self> {
+        let at = server.state();
+        let (file, aside) = (at.with_extension("disk"), at.with_extension("aside"));
+        fs::File::create(&file)?.set_len(Self::BYTES)?;
+        fs::rename(&at, &aside)?;
+        fs::create_dir(&at)?;
+        let text = |path: &Path| path.display().to_string();
+        run("mkfs.ext4", &["-q", "-m", "0", &text(&file)])?;
+        run("mount", &["-o", "loop", &text(&file), &text(&at)])?;
+        let disk = Self { at, file };
+        run("cp", &["-a", &format!("{}/.", text(&aside)), &text(&disk.at)])?;
+        fs::remove_dir_all(aside)?;
+        Ok(disk)
+    }
+
+    /// Takes all the room there is.
+    fn fill(&self) -> Result<PathBuf> {
+        let ballast = self.at.join("ballast");
+        let status = Command::new("dd")
+            .args(["if=/dev/zero", "bs=64k", &format!("of={}", ballast.display())])
+            .stderr(std::process::Stdio::null())
+            .status()?;
+        ensure!(!status.success(), "the disk is never full");
+        Ok(ballast)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // The server above it is asked to clean up afterwards, and does so through what it has open.
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_state_disk_stops_creates_and_nothing_else() -> Result<()> {
+    // Without the watermarks that refuse new sandboxes long before.
+    let setup = Setup::default()
+        .set("native", "min_free_disk = \"0\"")
+        .set("native", "min_free_disk_percent = 0")
+        .set("native", "prepared_slots = 0");
+    let server = Server::start(setup)?;
+    server.stop()?;
+    let disk = SmallDisk::under(&server)?;
+    server.restart()?;
+    let api = server.api();
+    let watch = Watch::new(&server).await?;
+    let (kept, doomed) = (api.create(json!({})).await?, api.create(json!({})).await?);
+    let baseline = watch.settled().await?;
+
+    let ballast = disk.fill()?;
+    for _ in 0..3 {
+        let answer = api.post("/v1/sandboxes", &create_body(json!({}))).await?;
+        ensure!(matches!(answer.status, 429 | 500 | 503), "a create on a full disk: {answer:?}");
+        let status = answer.status;
+        let (code, message) = answer.expect_error(status)?;
+        ensure!(message.to_lowercase().contains("space") || message.contains("disk"), "{code}: {message}");
+    }
+    assert_eq!(kept.execd().await?.output("echo alive").await?, "alive");
+    assert_eq!(kept.get().await?["status"]["state"], "Running");
+    let paused = act(&kept, "pause").await?.status;
+    ensure!(paused == 202 || paused >= 500, "pause on a full disk: {paused}");
+    // A server killed now has to start on the full disk, too.
+    server.kill()?;
+    let restarted = server.restart();
+    fs::remove_file(&ballast)?;
+    if restarted.is_err() {
+        // It may refuse, but not do harm.
+        server.wait_for_end(DEATH)?;
+        server.restart().context("with room again")?;
+    }
+    assert_eq!(api.ids().await?.len(), 2);
+    if kept.get().await?["status"]["state"] == "Paused" {
+        act(&kept, "resume").await?.expect(202)?;
+    }
+    assert_eq!(kept.execd().await?.output("echo alive").await?, "alive");
+    watch.returns_to(&baseline).await?;
+
+    // Deleting is what makes room: it has to work on a full disk.
+    let ballast = disk.fill()?;
+    doomed.delete().await.context("a delete on a full disk")?;
+    fs::remove_file(&ballast)?;
+    let new = api.create(json!({})).await.context("with room again")?;
+    new.delete().await?;
+    kept.delete().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_database_is_refused_and_what_runs_is_left_alone() -> Result<()> {
+    const PAGE: usize = 4096;
+    let server = Server::start(Setup::default())?;
+    let sandboxes = [server.api().create(json!({})).await?, server.api().create(json!({})).await?];
+    let mut execds = Vec::new();
+    for sandbox in &sandboxes {
+        execds.push(sandbox.execd().await?);
+    }
+    server.stop()?;
+    let database = server.state().join("sandkeep.db");
+    let sound = fs::read(&database)?;
+    let pages = sound.len() / PAGE;
+    ensure!(pages > 2, "a database of {pages} pages");
+    let mut refused = 0;
+    for page in 0..pages {
+        let mut damaged = sound.clone();
+        damaged[page * PAGE..(page + 1) * PAGE].fill(0xa5);
+        fs::write(&database, &damaged)?;
+        let started = server.restart();
+        if started.is_ok() {
+            // A page that holds nothing.
+            ensure!(server.api().ids().await?.len() == sandboxes.len(), "page {page}: sandboxes are missing");
+            server.stop()?;
+        }
+        for execd in &execds {
+            ensure!(execd.output("echo alive").await? == "alive", "page {page}");
+        }
+        if let Err(error) = started {
+            let text = format!("{error:#}");
+            ensure!(text.contains("sandkeep.db is damaged"), "page {page}: {text}");
+            server.wait_for_end(DEATH)?;
+            refused += 1;
+        }
+        for beside in ["sandkeep.db-wal", "sandkeep.db-shm"] {
+            // Absent as a rule.
+            let _ = fs::remove_file(server.state().join(beside));
+        }
+    }
+    ensure!(refused * 2 > pages, "only {refused} of {pages} damaged pages were noticed");
+    fs::write(&database, &sound)?;
+    server.restart()?;
+    for sandbox in sandboxes {
+        assert_eq!(sandbox.execd_through_server().await?.output("echo back").await?, "back");
+        sandbox.delete().await?;
+    }
+    Ok(())
+}
