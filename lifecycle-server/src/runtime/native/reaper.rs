@@ -18,7 +18,6 @@ use std::{
 };
 
 use super::{cgroup::Cgroups, names::Names, net, slots::Slots};
-use crate::fault;
 
 /// How long a job waits for company.
 const BATCH_WINDOW: Duration = Duration::from_millis(50);
@@ -145,7 +144,6 @@ fn free_slots(batch: &[Leftovers], names: &Names, cgroups: &Cgroups, slots: &Slo
     if let Err(error) = net::delete(names, &numbers) {
         tracing::warn!(%error, "cannot delete interfaces");
     }
-    fault::point("clean.network_removed");
     for number in numbers {
         let deadline = Instant::now() + CGROUP_PATIENCE;
         loop {
