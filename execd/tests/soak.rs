@@ -29,7 +29,7 @@ const MARK: &str = "SANDKEEP_SOAK_MARK";
 /// What is only being tidied up is gone within this time: idle threads alone stay for seconds.
 const SETTLE: Duration = Duration::from_secs(40);
 
-/// Memory that may stay: ended commands are remembered in up to 8 MiB and their last output in 2 MiB; the rest is the
+/// Memory that may stay: ended commands are remembered in up to 6 MiB and their last output in 2 MiB; the rest is the
 /// allocator's slack.
 const MEMORY_KIB: u64 = 20 * 1024;
 

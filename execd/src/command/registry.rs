@@ -36,7 +36,7 @@ const PASSES_TO_TRIM_ALL: u64 = 60;
 const ENDED_OUTPUT_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Memory for ended commands; when it is full the oldest goes first.
-const MEMORY_BYTES: usize = 8 * 1024 * 1024;
+const MEMORY_BYTES: usize = 6 * 1024 * 1024;
 
 /// Commands that may run at the same time.
 const MAX_RUNNING: usize = 16 * 1024;
