@@ -250,19 +250,18 @@ async fn interrupting() {
 #[tokio::test]
 async fn many_short_commands_keep_their_bytes() {
     const COMMANDS: usize = 10_000;
-    const AT_ONCE: usize = 32;
+    const CLIENTS: usize = 12;
     let execd = Execd::start().await;
     let start = Instant::now();
-    for first in (0..COMMANDS).step_by(AT_ONCE) {
-        let runs = (first..COMMANDS.min(first + AT_ONCE)).map(|number| {
-            let execd = &execd;
-            async move {
-                let run = execd.run(json!({"argv": ["printf", "%s\\n%s", number.to_string(), "tail"]})).await;
-                assert_eq!((run.stdout(), run.exit_code()), (format!("{number}\ntail"), 0));
-            }
-        });
-        futures_util::future::join_all(runs).await;
-    }
+    let clients = (0..CLIENTS).map(async |client| {
+        let mut connection = execd.connect().await;
+        for number in (client..COMMANDS).step_by(CLIENTS) {
+            let body = json!({"argv": ["printf", "%s\\n%s", number.to_string(), "tail"]});
+            let run = execd.run_on(&mut connection, body).await;
+            assert_eq!((run.stdout(), run.exit_code()), (format!("{number}\ntail"), 0));
+        }
+    });
+    futures_util::future::join_all(clients).await;
     assert!(start.elapsed() < 10 * PATIENCE, "{:?}", start.elapsed());
     eventually("no process is left", || {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", execd.pid())).unwrap();

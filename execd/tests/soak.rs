@@ -31,7 +31,7 @@ const SETTLE: Duration = Duration::from_secs(40);
 
 /// Memory that may stay: ended commands are remembered in up to 6 MiB and their last output in 2 MiB; the rest is the
 /// allocator's slack.
-const MEMORY_KIB: u64 = 20 * 1024;
+const MEMORY_KIB: u64 = 12 * 1024;
 
 /// Disk space that may stay: directories do not shrink when their entries go.
 const DISK_KIB: u64 = 256;

@@ -6,7 +6,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    path::PathBuf,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -23,7 +22,7 @@ use super::{
     kept::KeptOutput,
     output::{Output, Pipe},
     record::Outcome,
-    window::{Piece, Window},
+    window::{Piece, Place, Window},
 };
 use crate::stream::FRAME_BYTES;
 
@@ -46,7 +45,8 @@ pub(super) struct Feed {
 
 #[derive(Debug)]
 struct State {
-    outputs: [Output; 2],
+    /// Both streams; none any more when it is over, so that a command that is remembered takes no more than it must.
+    outputs: Vec<Output>,
     window: Window,
     outcome: Option<Outcome>,
     /// Runs from the command's end on.
@@ -103,12 +103,12 @@ pub(super) enum Step {
 }
 
 impl Feed {
-    pub(super) fn new(stdout: Pipe, stderr: Pipe, path: Option<PathBuf>, kept: Arc<KeptOutput>) -> Arc<Self> {
-        let outputs = [Output::new(EventKind::Stdout, stdout), Output::new(EventKind::Stderr, stderr)];
+    pub(super) fn new(stdout: Pipe, stderr: Pipe, place: Place, kept: Arc<KeptOutput>) -> Arc<Self> {
+        let outputs = vec![Output::new(EventKind::Stdout, stdout), Output::new(EventKind::Stderr, stderr)];
         Arc::new(Self {
             state: Mutex::new(State {
                 outputs,
-                window: Window::new(path),
+                window: Window::new(place),
                 outcome: None,
                 grace: None,
                 flush: None,
@@ -209,6 +209,7 @@ impl State {
         }
         if self.outputs.iter().all(Output::is_over) {
             self.over = true;
+            self.outputs = Vec::new();
             self.grace = None;
             self.flush = None;
             self.window.seal();

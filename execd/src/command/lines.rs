@@ -7,6 +7,9 @@ use crate::stream::TextEncoder;
 /// Bytes asked of a pipe at once.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
+/// Bytes asked of one that has not filled its buffer yet: most commands say little.
+const FIRST_READ_BYTES: usize = 4 * 1024;
+
 /// A line longer than this goes out in pieces.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
@@ -23,6 +26,7 @@ pub(crate) struct LineBuffer {
 impl LineBuffer {
     /// The buffer to append to, with room for a read; `added` is to be called afterwards.
     pub(crate) fn room(&mut self) -> &mut Vec<u8> {
+        let filled = self.data.len() == self.data.capacity() && !self.data.is_empty();
         if self.start == self.data.len() {
             self.data.clear();
         } else if self.start > 0 {
@@ -30,7 +34,7 @@ impl LineBuffer {
         }
         self.cut -= self.start;
         self.start = 0;
-        self.data.reserve(READ_BYTES);
+        self.data.reserve(if filled { READ_BYTES } else { FIRST_READ_BYTES });
         &mut self.data
     }
 

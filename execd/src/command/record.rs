@@ -167,10 +167,16 @@ impl Record {
         }
     }
 
-    /// Bytes it takes to remember it, roughly.
+    /// Bytes it takes to remember it, roughly. What is kept of a foreground command's output is counted apart.
     pub(super) fn weight(&self) -> usize {
-        const FIXED: usize = 400;
-        FIXED + self.content.len()
+        /// Its places in tables, its allocations' edges, its outcome's words.
+        const AROUND: usize = 200;
+        let output = match &self.output {
+            Kept::Nothing => 0,
+            Kept::Feed(_) => size_of::<Feed>(),
+            Kept::File(output) => output.path.as_os_str().len(),
+        };
+        AROUND + size_of::<Self>() + self.content.len() + output
     }
 
     /// When it was started, for sorting.

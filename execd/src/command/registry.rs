@@ -20,6 +20,7 @@ use super::{
     output::Pipe,
     record::{End, Kept, Outcome, Record},
     request::CommandError,
+    window::Place,
 };
 use crate::{reason::reason, settings::Settings};
 
@@ -54,7 +55,7 @@ pub struct Commands(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Arc<Settings>,
-    outputs: OutputDirectory,
+    outputs: Arc<OutputDirectory>,
     kept: Arc<KeptOutput>,
     table: Mutex<Table>,
 }
@@ -76,7 +77,7 @@ impl Commands {
     pub fn new(settings: Arc<Settings>) -> Self {
         Self(Arc::new(Inner {
             settings,
-            outputs: OutputDirectory::default(),
+            outputs: Arc::default(),
             kept: Arc::default(),
             table: Mutex::default(),
         }))
@@ -106,9 +107,9 @@ impl Commands {
     }
 
     /// The way of a foreground command's output.
-    pub(super) fn feed(&self, id: &str, stdout: Pipe, stderr: Pipe) -> Arc<Feed> {
-        // Without a place for them, long outputs are not kept.
-        Feed::new(stdout, stderr, self.0.outputs.place(id).ok(), Arc::clone(&self.0.kept))
+    pub(super) fn feed(&self, id: Uuid, stdout: Pipe, stderr: Pipe) -> Arc<Feed> {
+        let place = Place { directory: Arc::clone(&self.0.outputs), id };
+        Feed::new(stdout, stderr, place, Arc::clone(&self.0.kept))
     }
 
     pub(super) fn add(&self, record: &Arc<Record>) {

@@ -65,7 +65,7 @@ impl Commands {
         let mut head = head(&name);
         match child {
             Ok(child) => {
-                let feed = self.feed(&name, stdout, stderr);
+                let feed = self.feed(id, stdout, stderr);
                 let output = Kept::Feed(Arc::clone(&feed));
                 let record = Record::new(id, checked.content, Some(child.group()), output, input);
                 self.add(&record);

@@ -8,10 +8,14 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use sandkeep_specs::execd::event::EventKind;
+use uuid::Uuid;
+
+use super::background::OutputDirectory;
 
 /// Output up to this size needs no file.
 pub(super) const MEMORY_BYTES: usize = 8 * 1024;
@@ -29,6 +33,13 @@ struct Run {
     kind: EventKind,
 }
 
+/// Where output that is not small goes: a file of this name. The name of a file that is never needed is never made.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) directory: Arc<OutputDirectory>,
+    pub(super) id: Uuid,
+}
+
 /// Output in the order in which it was sent, addressed by byte offset.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -39,16 +50,26 @@ pub(super) struct Window {
     runs: VecDeque<Run>,
     /// The whole output as long as it is small.
     memory: Vec<u8>,
-    /// Where more of it goes, and whether it already does.
+    place: Place,
+    /// Whether there was more, and where it is, if it could be put anywhere.
+    spilled: bool,
     path: Option<PathBuf>,
     file: Option<File>,
-    spilled: bool,
 }
 
 impl Window {
-    /// Nothing yet; `path` is where output that is not small may be kept, if anywhere.
-    pub(super) fn new(path: Option<PathBuf>) -> Self {
-        Self { start: 0, end: 0, runs: VecDeque::new(), memory: Vec::new(), path, file: None, spilled: false }
+    /// Nothing yet.
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            start: 0,
+            end: 0,
+            runs: VecDeque::new(),
+            memory: Vec::new(),
+            place,
+            spilled: false,
+            path: None,
+            file: None,
+        }
     }
 
     /// Offset of the first byte that is kept.
@@ -63,7 +84,8 @@ impl Window {
 
     /// Bytes it takes in memory and on disk.
     pub(super) fn weight(&self) -> (usize, u64) {
-        (self.memory.len(), if self.spilled { self.end - self.start } else { 0 })
+        let memory = self.memory.capacity() + self.runs.capacity() * size_of::<Run>();
+        (memory, if self.spilled { self.end - self.start } else { 0 })
     }
 
     /// Adds what was sent. What cannot be stored is forgotten, and all before it.
@@ -95,7 +117,9 @@ impl Window {
             }
             self.spilled = true;
             let earlier = std::mem::take(&mut self.memory);
-            self.file = self.path.as_deref().and_then(|path| create(path).ok());
+            if let Ok((path, file)) = self.place.create() {
+                (self.path, self.file) = (Some(path), Some(file));
+            }
             self.write(self.start, &earlier)?;
         }
         self.write(self.end, bytes)
@@ -167,9 +191,7 @@ impl Window {
         self.memory = Vec::new();
         self.runs = VecDeque::new();
         self.file = None;
-        if self.spilled
-            && let Some(path) = self.path.take()
-        {
+        if let Some(path) = self.path.take() {
             let _ = fs::remove_file(path);
         }
         self.spilled = true;
@@ -191,8 +213,16 @@ pub(super) struct Piece {
     pub(super) whole: bool,
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+impl Place {
+    fn path(&self) -> io::Result<PathBuf> {
+        self.directory.place(&self.id.simple().to_string())
+    }
+
+    fn create(&self) -> io::Result<(PathBuf, File)> {
+        let path = self.path()?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok((path, file))
+    }
 }
 
 /// Where a byte is in the file, and how many can follow it before the file begins anew.
@@ -204,6 +234,10 @@ fn place(offset: u64) -> (u64, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn place() -> Place {
+        Place { directory: Arc::default(), id: crate::id::random() }
+    }
 
     fn all(window: &Window, mut offset: u64, step: usize) -> Vec<(EventKind, Vec<u8>)> {
         let mut pieces: Vec<(EventKind, Vec<u8>)> = Vec::new();
@@ -220,9 +254,9 @@ mod tests {
 
     #[test]
     fn small_output_stays_in_memory() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("w");
-        let mut window = Window::new(Some(path.clone()));
+        let place = place();
+        let path = place.path().unwrap();
+        let mut window = Window::new(place);
         window.append(EventKind::Stdout, b"one\n");
         window.append(EventKind::Stderr, b"two\n");
         window.append(EventKind::Stderr, b"three\n");
@@ -233,14 +267,14 @@ mod tests {
         window.seal();
         assert_eq!(all(&window, 0, 100), expected);
         assert!(!path.exists() && window.read(14, 1).unwrap().is_none());
-        assert_eq!(window.weight(), (14, 0));
+        assert_eq!(window.weight(), (14 + 2 * size_of::<Run>(), 0));
     }
 
     #[test]
     fn the_file_goes_round_and_keeps_the_last_bytes() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("w");
-        let mut window = Window::new(Some(path.clone()));
+        let place = place();
+        let path = place.path().unwrap();
+        let mut window = Window::new(place);
         let block: Vec<u8> = (0..=250).cycle().take(1_000_003).collect();
         let mut whole = Vec::new();
         for number in 0..40 {
@@ -263,7 +297,7 @@ mod tests {
 
     #[test]
     fn changes_of_kind_are_bounded() {
-        let mut window = Window::new(None);
+        let mut window = Window::new(place());
         for _ in 0..MAX_RUNS {
             window.append(EventKind::Stdout, b"");
             window.append(EventKind::Stderr, b"");
@@ -273,12 +307,17 @@ mod tests {
 
     #[test]
     fn without_a_place_only_what_is_small_is_kept() {
-        let mut window = Window::new(None);
+        let place = place();
+        let taken = place.path().unwrap();
+        fs::write(&taken, "somebody's").unwrap();
+        let mut window = Window::new(place);
         window.append(EventKind::Stdout, b"abc");
         assert_eq!(all(&window, 0, 9).len(), 1);
         window.append(EventKind::Stdout, &[b'x'; MEMORY_BYTES]);
         assert_eq!(window.start(), window.end());
         window.append(EventKind::Stdout, b"y");
         assert!(window.read(window.end() - 1, 1).unwrap().is_none());
+        window.forget();
+        assert_eq!(fs::read_to_string(taken).unwrap(), "somebody's");
     }
 }

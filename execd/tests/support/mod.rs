@@ -139,6 +139,16 @@ impl Execd {
         run
     }
 
+    /// Runs a command over a connection that is used again.
+    pub async fn run_on(&self, connection: &mut http1::SendRequest<Full<Bytes>>, body: Value) -> Run {
+        connection.ready().await.unwrap();
+        let request = connection.send_request(self.request(Method::POST, "/command", body.to_string()));
+        let mut run =
+            Run::new(tokio::time::timeout(PATIENCE, request).await.expect("an answer in time").unwrap());
+        while run.next().await.is_some() {}
+        run
+    }
+
     /// Starts a command and reads no further than the response's head.
     pub async fn begin(&self, body: Value) -> Run {
         self.begin_at("/command", body).await
@@ -152,10 +162,7 @@ impl Execd {
     /// Opens a stream and reads no further than the response's head.
     pub async fn open(&self, method: Method, path: &str, body: Value) -> Run {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let response = self.send(self.request(method, path, body)).await;
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Run { body: response.into_body(), unread: Vec::new(), events: Vec::new(), taken: 0 }
+        Run::new(self.send(self.request(method, path, body)).await)
     }
 
     pub async fn status(&self, id: &str) -> Value {
@@ -194,6 +201,12 @@ pub struct Run {
 }
 
 impl Run {
+    fn new(response: Response<Incoming>) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { body: response.into_body(), unread: Vec::new(), events: Vec::new(), taken: 0 }
+    }
+
     /// The next event, as soon as it is there.
     pub async fn next(&mut self) -> Option<ServerStreamEvent> {
         self.next_within(PATIENCE).await
