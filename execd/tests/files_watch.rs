@@ -27,8 +27,10 @@ impl Watch {
         Self { body: response.into_body(), unread: Vec::new(), root: root.to_owned() }
     }
 
-    /// The next event that is not a ping; none when the stream has ended.
+    /// The next event that is not a ping, which keeps a stream alive on which nothing else comes; none when the
+    /// stream has ended.
     async fn next(&mut self) -> Option<WatchEvent> {
+        let start = std::time::Instant::now();
         loop {
             if let Some(end) = memchr::memmem::find(&self.unread, b"\n\n") {
                 let event: Vec<u8> = self.unread.drain(..end + 2).collect();
@@ -37,6 +39,7 @@ impl Watch {
                 if event.kind != Kind::Ping {
                     return Some(event);
                 }
+                assert!(start.elapsed() < 2 * PATIENCE, "nothing but pings");
                 continue;
             }
             let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await.expect("an event in time")?;
@@ -68,6 +71,14 @@ impl Watch {
             }
         }
     }
+}
+
+/// A stop reaches a process's threads one by one.
+fn every_thread_is_stopped(pid: u32) -> bool {
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|task| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+        stat.rsplit(") ").next().unwrap().starts_with('T')
+    })
 }
 
 fn is(kind: Kind, path: &str) -> (Kind, String, Option<String>) {
@@ -154,7 +165,7 @@ async fn lost_changes_are_admitted() {
     let root = execd.home.path().join("w");
     std::fs::create_dir(&root).unwrap();
     let mut watch = Watch::start(&execd, &root, true).await;
-    // Far more than the kernel queues for a watcher that is not read from.
+    // Twice what the kernel queues for a watcher that is not read from.
     let limit: usize =
         std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
     let kill = |signal: rustix::process::Signal| {
@@ -162,7 +173,12 @@ async fn lost_changes_are_admitted() {
         rustix::process::kill_process(pid, signal).unwrap();
     };
     kill(rustix::process::Signal::STOP);
-    for number in 0..limit / 2 + 100 {
+    let start = std::time::Instant::now();
+    while !every_thread_is_stopped(execd.pid()) {
+        assert!(start.elapsed() < PATIENCE, "the stopped daemon goes on");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for number in 0..limit {
         let path = root.join(format!("f{number}"));
         std::fs::write(&path, b"").unwrap();
         std::fs::remove_file(&path).unwrap();
