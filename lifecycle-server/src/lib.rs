@@ -14,3 +14,4 @@ pub mod sandbox;
 pub mod snapshot;
 pub mod store;
 pub mod tenant;
+pub mod volume;

@@ -30,7 +30,12 @@ impl World {
     }
 
     async fn start(&self, create_wait: Duration) -> Service {
-        let options = ServiceOptions { create_wait, env: vec![], committed_memory: None };
+        let options = ServiceOptions {
+            create_wait,
+            env: vec![],
+            committed_memory: None,
+volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
+        };
         Service::start(self.runtime.clone(), self.images.clone(), self.store.clone(), options).await.unwrap()
     }
 

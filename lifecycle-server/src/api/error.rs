@@ -13,6 +13,7 @@ use crate::{
     runtime::RuntimeError,
     sandbox::{ImageProblem, ProblemKind, ServiceError},
     snapshot::SnapshotError,
+    volume::{VolumeError, VolumeProblem},
 };
 
 /// When a caller should try again after the host had no room.
@@ -44,6 +45,8 @@ pub enum Code {
     SandboxNotFound,
     NotReachable,
     InvalidState,
+    Volume(&'static str),
+    VolumeFailed(&'static str),
     SnapshotNotFound,
     SnapshotNotReady,
     SnapshotNotRestorable,
@@ -101,6 +104,8 @@ impl Code {
             Self::SandboxNotFound => ("SANDBOX::NOT_FOUND", StatusCode::NOT_FOUND),
             Self::NotReachable => ("SANDBOX::NOT_REACHABLE", StatusCode::NOT_FOUND),
             Self::InvalidState => ("SANDBOX::INVALID_STATE", StatusCode::CONFLICT),
+            Self::Volume(code) => (code, StatusCode::BAD_REQUEST),
+            Self::VolumeFailed(code) => (code, StatusCode::INTERNAL_SERVER_ERROR),
             Self::SnapshotNotFound => ("SNAPSHOT::NOT_FOUND", StatusCode::NOT_FOUND),
             Self::SnapshotNotReady => ("SNAPSHOT::NOT_READY", StatusCode::CONFLICT),
             Self::SnapshotNotRestorable => ("SNAPSHOT::INVALID_RESTORE_CONFIG", StatusCode::CONFLICT),
@@ -195,6 +200,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::IdempotencyConflict(_) => Code::IdempotencyConflict,
             ServiceError::ShuttingDown => Code::ShuttingDown,
             ServiceError::Image(problem) => return problem.into(),
+            ServiceError::Volume(error) => return error.into(),
             ServiceError::Runtime(error) => return error.into(),
             ServiceError::Store(error) => return Self::internal(error),
         };
@@ -216,6 +222,20 @@ impl From<SnapshotError> for ApiError {
             SnapshotError::Sandbox(error) => return error.into(),
             SnapshotError::Image(error) => return error.into(),
             SnapshotError::Store(error) => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<VolumeError> for ApiError {
+    fn from(error: VolumeError) -> Self {
+        let code = match error.problem {
+            VolumeProblem::InvalidSubPath => Code::Volume("VOLUME::INVALID_SUB_PATH"),
+            VolumeProblem::HostPathNotAllowed => Code::Volume("VOLUME::HOST_PATH_NOT_ALLOWED"),
+            VolumeProblem::HostPathNotFound => Code::Volume("VOLUME::HOST_PATH_NOT_FOUND"),
+            VolumeProblem::HostPathCreateFailed => Code::VolumeFailed("VOLUME::HOST_PATH_CREATE_FAILED"),
+            VolumeProblem::NamedNotFound => Code::Volume("VOLUME::PVC_NOT_FOUND"),
+            VolumeProblem::Internal => return Self::internal(error),
         };
         Self::new(code, error.to_string())
     }

@@ -61,6 +61,8 @@ pub(super) fn refuse_shared_sources(scope: &Scope, request: &CreateSandboxReques
         ("snapshotId", named(&request.snapshot_id)),
         ("templateId", named(&request.template_id)),
         ("extensions.poolRef", named(&pool)),
+        // A name or a path says nothing of whose it is.
+        ("volumes", request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty())),
     ];
     match sources.into_iter().find(|(_, is_named)| *is_named && *scope != Scope::All) {
         Some((member, _)) => {

@@ -19,10 +19,14 @@ use crate::{
     sandbox::{Service, ServiceOptions},
     snapshot::Snapshots,
     store::Store,
+    volume::Volumes,
 };
 
 /// A create whose image takes longer is answered with the sandbox still pending; clients wait half a minute.
 const CREATE_WAIT: Duration = Duration::from_secs(20);
+
+/// Directory of named volumes under the state directory.
+const VOLUMES: &str = "volumes";
 
 /// Open files that are enough for any number of sandboxes and connections one machine can serve.
 const DESCRIPTORS: u64 = 1 << 20;
@@ -109,10 +113,12 @@ async fn start_service(
     images: ImageStore,
     store: Store,
 ) -> Result<Service> {
+    let directory = config.native.state_dir.join(VOLUMES);
     let options = ServiceOptions {
         create_wait: CREATE_WAIT,
         env: Vec::new(),
         committed_memory: parts::committed_memory(&config.native)?,
+        volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone()),
     };
     Service::start(runtime, Arc::new(Library::new(images)), store, options)
         .await

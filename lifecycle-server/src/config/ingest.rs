@@ -85,6 +85,7 @@ impl Config {
         self.runtime.check()?;
         self.native.check()?;
         self.images.check()?;
+        self.storage.check()?;
         self.store.check()?;
         self.renew_intent.check()?;
         self.ingress.check()?;

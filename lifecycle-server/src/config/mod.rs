@@ -13,6 +13,7 @@ pub mod quantity;
 mod renew;
 mod runtime;
 mod server;
+mod storage;
 mod store;
 mod tenants;
 mod unsupported;
@@ -29,6 +30,7 @@ pub use quantity::Quantity;
 pub use renew::RenewIntentConfig;
 pub use runtime::{RuntimeConfig, RuntimeKind};
 pub use server::ServerConfig;
+pub use storage::StorageConfig;
 pub use store::{StoreConfig, StoreKind};
 pub use tenants::{QuotaTable, TenantProvider, TenantsConfig};
 
@@ -57,7 +59,7 @@ pub struct Config {
     docker: toml::Table,
     kubernetes: toml::Table,
     agent_sandbox: toml::Table,
-    storage: toml::Table,
+    pub storage: StorageConfig,
     egress: toml::Table,
     secure_runtime: toml::Table,
 }

@@ -21,7 +21,6 @@ impl Config {
             ("docker", &self.docker),
             ("kubernetes", &self.kubernetes),
             ("agent_sandbox", &self.agent_sandbox),
-            ("storage", &self.storage),
             ("egress", &self.egress),
         ]
         .into_iter()

@@ -37,6 +37,8 @@ pub struct LaunchSpec {
     pub slot: Slot,
     /// Unpacked image layers, topmost first; shared between sandboxes and never written.
     pub layers: Vec<PathBuf>,
+    /// Storage mounted into the sandbox, in this order.
+    pub volumes: Vec<MountedVolume>,
     /// The user's program; empty means the sandbox only answers requests.
     pub entrypoint: Vec<String>,
     /// Environment of the entrypoint and of every command, later entries winning.
@@ -60,6 +62,8 @@ pub struct LaunchSpec {
 #[derive(Debug, Clone)]
 pub struct StartSpec {
     pub id: SandboxId,
+    /// As in [`LaunchSpec`].
+    pub volumes: Vec<MountedVolume>,
     pub limits: Limits,
     /// As in [`LaunchSpec`].
     pub pre_start: Duration,
@@ -73,6 +77,18 @@ pub struct MemoryStop {
     /// Version of the tool found for it.
     pub version: Option<String>,
     pub reason: String,
+}
+
+/// Storage on its way into a sandbox.
+#[derive(Debug, Clone)]
+pub struct MountedVolume {
+    /// What the request calls it.
+    pub name: String,
+    /// The file or directory to mount, opened as a place.
+    pub source: Arc<OwnedFd>,
+    /// Absolute path inside the sandbox.
+    pub target: String,
+    pub read_only: bool,
 }
 
 /// Upper bounds for one sandbox; `None` means the runtime's configured default.

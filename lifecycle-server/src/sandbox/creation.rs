@@ -20,7 +20,7 @@ use super::{
     service::Inner,
     state::Event,
 };
-use crate::fault;
+use crate::{fault, runtime::LaunchSpec, volume::Volume};
 
 /// An image that takes longer than this is not just looked up: its coming is worth a note.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -105,7 +105,8 @@ impl Inner {
             let prepared = self.acquire_image(&record, image).await?;
             fault::point("create.image_leased");
             let before = [("turn", waited), ("image", begun.elapsed() - waited)];
-            let spec = launch::spec(&record, prepared, &self.options.env);
+            let volumes = self.options.volumes.open(&record.id, &record.plan.volumes).await?;
+            let spec = LaunchSpec { volumes, ..launch::spec(&record, prepared, &self.options.env) };
             // A start that runs a command of the user's may take hours: others must not wait for it.
             let _permit = spec.pre_start.is_zero().then_some(permit);
             let mut report =
@@ -173,8 +174,23 @@ impl Inner {
         entry.cancel.is_cancelled() && !self.stopping.is_cancelled()
     }
 
+    /// All sandboxes on record with their volumes.
+    pub(super) fn volumes_in_use(&self) -> Vec<(String, Vec<Volume>)> {
+        let entries = self.book.entries();
+        entries.iter().map(|(id, entry)| (id.clone(), entry.record().plan.volumes.clone())).collect()
+    }
+
     /// Removes every trace of a sandbox nobody was told of.
     pub(super) async fn forget(&self, id: &str, why: &str) {
+        let record = self.book.entry(id).map(|entry| entry.record());
+        self.remove_traces(id, why).await;
+        if let Ok(record) = record {
+            self.options.volumes.release(&record.plan.volumes, || self.volumes_in_use()).await;
+        }
+    }
+
+    /// The same except for volumes: whether others use those can be told only once all sandboxes are known.
+    pub(super) async fn remove_traces(&self, id: &str, why: &str) {
         self.free(id).await;
         // A record without its key is gone at the next start; a key without its sandbox would stay in the way.
         if let Err(error) = self.book.store.delete_keys_of(id).await {

@@ -23,6 +23,8 @@ pub enum ServiceError {
     #[error(transparent)]
     Quota(#[from] super::owner::QuotaProblem),
     #[error(transparent)]
+    Volume(#[from] crate::volume::VolumeError),
+    #[error(transparent)]
     Image(#[from] ImageProblem),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),

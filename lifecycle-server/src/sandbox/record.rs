@@ -11,7 +11,10 @@ use super::{
     owner::Owner,
     state::{State, Transition},
 };
-use crate::runtime::{HandOver, Limits, Slot};
+use crate::{
+    runtime::{HandOver, Limits, Slot},
+    volume::Volume,
+};
 
 /// Operating system and processor a sandbox was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,7 @@ pub struct CreateSpec {
     pub image: ImageRequest,
     /// The snapshot whose image it is.
     pub snapshot_id: Option<String>,
+    pub volumes: Vec<Volume>,
     /// The user's program and its arguments.
     pub entrypoint: Vec<String>,
     /// Variables on top of the image's own, null ones already left out.
@@ -87,6 +91,8 @@ pub struct Plan {
     /// The snapshot whose image it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
     pub entrypoint: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub cpu_millis: Option<u64>,
@@ -162,6 +168,7 @@ impl Plan {
         Self {
             image: spec.image.reference.clone(),
             snapshot_id: spec.snapshot_id.clone(),
+            volumes: spec.volumes.clone(),
             entrypoint: spec.entrypoint.clone(),
             env: spec.env.clone(),
             cpu_millis: spec.limits.cpu_millis,
@@ -254,6 +261,7 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
         plan: Plan {
             image: "sandkeep/base:latest".to_owned(),
             snapshot_id: None,
+            volumes: Vec::new(),
             entrypoint: vec!["tail".to_owned(), "-f".to_owned(), "/dev/null".to_owned()],
             env: BTreeMap::new(),
             cpu_millis: None,

@@ -30,6 +30,7 @@ impl Inner {
             self.attend(&entry);
         }
         self.runtime.keep_logs(&|id| self.book.entry(id).is_ok() || self.pools.holds(id));
+        self.options.volumes.recover(|| self.volumes_in_use()).await;
         for owner in self.images.owners().await? {
             if self.book.entry(&owner).is_err() && !self.pools.holds(&owner) && !self.templates.holds(&owner)
             {
@@ -62,7 +63,7 @@ impl Inner {
                     }
                 });
             }
-            Action::Remove => self.forget(&record.id, "the server ended in the middle of it").await,
+            Action::Remove => self.remove_traces(&record.id, "the server ended in the middle of it").await,
             Action::Settle(event) => {
                 self.free(&record.id).await;
                 if let Some(event) = event {

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     runtime::{Limits, Log, Runtime, Usage},
     store::Store,
+    volume::Volumes,
 };
 
 /// Launches at once; more wait their turn.
@@ -46,6 +47,8 @@ pub struct ServiceOptions {
     pub env: Vec<(String, String)>,
     /// `None` promises any amount; only what is in use counts then.
     pub committed_memory: Option<CommittedMemory>,
+    /// Storage that sandboxes can mount.
+    pub volumes: Volumes,
 }
 
 /// The sandboxes of this server. Cheap to clone.

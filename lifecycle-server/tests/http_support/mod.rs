@@ -56,7 +56,12 @@ impl Server {
             runtime.clone(),
             images.clone(),
             records.clone(),
-            ServiceOptions { create_wait: CREATE_WAIT, env: vec![], committed_memory: None },
+            ServiceOptions {
+                create_wait: CREATE_WAIT,
+                env: vec![],
+                committed_memory: None,
+volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
+            },
         )
         .await
         .unwrap();

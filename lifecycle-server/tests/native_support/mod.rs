@@ -176,6 +176,7 @@ impl Bed {
             slot: self.runtime.reserve(&id).unwrap(),
             id,
             layers: vec![self.dir.path().join("layer")],
+            volumes: vec![],
             entrypoint: ["sh", "-c", script].map(str::to_owned).into(),
             env: vec![("GREETING".into(), "hello".into())],
             cwd: "/srv/here".into(),

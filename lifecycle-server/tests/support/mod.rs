@@ -201,6 +201,7 @@ pub fn spec(image: &str) -> CreateSpec {
     CreateSpec {
         image: ImageRequest { reference: image.to_owned(), id: None, credentials: None, platform: None },
         snapshot_id: None,
+        volumes: vec![],
         entrypoint: vec!["sleep".to_owned(), "inf".to_owned()],
         env: BTreeMap::new(),
         metadata: BTreeMap::new(),

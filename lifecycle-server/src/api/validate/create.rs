@@ -5,7 +5,7 @@ use sandkeep_specs::lifecycle::CreateSandboxRequest;
 use super::{
     ahead, entrypoint, env, extensions, hooks, labels, platform, resources,
     source::{self, Source},
-    timeout,
+    timeout, volumes,
 };
 use crate::{
     api::error::ApiError,
@@ -54,6 +54,7 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
     Ok(CreateSpec {
         image: ImageRequest { platform: platform.clone(), ..image },
         snapshot_id,
+        volumes: volumes::check(request.volumes.unwrap_or_default())?,
         entrypoint: entrypoint::check(entrypoint)?,
         env: env::check(request.env.unwrap_or_default())?,
         limits,
@@ -81,9 +82,6 @@ fn refuse_what_is_not_there_yet(request: &CreateSandboxRequest) -> Result<(), Ap
     if request.secure_access == Some(true) && public_ports {
         let problem = format!("cannot be true beside extensions.{PUBLIC_PORTS}");
         return Err(ApiError::invalid("secureAccess", problem));
-    }
-    if request.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
-        return unavailable("volumes");
     }
     Ok(())
 }
@@ -191,11 +189,6 @@ mod tests {
                 json!({"extensions": {"access.public.ports": "80,http"}}),
                 Code::InvalidParameter,
                 "extensions.access.public.ports",
-            ),
-            (
-                json!({"volumes": [{"name": "v", "mountPath": "/v", "host": {"path": "/x"}}]}),
-                Code::NotSupported,
-                "volumes",
             ),
             (
                 json!({"lifecycle": {"preStart": {"command": []}}}),

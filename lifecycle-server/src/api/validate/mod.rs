@@ -16,6 +16,7 @@ mod snapshot;
 mod source;
 mod template;
 mod timeout;
+mod volumes;
 
 pub(super) use create::{Rules, create};
 pub(super) use extensions::{echoed, renew_extension};

@@ -19,7 +19,7 @@ use super::{
     slots::Prepared,
     spec,
     state::Record,
-    watch,
+    volume, watch,
 };
 use crate::runtime::{HandOver, LaunchSpec, RuntimeError};
 
@@ -99,14 +99,15 @@ fn assemble(
 ) -> Result<Staged, RuntimeError> {
     host.cgroups.limit(spec.slot.number, &host.limits(&spec.limits)).context("set limits")?;
     let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
+    let base = host.names.uid_base(spec.slot.number);
+    let volumes = volume::Mounts { volumes: volume::open(&spec.volumes, &prepared.maps)?, base };
     let root = host
         .overlays
-        .mount(&spec.layers, prepared.store.as_fd(), &prepared.maps, host.execd.as_fd())
+        .mount(&spec.layers, prepared.store.as_fd(), &prepared.maps, host.execd.as_fd(), volumes)
         .context("mount the root file system")?;
     if !host.config.oci_runtime.is_empty() {
         join(&mut document, &prepared);
     }
-    let base = host.names.uid_base(spec.slot.number);
     let plan = Plan::from_spec(&document, base, &host.paths.mount_point())
         .map_err(|error| RuntimeError::Invalid(error.to_string()))?;
     let (go, ready) = pipes().context("make pipes")?;

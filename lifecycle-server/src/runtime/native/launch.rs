@@ -25,6 +25,7 @@ use super::{
     slots::Prepared,
     spec::{self, Join},
     state::{Identity, Record, exit_code},
+    volume,
     watch::{self, Live, Process},
 };
 use crate::{
@@ -320,9 +321,17 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         host.cgroups.limit(spec.slot.number, &limits).context("set limits")?;
         let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
         phases.mark("limits");
+        let volumes = volume::open(&spec.volumes, &prepared.maps)?;
+        let base = host.names.uid_base(spec.slot.number);
         let root = host
             .overlays
-            .mount(&spec.layers, prepared.store.as_fd(), &prepared.maps, host.execd.as_fd())
+            .mount(
+                &spec.layers,
+                prepared.store.as_fd(),
+                &prepared.maps,
+                host.execd.as_fd(),
+                volume::Mounts { volumes, base },
+            )
             .context("mount the root file system")?;
         phases.mark("rootfs");
         Ok((entrance, root))

@@ -47,6 +47,7 @@ mod spec;
 mod state;
 pub(super) mod sys;
 mod tap;
+mod volume;
 mod watch;
 
 pub use config::{Cidr, DefaultLimits, NativeConfig, OverlayWay, Reserve, Watermark};

@@ -26,6 +26,7 @@ use super::{
     launcher::Launcher,
     rootfs::{self, EXECD_PATH, IdMaps},
     sys::{self, FsContext},
+    volume,
 };
 
 /// Start of the name of a directory in which things are tried.
@@ -47,6 +48,7 @@ struct Parts {
     files: OwnedFd,
     /// Detached read-only copy of execd.
     execd: OwnedFd,
+    volumes: volume::Mounts,
 }
 
 struct Job {
@@ -109,7 +111,13 @@ impl Overlays {
         let store = sys::clone_tree(CWD, &path_of(&store)?)?;
         rootfs::populate(&store)?;
         let [processes, files] = launcher.user_namespaces(uid_base)?;
-        let root = self.mount(&[layer], store.as_fd(), &IdMaps { processes, files }, execd.as_fd())?;
+        let root = self.mount(
+            &[layer],
+            store.as_fd(),
+            &IdMaps { processes, files },
+            execd.as_fd(),
+            volume::Mounts::none(),
+        )?;
         Ok(mkdirat(&root, c"tmp/written", Mode::RWXU)?)
     }
 
@@ -121,6 +129,7 @@ impl Overlays {
         store: BorrowedFd<'_>,
         maps: &IdMaps,
         execd: BorrowedFd<'_>,
+        volumes: volume::Mounts,
     ) -> io::Result<OwnedFd> {
         let map = |layer: &PathBuf| {
             sys::clone_tree_idmapped(CWD, &path_of(layer)?, maps.processes.as_fd())
@@ -131,6 +140,7 @@ impl Overlays {
             store: store.try_clone_to_owned()?,
             files: maps.files.try_clone()?,
             execd: sys::clone_read_only(execd)?,
+            volumes,
         };
         let Some(workshop) = &self.workshop else { return mount_detached(&parts) };
         let (done, waiting) = channel();
@@ -168,6 +178,7 @@ fn mount_detached(parts: &Parts) -> io::Result<OwnedFd> {
     let root = overlay.mount()?;
     let target = CString::new(EXECD_PATH.trim_start_matches('/'))?;
     sys::attach(&parts.execd, &root, &target)?;
+    parts.volumes.attach(&root)?;
     Ok(root)
 }
 
@@ -234,6 +245,7 @@ fn mount_attached(parts: &Parts) -> io::Result<OwnedFd> {
     mount(c"overlay", "root", c"overlay", MountFlags::empty(), CString::new(options)?.as_c_str())?;
     let target = CString::new(format!("root{EXECD_PATH}"))?;
     sys::attach(&parts.execd, CWD, &target)?;
+    parts.volumes.attach(&open_path(Path::new("root"))?)?;
     sys::clone_subtree(CWD, c"root")
 }
 

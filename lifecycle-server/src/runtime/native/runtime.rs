@@ -215,6 +215,7 @@ impl Runtime for NativeRuntime {
             id: wish.id.clone(),
             slot,
             layers: again::record(&self.inner.host, &wish.id)?.layers,
+            volumes: wish.volumes.clone(),
             limits: wish.limits,
             pre_start: wish.pre_start,
             // The rest is in the sandbox's own document.

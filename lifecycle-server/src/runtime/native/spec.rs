@@ -273,6 +273,7 @@ mod tests {
             id: "0a1b2c3d-0000-4000-8000-000000000000".into(),
             slot: Slot { number: 2, address: Ipv4Addr::new(10, 231, 0, 2) },
             layers: vec![],
+            volumes: vec![],
             entrypoint: vec!["sleep".into(), "9".into()],
             env: vec![("A".into(), "1".into()), ("EXECD_INIT".into(), "0".into()), ("A".into(), "2".into())],
             cwd: "/srv/x".into(),

@@ -103,6 +103,29 @@ pub(crate) fn attach(mount: impl AsFd, dir: impl AsFd, path: &CStr) -> io::Resul
     Ok(move_mount(mount, c"", dir, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
+/// Attaches a detached mount over an open file or directory.
+pub(crate) fn attach_over(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(mount, c"", target, c"", flags)?)
+}
+
+/// A detached copy of an open file or directory of the host whose ids are shifted as the user namespace says.
+pub(crate) fn clone_volume(
+    source: impl AsFd,
+    userns: BorrowedFd<'_>,
+    read_only: bool,
+) -> io::Result<OwnedFd> {
+    let tree = clone_tree(source, c"")?;
+    let read_only = if read_only { MOUNT_ATTR_RDONLY } else { 0 };
+    let attributes = MountAttr {
+        attr_set: MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | read_only,
+        userns_fd: userns.as_raw_fd() as u64,
+        ..MountAttr::default()
+    };
+    mount_setattr(tree.as_fd(), &attributes)?;
+    Ok(tree)
+}
+
 /// A file system being configured; on failure the kernel's own explanation is part of the error.
 pub(crate) struct FsContext(OwnedFd);
 

@@ -1,0 +1,106 @@
+//! Opens the volumes of sandboxes and ends those that end with one.
+
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
+
+use tokio::sync::Mutex;
+
+use super::{Source, Volume, VolumeError, host, named::Shelf};
+use crate::runtime::MountedVolume;
+
+/// The storage of this server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Volumes {
+    allowed: Arc<[PathBuf]>,
+    shelf: Shelf,
+    /// Held while named volumes appear or vanish.
+    changing: Arc<Mutex<()>>,
+}
+
+impl Volumes {
+    /// `directory` keeps named volumes; only what is below `allowed` may be mounted from the host.
+    pub fn new(directory: PathBuf, allowed: Vec<PathBuf>) -> Self {
+        Self { allowed: allowed.into(), shelf: Shelf::new(directory), changing: Arc::default() }
+    }
+
+    /// Opens what a sandbox mounts. The sandbox must be on record already, or a volume it relies on might vanish.
+    pub async fn open(&self, sandbox: &str, volumes: &[Volume]) -> Result<Vec<MountedVolume>, VolumeError> {
+        if volumes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _alone = self.changing.lock().await;
+        let (this, sandbox, volumes) = (self.clone(), sandbox.to_owned(), volumes.to_owned());
+        let work = move || volumes.iter().map(|volume| this.open_one(&sandbox, volume)).collect();
+        tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| Err(VolumeError::io("", "opening volumes", std::io::Error::other(error))))
+    }
+
+    fn open_one(&self, sandbox: &str, volume: &Volume) -> Result<MountedVolume, VolumeError> {
+        let sub_path = volume.sub_path.as_deref();
+        let source = match &volume.source {
+            Source::Host { path } => host::open(&volume.name, path, sub_path, &self.allowed)?,
+            Source::Named { claim, create, delete_with_sandbox } => {
+                let create = create.then(|| delete_with_sandbox.then_some(sandbox));
+                self.shelf.open(&volume.name, claim, create, sub_path)?
+            }
+        };
+        Ok(MountedVolume {
+            name: volume.name.clone(),
+            source: Arc::new(source),
+            target: volume.mount_path.clone(),
+            read_only: volume.read_only,
+        })
+    }
+
+    /// Removes the named volumes among `gone`'s that ended with a sandbox which is no more and that nobody uses. `living`
+    /// tells of all sandboxes on record: their ids and volumes.
+    pub async fn release(&self, gone: &[Volume], living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
+        let claims: Vec<String> =
+            gone.iter().filter_map(|volume| volume.source.claim().map(str::to_owned)).collect();
+        if !claims.is_empty() {
+            self.remove_ended(claims, living, false).await;
+        }
+    }
+
+    /// The same for all named volumes, for a start after a crash.
+    pub async fn recover(&self, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
+        let shelf = self.shelf.clone();
+        if let Ok(claims) = tokio::task::spawn_blocking(move || shelf.claims()).await {
+            self.remove_ended(claims, living, true).await;
+        }
+    }
+
+    async fn remove_ended(
+        &self,
+        claims: Vec<String>,
+        living: impl Fn() -> Vec<(String, Vec<Volume>)>,
+        half_made: bool,
+    ) {
+        let _alone = self.changing.lock().await;
+        let living = living();
+        let owners: HashSet<String> = living.iter().map(|(id, _)| id.clone()).collect();
+        let used: HashSet<String> = living
+            .iter()
+            .flat_map(|(_, volumes)| {
+                volumes.iter().filter_map(|volume| volume.source.claim().map(str::to_owned))
+            })
+            .collect();
+        let shelf = self.shelf.clone();
+        let work = move || {
+            for claim in claims.into_iter().filter(|claim| !used.contains(claim)) {
+                let ended = shelf.ends_with(&claim).is_some_and(|owner| !owners.contains(&owner));
+                if !ended {
+                    continue;
+                }
+                match shelf.discard(&claim) {
+                    Ok(()) => tracing::info!(volume = %claim, "volume deleted with its sandbox"),
+                    Err(error) => tracing::error!(volume = %claim, %error, "a volume could not be deleted"),
+                }
+            }
+            shelf.sweep(half_made);
+        };
+        if let Err(error) = tokio::task::spawn_blocking(work).await {
+            tracing::error!(%error, "deleting volumes failed");
+        }
+    }
+}

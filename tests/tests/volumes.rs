@@ -1,0 +1,74 @@
+//! Volumes: what one sandbox writes another can use, and no link leads out.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use sandkeep_tests::{
+    api::create_body,
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_are_shared_kept_inside_and_end_with_their_sandbox() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (host, outside) = (dir.path().join("host"), dir.path().join("outside"));
+    fs::create_dir(&host)?;
+    fs::create_dir(&outside)?;
+    fs::write(host.join("file"), "from the host\n")?;
+    std::os::unix::fs::symlink(&outside, host.join("out"))?;
+    let server = Server::start(Setup::default().set("storage", format!("allowed_host_paths = [{host:?}]")))?;
+    let api = server.api();
+    let volume = |source: Value| {
+        let mut volume = json!({"name": "v", "mountPath": "/data"});
+        for (key, value) in source.as_object().into_iter().flatten() {
+            volume[key] = value.clone();
+        }
+        json!({"volumes": [volume]})
+    };
+
+    let first = api.create(volume(json!({"host": {"path": host}}))).await?;
+    let said =
+        first.execd().await?.output("cat /data/file; echo mine > /data/new; stat -c %u /data/new").await?;
+    assert_eq!(said, "from the host\n0");
+    assert_eq!(fs::read_to_string(host.join("new"))?, "mine\n");
+    let read_only = api.create(volume(json!({"host": {"path": host}, "readOnly": true}))).await?;
+    let refused = read_only.execd().await?.run("cat /data/new && touch /data/x").await?;
+    ensure!(refused.exit_code != 0 && !host.join("x").exists(), "read-only is not");
+
+    let scratch = json!({"pvc": {"claimName": "scratch", "deleteOnSandboxTermination": true}});
+    let owner = api.create(volume(scratch)).await?;
+    owner
+        .execd()
+        .await?
+        .output("mkdir /data/sub && echo shared > /data/sub/file && ln -s /etc /data/link")
+        .await?;
+    let reader = json!({"pvc": {"claimName": "scratch", "createIfNotExists": false}, "subPath": "sub"});
+    let reader = api.create(volume(reader)).await?;
+    assert_eq!(reader.execd().await?.output("cat /data/file; echo more >> /data/file").await?, "shared");
+    assert_eq!(owner.execd().await?.output("tail -n 1 /data/sub/file").await?, "more");
+    let kept = api.create(volume(json!({"pvc": {"claimName": "kept"}}))).await?;
+
+    for (source, code) in [
+        (json!({"host": {"path": host.join("out")}}), "VOLUME::HOST_PATH_NOT_ALLOWED"),
+        (json!({"host": {"path": "/etc"}}), "VOLUME::HOST_PATH_NOT_ALLOWED"),
+        (json!({"pvc": {"claimName": "no", "createIfNotExists": false}}), "VOLUME::PVC_NOT_FOUND"),
+        (json!({"pvc": {"claimName": "scratch"}, "subPath": "link/x"}), "VOLUME::INVALID_SUB_PATH"),
+        (json!({"pvc": {"claimName": "scratch"}, "mountPath": "/proc"}), "VOLUME::INVALID_MOUNT_PATH"),
+    ] {
+        let answer = api.post("/v1/sandboxes", &create_body(volume(source.clone()))).await?;
+        assert_eq!(answer.expect_error(400)?.0, code, "{source}");
+    }
+
+    let shelf = server.state().join("volumes");
+    owner.delete().await?;
+    ensure!(shelf.join("scratch").exists(), "it is in use");
+    server.kill()?;
+    server.restart()?;
+    assert_eq!(reader.execd().await?.output("cat /data/file").await?, "shared\nmore");
+    reader.delete().await?;
+    kept.delete().await?;
+    ensure!(!shelf.join("scratch").exists() && shelf.join("kept").exists(), "the wrong volumes went");
+    assert_eq!(fs::read_to_string(host.join("new"))?, "mine\n", "the host's files stay");
+    Ok(())
+}
