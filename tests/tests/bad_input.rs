@@ -68,7 +68,7 @@ async fn a_create_request_is_refused_with_the_member_at_fault() -> Result<()> {
         (json!({"platform": {"os": "linux", "arch": "pdp11"}}), "platform"),
         (json!({"extensions": {"access.renew.extend.seconds": "10"}}), "access.renew.extend.seconds"),
         (json!({"networkPolicy": {"egress": []}}), "networkPolicy"),
-        (json!({"volumes": [{"name": "v", "host": {"path": "/"}, "mountPath": "/v"}]}), "volumes"),
+        (json!({"volumes": [{"name": "v", "host": {"path": "/"}, "mountPath": "/v"}]}), "allowed_host_paths"),
         (json!({"snapshotId": "x"}), "snapshotId"),
     ];
     let before = api.ids().await?.len();

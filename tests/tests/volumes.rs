@@ -3,8 +3,10 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
+use hyper::Method;
 use sandkeep_tests::{
     api::create_body,
+    leaks::Watch,
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
@@ -18,6 +20,8 @@ async fn volumes_are_shared_kept_inside_and_end_with_their_sandbox() -> Result<(
     fs::write(host.join("file"), "from the host\n")?;
     std::os::unix::fs::symlink(&outside, host.join("out"))?;
     let server = Server::start(Setup::default().set("storage", format!("allowed_host_paths = [{host:?}]")))?;
+    let watch = Watch::new(&server).await?;
+    let baseline = watch.settled().await?;
     let api = server.api();
     let volume = |source: Value| {
         let mut volume = json!({"name": "v", "mountPath": "/data"});
@@ -66,9 +70,28 @@ async fn volumes_are_shared_kept_inside_and_end_with_their_sandbox() -> Result<(
     server.kill()?;
     server.restart()?;
     assert_eq!(reader.execd().await?.output("cat /data/file").await?, "shared\nmore");
+    // A stopped sandbox uses its volumes too, and has them again after its start.
+    for stopped in [&reader, &read_only] {
+        api.send(Method::POST, &format!("{}/stop", stopped.path()), None).await?.expect(200)?;
+    }
+    server.kill()?;
+    server.restart()?;
+    ensure!(shelf.join("scratch").exists(), "it is used by a stopped sandbox");
+    for stopped in [&reader, &read_only] {
+        api.send(Method::POST, &format!("{}/start", stopped.path()), None).await?.expect(200)?;
+    }
+    assert_eq!(
+        reader.execd().await?.output("cat /data/file; echo last >> /data/file").await?,
+        "shared\nmore"
+    );
+    assert_eq!(fs::read_to_string(shelf.join("scratch/data/sub/file"))?, "shared\nmore\nlast\n");
+    let refused = read_only.execd().await?.run("cat /data/new && touch /data/x").await?;
+    ensure!(refused.exit_code != 0 && !host.join("x").exists(), "read-only is not, after a start");
     reader.delete().await?;
     kept.delete().await?;
     ensure!(!shelf.join("scratch").exists() && shelf.join("kept").exists(), "the wrong volumes went");
+    first.delete().await?;
+    read_only.delete().await?;
     assert_eq!(fs::read_to_string(host.join("new"))?, "mine\n", "the host's files stay");
-    Ok(())
+    watch.returns_to(&baseline).await
 }

@@ -54,6 +54,7 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[ingress]\nmode = \"gateway\"", "ingress.gateway"),
         ("[secure_runtime]\ntype = \"gvisor\"", "secure_runtime.type"),
         ("[otel]\nenabled = true", "otel.enabled"),
+        ("[storage]\nallowed_host_paths = [\"relative\"]", "storage.allowed_host_paths"),
         ("[store]\ntype = \"postgresql\"", "store.type"),
         ("[store]\npath = \"relative.db\"", "store.path"),
         ("[renew_intent.redis]\nenabled = true", "renew_intent.redis.enabled"),

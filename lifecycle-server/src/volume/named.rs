@@ -113,10 +113,18 @@ impl Shelf {
         }
     }
 
-    /// Deletes what is removed, and what an earlier server left half made.
-    pub(super) fn sweep(&self, half_made: bool) {
-        for name in self.names().filter(|name| name.starts_with(GONE) || (half_made && name.starts_with(NEW)))
-        {
+    /// Deletes what an earlier server left half made. Nothing may be made meanwhile.
+    pub(super) fn drop_unfinished(&self) {
+        self.delete_all(NEW);
+    }
+
+    /// Deletes what was discarded, however long that takes.
+    pub(super) fn sweep(&self) {
+        self.delete_all(GONE);
+    }
+
+    fn delete_all(&self, kind: &str) {
+        for name in self.names().filter(|name| name.starts_with(kind)) {
             if let Err(error) = fs::remove_dir_all(self.0.join(&name)) {
                 tracing::warn!(%error, "what is left of a volume could not be removed");
             }
@@ -155,7 +163,7 @@ mod tests {
         shelf.discard("scratch").unwrap();
         shelf.discard("scratch").unwrap();
         assert_eq!(shelf.claims(), ["cache"]);
-        shelf.sweep(true);
+        shelf.sweep();
         assert_eq!(fs::read_dir(dir.path().join("volumes")).unwrap().count(), 1);
     }
 }

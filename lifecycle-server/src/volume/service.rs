@@ -58,25 +58,25 @@ impl Volumes {
         let claims: Vec<String> =
             gone.iter().filter_map(|volume| volume.source.claim().map(str::to_owned)).collect();
         if !claims.is_empty() {
-            self.remove_ended(claims, living, false).await;
+            self.remove_ended(claims, living).await;
         }
     }
 
     /// The same for all named volumes, for a start after a crash.
     pub async fn recover(&self, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
         let shelf = self.shelf.clone();
-        if let Ok(claims) = tokio::task::spawn_blocking(move || shelf.claims()).await {
-            self.remove_ended(claims, living, true).await;
-        }
+        let alone = self.changing.lock().await;
+        let claims = tokio::task::spawn_blocking(move || {
+            shelf.drop_unfinished();
+            shelf.claims()
+        });
+        let claims = claims.await.unwrap_or_default();
+        drop(alone);
+        self.remove_ended(claims, living).await;
     }
 
-    async fn remove_ended(
-        &self,
-        claims: Vec<String>,
-        living: impl Fn() -> Vec<(String, Vec<Volume>)>,
-        half_made: bool,
-    ) {
-        let _alone = self.changing.lock().await;
+    async fn remove_ended(&self, claims: Vec<String>, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
+        let alone = self.changing.lock().await;
         let living = living();
         let owners: HashSet<String> = living.iter().map(|(id, _)| id.clone()).collect();
         let used: HashSet<String> = living
@@ -97,9 +97,15 @@ impl Volumes {
                     Err(error) => tracing::error!(volume = %claim, %error, "a volume could not be deleted"),
                 }
             }
-            shelf.sweep(half_made);
+            shelf
         };
-        if let Err(error) = tokio::task::spawn_blocking(work).await {
+        let discarded = tokio::task::spawn_blocking(work).await;
+        drop(alone);
+        let swept = match discarded {
+            Ok(shelf) => tokio::task::spawn_blocking(move || shelf.sweep()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = swept {
             tracing::error!(%error, "deleting volumes failed");
         }
     }
