@@ -34,7 +34,7 @@ impl World {
             create_wait,
             env: vec![],
             committed_memory: None,
-volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
+            volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
         };
         Service::start(self.runtime.clone(), self.images.clone(), self.store.clone(), options).await.unwrap()
     }

@@ -132,6 +132,7 @@ fn spec(ahead: &Ahead<'_>, image: &PreparedImage, server_env: &[(String, String)
         id: ahead.id.to_owned(),
         slot: ahead.slot,
         layers: image.layers.clone(),
+        volumes: Vec::new(),
         entrypoint: command.clone(),
         env: launch::environment(image.env.clone(), server_env, env),
         cwd: launch::directory(working_dir.as_deref().unwrap_or(&image.working_dir)),

@@ -92,19 +92,18 @@ impl Inner {
         record: &Record,
     ) -> Result<Arc<Record>, ServiceError> {
         let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
-        let wish = StartSpec {
-            id: record.id.clone(),
-            volumes: Vec::new(),
-            limits: record.plan.limits(),
-            pre_start,
-            owner: record.plan.pool.as_ref().map(|_| record.hand_over()),
-        };
         let work = async {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
             // A start that runs a command of the user's may take hours: others must not wait for it.
             let _permit = pre_start.is_zero().then_some(permit);
             let volumes = self.options.volumes.open(&record.id, &record.plan.volumes).await?;
-            let wish = StartSpec { id: record.id.clone(), volumes, limits: record.plan.limits(), pre_start };
+            let wish = StartSpec {
+                id: record.id.clone(),
+                volumes,
+                limits: record.plan.limits(),
+                pre_start,
+                owner: record.plan.pool.as_ref().map(|_| record.hand_over()),
+            };
             Ok::<_, ServiceError>(self.runtime.start(&wish).await?)
         };
         match work.await {

@@ -60,7 +60,7 @@ impl Server {
                 create_wait: CREATE_WAIT,
                 env: vec![],
                 committed_memory: None,
-volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
+                volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
             },
         )
         .await

@@ -107,6 +107,7 @@ fn blank(origin: Origin) -> CreateSpec {
     CreateSpec {
         image: ImageRequest { reference: String::new(), id: None, credentials: None, platform: None },
         snapshot_id: None,
+        volumes: Vec::new(),
         entrypoint: Vec::new(),
         env: Default::default(),
         metadata: Default::default(),
