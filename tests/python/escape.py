@@ -433,7 +433,7 @@ attempt("vhangup", "EPERM", lambda: call("vhangup"))
 attempt("sethostname", "EPERM", lambda: call("sethostname", b"x", 1))
 attempt("setdomainname", "EPERM", lambda: call("setdomainname", b"x", 1))
 attempt("type into a terminal", "EPERM", lambda: fcntl.ioctl(os.openpty()[1], 0x5412, b"x") and None)
-attempt("a higher priority", "EACCES|EPERM", lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))
+attempt("a higher priority", "EACCES|EPERM", lambda: os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 5))
 attempt("real-time scheduling", "EPERM", lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)))
 if INTEL:
     attempt("iopl", "EPERM|ENOSYS", lambda: call(172, 3))

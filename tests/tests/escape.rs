@@ -58,11 +58,14 @@ impl HostState {
             let mut words = line.split(' ');
             let output = net.host.command(words.next().unwrap_or_default()).args(words).output()?;
             ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-            // Sandboxes' interfaces come and go; everything else of this network is the test's own.
+            // Sandboxes' interfaces come and go, and so do the connections counted for them; everything else of
+            // this network is the test's own.
             let text = String::from_utf8(output.stdout)?;
             let kept: Vec<&str> = text
                 .lines()
-                .filter(|line| !line.split_whitespace().any(|word| word.starts_with("sk")))
+                .filter(|line| {
+                    !line.split_whitespace().any(|word| word.starts_with("sk") || word == "elements")
+                })
                 .collect();
             state.insert(line.to_owned(), kept.join("\n").into_bytes());
         }

@@ -11,7 +11,7 @@ use super::{
     service::Inner,
     state::{Event, State},
 };
-use crate::runtime::Found;
+use crate::runtime::{Found, RuntimeError};
 
 impl Inner {
     pub(super) async fn recover(self: &Arc<Self>) -> Result<(), ServiceError> {
@@ -43,9 +43,10 @@ impl Inner {
     async fn carry_out(self: &Arc<Self>, entry: &Arc<Entry>, action: Action) -> Result<(), ServiceError> {
         let record = entry.record();
         match action {
-            // A server killed between the freezer and the record left them at odds.
-            Action::Keep => self.runtime.thaw(&record.id).await?,
-            Action::KeepFrozen => self.runtime.freeze(&record.id).await?,
+            // A server killed between the freezer and the record left them at odds. What has just ended has nothing
+            // to freeze or thaw: its end is told as any other is.
+            Action::Keep => note(&record.id, "thawed", self.runtime.thaw(&record.id).await),
+            Action::KeepFrozen => note(&record.id, "frozen", self.runtime.freeze(&record.id).await),
             Action::KeepStopped => {}
             Action::FinishStop => {
                 if let Err(error) = self.finish_stop(entry, &record, false).await {
@@ -53,7 +54,7 @@ impl Inner {
                 }
             }
             Action::StartAgain => {
-                self.runtime.stop(&record.id).await?;
+                note(&record.id, "stopped", self.runtime.stop(&record.id).await);
                 let (inner, entry) = (Arc::clone(self), Arc::clone(entry));
                 self.tasks.spawn(async move {
                     let _gate = entry.gate.lock().await;
@@ -99,6 +100,13 @@ impl Inner {
             }
         });
         Ok(())
+    }
+}
+
+/// One sandbox that resists must not keep the server from starting.
+fn note(id: &str, done: &str, outcome: Result<(), RuntimeError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(sandbox.id = %id, %error, "a sandbox could not be {done}");
     }
 }
 
