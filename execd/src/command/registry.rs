@@ -9,7 +9,10 @@ use std::{
 };
 
 use sandkeep_specs::execd::command::{CommandStatus, CommandSummary};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 use uuid::Uuid;
 
 use super::{
@@ -58,6 +61,8 @@ struct Inner {
     outputs: Arc<OutputDirectory>,
     kept: Arc<KeptOutput>,
     table: Mutex<Table>,
+    /// A command was begun; whoever looks after the remembered ones rests while there are none.
+    begun: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +85,7 @@ impl Commands {
             outputs: Arc::default(),
             kept: Arc::default(),
             table: Mutex::default(),
+            begun: Notify::new(),
         }))
     }
 
@@ -116,6 +122,7 @@ impl Commands {
         let mut table = self.table();
         table.started += 1;
         table.records.insert(record.id, Arc::clone(record));
+        self.0.begun.notify_one();
     }
 
     /// Records the end of a command, and forgets old ones when there are too many.
@@ -184,6 +191,10 @@ impl Commands {
     pub async fn sweep_forever(self) {
         let mut passes = 0_u64;
         loop {
+            // A daemon nobody uses sleeps: waking would cost it memory as well.
+            while self.table().records.is_empty() {
+                self.0.begun.notified().await;
+            }
             sleep(TRIM_INTERVAL).await;
             passes += 1;
             let all = passes.is_multiple_of(PASSES_TO_TRIM_ALL);

@@ -13,8 +13,8 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use futures_util::stream;
-use rustix::fs::readlinkat;
+use futures_util::{StreamExt, stream};
+use rustix::{fs::readlinkat, io::Errno};
 use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
@@ -45,7 +45,7 @@ pub(super) async fn archive(layers: Vec<Layer>) -> Result<Body, IsolatedError> {
     if size > MAX_BYTES {
         return Err(IsolatedError::TooLarge(format!("the changes are {size} bytes, more than {MAX_BYTES}")));
     }
-    let (sender, receiver) = mpsc::channel(PARTS);
+    let (sender, mut receiver) = mpsc::channel(PARTS);
     tokio::task::spawn_blocking(move || {
         let failures = sender.clone();
         if let Err(error) = write(&layers, Parts { sender, part: Vec::with_capacity(PART_BYTES) }) {
@@ -53,9 +53,31 @@ pub(super) async fn archive(layers: Vec<Layer>) -> Result<Body, IsolatedError> {
             let _ = failures.blocking_send(Err(error));
         }
     });
-    Ok(Body::from_stream(stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|part| (part, receiver))
-    })))
+    // What fails at once is answered, not broken off.
+    let first = match receiver.recv().await {
+        Some(Err(error)) => return Err(IsolatedError::system("cannot read the session's changes", &error)),
+        first => first,
+    };
+    let rest =
+        stream::unfold(
+            receiver,
+            |mut receiver| async move { receiver.recv().await.map(|part| (part, receiver)) },
+        );
+    Ok(Body::from_stream(stream::iter(first).chain(rest)))
+}
+
+/// What a session takes away while its changes are read is not among them.
+fn still_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match Errno::from_io_error(&error) {
+            // Gone, or something of another kind in its place.
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL | Errno::NXIO | Errno::STALE) => {
+                Ok(None)
+            }
+            _ => Err(error),
+        },
+    }
 }
 
 /// Bytes of all files.
@@ -66,7 +88,10 @@ fn measure(upper: std::os::fd::OwnedFd, depth: usize) -> io::Result<u64> {
     let mut sum = 0_u64;
     for change in changes::list(&upper)? {
         sum += match change.kind {
-            Kind::Directory => measure(changes::open_directory(&upper, &change.name)?, depth + 1)?,
+            Kind::Directory => match still_there(changes::open_directory(&upper, &change.name))? {
+                Some(directory) => measure(directory, depth + 1)?,
+                None => 0,
+            },
             Kind::File => u64::try_from(change.stat.st_size).unwrap_or(0),
             _ => 0,
         };
@@ -102,7 +127,8 @@ fn append_directory<W: Write>(
         let mut header = header(&change);
         match change.kind {
             Kind::Directory => {
-                let directory = changes::open_directory(upper.as_fd(), &change.name)?;
+                let opened = changes::open_directory(upper.as_fd(), &change.name);
+                let Some(directory) = still_there(opened)? else { continue };
                 archive.append_data(&mut header, &place, io::empty())?;
                 if changes::is_opaque(&directory) {
                     append_mark(archive, &place.join(".wh..wh..opq"))?;
@@ -114,7 +140,8 @@ fn append_directory<W: Write>(
             }
             Kind::File => append_file(archive, upper.as_fd(), &change, header, &place)?,
             Kind::Symlink => {
-                let target = readlinkat(upper.as_fd(), &change.name, Vec::new())?;
+                let read = readlinkat(upper.as_fd(), &change.name, Vec::new());
+                let Some(target) = still_there(read.map_err(io::Error::from))? else { continue };
                 archive.append_link(&mut header, &place, OsStr::from_bytes(target.to_bytes()))?;
             }
             Kind::Fifo => archive.append_data(&mut header, &place, io::empty())?,
@@ -132,7 +159,10 @@ fn append_file<W: Write>(
     mut header: Header,
     place: &Path,
 ) -> io::Result<()> {
-    let file = changes::open_file(upper, &change.name)?;
+    let Some(file) = still_there(changes::open_file(upper, &change.name))? else { return Ok(()) };
+    if !file.metadata()?.is_file() {
+        return Ok(());
+    }
     let size = u64::try_from(change.stat.st_size).unwrap_or(0);
     archive.append_data(&mut header, place, file.chain(io::repeat(0)).take(size))
 }
