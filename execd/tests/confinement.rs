@@ -221,10 +221,11 @@ async fn walks_do_not_leave_their_directory() {
     }
     race(async || {
         let deleted = place.body(Method::DELETE, &format!("/directories?path={}", tree.display())).await.0;
-        // Something to delete the next time, and to exchange.
-        if fs::create_dir(&tree).is_ok() {
-            fill(&tree);
-        }
+        // Something to delete the next time, and to exchange: made elsewhere, as the way may lead out by now.
+        let fresh = place.execd.home.path().join("fresh");
+        let _ = fs::create_dir(&fresh);
+        fill(&fresh);
+        let _ = renameat_with(CWD, &fresh, CWD, &tree, RenameFlags::NOREPLACE);
         let _ = symlink(&place.outside, place.inside.join("swap-other"));
         deleted == StatusCode::OK
     })
