@@ -279,10 +279,12 @@ fn abandoned() -> RuntimeError {
 
 pub(super) const DOCUMENT: &str = "config.json";
 
+/// In one step: a later start reads it, also after the server died in the middle of an earlier one.
 fn save(document: &Spec, path: &Path) -> Result<(), RuntimeError> {
     let bytes =
         serde_json::to_vec(document).map_err(io::Error::from).context("write the sandbox document")?;
-    fs::write(path, bytes).context("write the sandbox document")
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path)).context("write the sandbox document")
 }
 
 /// The output of a failed start, in a form to append to the error.
