@@ -47,6 +47,10 @@ fn finite(mut document: Value) -> Result<Value> {
                 responses.contains_key("101")
                     || responses.values().any(|one| !one["content"]["text/event-stream"].is_null())
             });
+            // So do logs that are followed.
+            if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+                parameters.retain(|parameter| parameter["name"] != "follow");
+            }
             !(endless && method == "get")
         });
     }
