@@ -84,40 +84,40 @@ async def interrupt(sandbox):
 
 async def files(sandbox):
     fs = sandbox.files
-    await fs.create_directories([WriteEntry(path="/tmp/work/deep", mode=755)])
+    await fs.create_directories([WriteEntry(path="/tmp/tree/deep", mode=755)])
     await fs.write_files(
         [
-            WriteEntry(path="/tmp/work/a.txt", data="alpha\nbeta\ngamma\n", mode=644),
-            WriteEntry(path="/tmp/work/deep/ünïcode.bin", data=bytes(range(256)) * 1000, mode=600),
+            WriteEntry(path="/tmp/tree/a.txt", data="alpha\nbeta\ngamma\n", mode=644),
+            WriteEntry(path="/tmp/tree/deep/ünïcode.bin", data=bytes(range(256)) * 1000, mode=600),
         ]
     )
-    assert await fs.read_file("/tmp/work/a.txt") == "alpha\nbeta\ngamma\n"
-    assert await fs.read_file("/tmp/work/a.txt", offset=2, limit=1) == "beta"
-    assert await fs.read_bytes("/tmp/work/a.txt", range_header="bytes=0-4") == b"alpha"
-    assert await fs.read_bytes("/tmp/work/deep/ünïcode.bin") == bytes(range(256)) * 1000
-    streamed = b"".join([part async for part in await fs.read_bytes_stream("/tmp/work/deep/ünïcode.bin")])
+    assert await fs.read_file("/tmp/tree/a.txt") == "alpha\nbeta\ngamma\n"
+    assert await fs.read_file("/tmp/tree/a.txt", offset=2, limit=1) == "beta"
+    assert await fs.read_bytes("/tmp/tree/a.txt", range_header="bytes=0-4") == b"alpha"
+    assert await fs.read_bytes("/tmp/tree/deep/ünïcode.bin") == bytes(range(256)) * 1000
+    streamed = b"".join([part async for part in await fs.read_bytes_stream("/tmp/tree/deep/ünïcode.bin")])
     assert len(streamed) == 256_000
 
-    info = (await fs.get_file_info(["/tmp/work/a.txt"]))["/tmp/work/a.txt"]
+    info = (await fs.get_file_info(["/tmp/tree/a.txt"]))["/tmp/tree/a.txt"]
     assert (info.mode, info.size, info.owner, info.entry_type) == (644, 17, "root", "file"), info
-    await fs.set_permissions([SetPermissionEntry(path="/tmp/work/a.txt", mode=600, owner="nobody")])
-    info = (await fs.get_file_info(["/tmp/work/a.txt"]))["/tmp/work/a.txt"]
+    await fs.set_permissions([SetPermissionEntry(path="/tmp/tree/a.txt", mode=600, owner="nobody")])
+    info = (await fs.get_file_info(["/tmp/tree/a.txt"]))["/tmp/tree/a.txt"]
     assert (info.mode, info.owner) == (600, "nobody"), info
 
-    entry = ContentReplaceEntry(path="/tmp/work/a.txt", old_content="beta", new_content="BETA")
+    entry = ContentReplaceEntry(path="/tmp/tree/a.txt", old_content="beta", new_content="BETA")
     detailed = await fs.replace_contents_detailed([entry])
     assert detailed[0].replaced_count == 1, detailed
-    await fs.move_files([MoveEntry(src="/tmp/work/a.txt", dest="/tmp/work/moved/b.txt")])
-    found = await fs.search(SearchEntry(path="/tmp/work", pattern="*.txt"))
-    assert [entry.path for entry in found] == ["/tmp/work/moved/b.txt"], found
-    listed = await fs.list_directory(DirectoryListEntry(path="/tmp/work", depth=2))
+    await fs.move_files([MoveEntry(src="/tmp/tree/a.txt", dest="/tmp/tree/moved/b.txt")])
+    found = await fs.search(SearchEntry(path="/tmp/tree", pattern="*.txt"))
+    assert [entry.path for entry in found] == ["/tmp/tree/moved/b.txt"], found
+    listed = await fs.list_directory(DirectoryListEntry(path="/tmp/tree", depth=2))
     names = sorted(entry.path for entry in listed)
-    assert names == ["/tmp/work/deep", "/tmp/work/deep/ünïcode.bin", "/tmp/work/moved", "/tmp/work/moved/b.txt"], names
+    assert names == ["/tmp/tree/deep", "/tmp/tree/deep/ünïcode.bin", "/tmp/tree/moved", "/tmp/tree/moved/b.txt"], names
 
-    await fs.delete_files(["/tmp/work/moved/b.txt"])
-    await fs.delete_directories(["/tmp/work"])
+    await fs.delete_files(["/tmp/tree/moved/b.txt"])
+    await fs.delete_directories(["/tmp/tree"])
     try:
-        await fs.read_file("/tmp/work/moved/b.txt")
+        await fs.read_file("/tmp/tree/moved/b.txt")
     except SandboxApiException as error:
         assert error.status_code == 404, error
     else:

@@ -197,13 +197,13 @@ mod tests {
     #[test]
     fn a_way_that_has_become_a_link_is_refused() {
         let upper = Place::new(&["new"]);
-        let home = Place::new(&["parent/work/old", "outside/work/old"]);
+        let home = Place::new(&["parent/tree/old", "outside/tree/old"]);
         let parent = home.path("parent").canonicalize().unwrap();
         fs::rename(&parent, home.path("moved")).unwrap();
         symlink("outside", &parent).unwrap();
-        let layer = Layer { target: parent.join("work"), upper: upper.0.path().into() };
+        let layer = Layer { target: parent.join("tree"), upper: upper.0.path().into() };
         assert_eq!(commit(&[layer]).unwrap_err().raw_os_error(), Some(libc::ELOOP));
-        assert!(!home.path("outside/work/new").exists());
+        assert!(!home.path("outside/tree/new").exists());
     }
 
     #[test]

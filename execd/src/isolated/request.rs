@@ -301,7 +301,7 @@ mod tests {
     impl Place {
         fn new() -> Self {
             let root = tempfile::tempdir().unwrap();
-            for name in ["work", "work/sub", "other", "state"] {
+            for name in ["tree", "tree/sub", "other", "state"] {
                 fs::create_dir(root.path().join(name)).unwrap();
             }
             fs::write(root.path().join("file"), "").unwrap();
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn defaults_follow_the_profile() {
         let place = Place::new();
-        let mut request = place.workspace(&place.path("work"));
+        let mut request = place.workspace(&place.path("tree"));
         let strict = place.check(&request).unwrap();
         assert_eq!(strict.mounts[0].mode, MountMode::Overlay);
         assert_eq!(strict.kept_layers(), [0]);
@@ -367,15 +367,15 @@ mod tests {
     #[test]
     fn the_workspace_is_the_first_of_several_mounts() {
         let place = Place::new();
-        let mut request = place.workspace(&place.path("work"));
+        let mut request = place.workspace(&place.path("tree"));
         request.overlays = Some(vec![
-            overlay(place.path("work/sub"), Some(MountMode::Ro), None),
+            overlay(place.path("tree/sub"), Some(MountMode::Ro), None),
             overlay(place.path("other"), None, Some(false)),
         ]);
         let checked = place.check(&request).unwrap();
         assert_eq!(checked.parameters.workspace, None);
         assert_eq!(checked.parameters.overlays.as_ref().unwrap().len(), 3);
-        assert_eq!(checked.cwd, Path::new(&place.path("work")));
+        assert_eq!(checked.cwd, Path::new(&place.path("tree")));
         assert_eq!((checked.kept_layers(), checked.own_mounts), (vec![0], 3));
     }
 
@@ -383,7 +383,7 @@ mod tests {
     fn impossible_mounts_are_refused() {
         let place = Place::new();
         assert!(place.refusal(&CreateIsolatedSessionRequest::default()).contains("workspace"));
-        for path in ["work", "/", "/work/", "/a/../b", "/a//b", "/a/./b", ""] {
+        for path in ["tree", "/", "/tree/", "/a/../b", "/a//b", "/a/./b", ""] {
             assert!(place.refusal(&place.workspace(path)).contains("absolute"), "{path}");
         }
         for (path, says) in
@@ -392,8 +392,8 @@ mod tests {
             assert!(place.refusal(&place.workspace(&place.path(path))).contains(says), "{path}");
         }
         assert!(place.refusal(&place.workspace("/proc/self")).contains("/proc"));
-        let mut twice = place.workspace(&place.path("work"));
-        twice.overlays = Some(vec![overlay(place.path("work"), None, None)]);
+        let mut twice = place.workspace(&place.path("tree"));
+        twice.overlays = Some(vec![overlay(place.path("tree"), None, None)]);
         assert!(place.refusal(&twice).contains("twice"));
         twice.overlays = Some(vec![overlay(place.path("other"), Some(MountMode::Rw), Some(true))]);
         assert!(place.refusal(&twice).contains("persist"));
@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn binds_stay_within_what_is_allowed() {
         let place = Place::new();
-        let mut request = place.workspace(&place.path("work"));
+        let mut request = place.workspace(&place.path("tree"));
         let bind =
             |source: String| BindMount { source, dest: Some("/elsewhere".into()), readonly: Some(true) };
         request.binds = Some(vec![bind(place.path("file"))]);
@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn ids_and_limits_are_checked() {
         let place = Place::new();
-        let mut request = place.workspace(&place.path("work"));
+        let mut request = place.workspace(&place.path("tree"));
         request.uid = Some(-1);
         assert!(place.refusal(&request).contains("uid: -1"));
         request.uid = Some(4_294_967_295);

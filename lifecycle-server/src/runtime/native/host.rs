@@ -158,8 +158,7 @@ impl Host {
         let store = self.disks.open(directory, disk_bytes, base).context("make the sandbox's disk")?;
         rootfs::populate(&store).context("make the private layer")?;
         let console = console::create(directory, base).context("create the console")?;
-        self.cgroups.create(slot.number).context("create cgroups")?;
-        let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
+        let maps = self.confine(slot)?;
         let netns = match net::create(&self.names, slot) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
                 self.slots.avoid([slot.address]);
@@ -168,15 +167,15 @@ impl Host {
             }
             other => other.context("make the sandbox's network")?,
         };
-        Ok(Prepared {
-            slot,
-            directory: directory.to_owned(),
-            netns,
-            maps: IdMaps { processes, files },
-            store,
-            console,
-            disk_bytes,
-        })
+        Ok(Prepared { slot, directory: directory.to_owned(), netns, maps, store, console, disk_bytes })
+    }
+
+    /// The cgroups and the user ids of a slot.
+    fn confine(&self, slot: Slot) -> Result<IdMaps, RuntimeError> {
+        self.cgroups.create(slot.number).context("create cgroups")?;
+        let base = self.names.uid_base(slot.number);
+        let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
+        Ok(IdMaps { processes, files })
     }
 
     /// Makes again what a stopped sandbox has lost, around the private layer in its `directory`. Leaves nothing but that
@@ -197,18 +196,9 @@ impl Host {
         let store = self.disks.reopen(directory).context("open the sandbox's disk")?;
         rootfs::renew(&store).context("renew the private layer")?;
         let console = console::renew(directory, base).context("create the console")?;
-        self.cgroups.create(slot.number).context("create cgroups")?;
-        let [processes, files] = self.launcher.user_namespaces(base).context("make user namespaces")?;
+        let maps = self.confine(slot)?;
         let netns = net::create(&self.names, slot).context("make the sandbox's network")?;
-        Ok(Prepared {
-            slot,
-            directory: directory.to_owned(),
-            netns,
-            maps: IdMaps { processes, files },
-            store,
-            console,
-            disk_bytes: None,
-        })
+        Ok(Prepared { slot, directory: directory.to_owned(), netns, maps, store, console, disk_bytes: None })
     }
 
     /// Takes a slot's network and cgroups away, whose processes are gone; its sandbox keeps the number.
