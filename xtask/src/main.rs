@@ -11,6 +11,7 @@ mod paths;
 mod progress;
 mod quickstart;
 mod release;
+mod sdk;
 mod shell;
 mod test;
 
@@ -40,6 +41,8 @@ enum Chore {
     Release(release::Options),
     /// Write specs/openapi/*.yaml from the routers
     Openapi(openapi::Options),
+    /// Write the generated parts of the SDKs from specs/openapi
+    Sdk(sdk::Options),
     /// Run every check and test there is
     Test(test::Options),
     /// Fuzz the parsers of execd; needs a nightly toolchain
@@ -66,6 +69,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Images(options) => images::run(&options),
         Chore::Release(options) => release::run(&options),
         Chore::Openapi(options) => openapi::run(&options),
+        Chore::Sdk(options) => sdk::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(options) => bench::run(&options),

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::progress::{seconds, step};
-use crate::{dist, images, openapi, packages, quickstart, release, shell};
+use crate::{dist, images, openapi, packages, quickstart, release, sdk, shell};
 use tally::Tally;
 
 #[derive(Args)]
@@ -80,6 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             deny.join().expect("preparing cargo-deny does not panic").and_then(|tool| deny::check(&tool))
         });
         report.check("OpenAPI documents match the routers", openapi::check);
+        report.check("Generated parts of the SDKs match the documents", sdk::check);
         report.tests(
             "Unit and in-process tests",
             &["--locked", "--workspace", "--exclude", "sandkeep-tests", "--no-fail-fast"],
