@@ -1,4 +1,5 @@
 //! Wire types of every Sandkeep API.
 
+pub mod egress;
 pub mod execd;
 pub mod lifecycle;

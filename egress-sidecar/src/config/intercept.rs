@@ -1,0 +1,66 @@
+//! Settings of interception and of the vault.
+
+use std::path::PathBuf;
+
+use super::{Cidr, ConfigError, environment::Environment, not};
+
+const DEFAULT_PORT: u16 = 18081;
+const DEFAULT_SOCKET: &str = "/run/opensandbox/credential-proxy/active.sock";
+const DEFAULT_CA_FILE: &str = "/opt/opensandbox/mitmproxy-ca-cert.pem";
+/// Always intercepted.
+const WEB_PORTS: [u16; 2] = [80, 443];
+
+/// Settings of the proxy that opens HTTPS, and of the vault.
+#[derive(Debug, Clone)]
+pub struct InterceptConfig {
+    /// Whether connections are intercepted (`MITMPROXY_TRANSPARENT`).
+    pub enabled: bool,
+    /// Local port they are redirected to (`MITMPROXY_PORT`).
+    pub port: u16,
+    /// Ports that are intercepted: 80, 443, and more (`MITMPROXY_EXTRA_PORTS`).
+    pub ports: Vec<u16>,
+    /// Whether certificates of the outside are believed unchecked (`MITMPROXY_SSL_INSECURE`).
+    pub ssl_insecure: bool,
+    /// Directory of more certificates to trust (`MITMPROXY_UPSTREAM_TRUST_DIR`).
+    pub trust_dir: Option<PathBuf>,
+    /// File of more certificates to trust (`MITMPROXY_UPSTREAM_EXTRA_CA`).
+    pub extra_ca: Option<PathBuf>,
+    /// Where the certificate the namespace must trust is written (`CA_FILE`).
+    pub ca_file: PathBuf,
+    /// Where the vault hands over what is active (`OPENSANDBOX_CREDENTIAL_PROXY_SOCKET`).
+    pub vault_socket: PathBuf,
+    /// Whether the vault may only be changed over TLS (`CREDENTIAL_VAULT_REQUIRE_TLS`).
+    pub vault_require_tls: bool,
+    /// Whether bindings must say more than a host (`CREDENTIAL_VAULT_REQUIRE_SCOPED_MATCH`).
+    pub vault_require_scoped_match: bool,
+    /// Callers that are believed to have ended TLS (`CREDENTIAL_VAULT_TRUSTED_PROXY_CIDRS`).
+    pub vault_trusted_proxies: Vec<Cidr>,
+}
+
+impl InterceptConfig {
+    pub(super) fn read(env: &Environment<'_>) -> Result<Self, ConfigError> {
+        let port = |text: &str| match text.parse() {
+            Ok(0) | Err(_) => Err(not("a port", text)),
+            Ok(port) => Ok(port),
+        };
+        let mut ports = WEB_PORTS.to_vec();
+        ports.extend(env.list("MITMPROXY_EXTRA_PORTS", port)?);
+        ports.sort_unstable();
+        ports.dedup();
+        Ok(Self {
+            enabled: env.flag("MITMPROXY_TRANSPARENT"),
+            port: env.parsed("MITMPROXY_PORT", port)?.unwrap_or(DEFAULT_PORT),
+            ports,
+            ssl_insecure: env.flag("MITMPROXY_SSL_INSECURE"),
+            trust_dir: env.path("MITMPROXY_UPSTREAM_TRUST_DIR"),
+            extra_ca: env.path("MITMPROXY_UPSTREAM_EXTRA_CA"),
+            ca_file: env.path("CA_FILE").unwrap_or_else(|| DEFAULT_CA_FILE.into()),
+            vault_socket: env
+                .whole("OPENSANDBOX_CREDENTIAL_PROXY_SOCKET")
+                .map_or_else(|| DEFAULT_SOCKET.into(), PathBuf::from),
+            vault_require_tls: env.flag("CREDENTIAL_VAULT_REQUIRE_TLS"),
+            vault_require_scoped_match: env.flag("CREDENTIAL_VAULT_REQUIRE_SCOPED_MATCH"),
+            vault_trusted_proxies: env.list("CREDENTIAL_VAULT_TRUSTED_PROXY_CIDRS", str::parse)?,
+        })
+    }
+}

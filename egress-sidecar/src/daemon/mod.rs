@@ -1,0 +1,69 @@
+//! The running daemon: what is brought up in which order, and the end.
+
+pub mod health;
+mod log;
+mod ready;
+mod serve;
+
+use std::{future::Future, sync::Arc};
+
+use anyhow::{Context, Result};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{api, config::Config, state::AppState};
+use health::Health;
+
+/// Runs until a signal ends it. Rules put into the kernel stay there: a namespace whose sidecar is gone reaches less,
+/// not more.
+pub fn run(config: Config) -> Result<()> {
+    log::init(config.log_level);
+    if let Some(netns) = &config.netns {
+        enter(netns).with_context(|| format!("cannot enter the network namespace {}", netns.display()))?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_stack_size(WORKER_STACK)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(config))
+}
+
+/// Interception keeps one core busy; the second is for everything that must not wait for it.
+const WORKERS: usize = 2;
+const WORKER_STACK: usize = 512 * 1024;
+
+async fn serve(config: Config) -> Result<()> {
+    let ended = ended()?;
+    let config = Arc::new(config);
+    let health = Arc::new(Health::default());
+    let address = config.http_addr;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let state = AppState { config: Arc::clone(&config), health };
+    ready::tell(config.ready_fd);
+    tracing::info!(%address, "serving");
+    serve::serve(listener, api::service(state), ended).await;
+    Ok(())
+}
+
+/// Called while there is only this thread, so all later ones are in the namespace too.
+fn enter(netns: &std::path::Path) -> std::io::Result<()> {
+    let namespace = std::fs::File::open(netns)?;
+    let kind = rustix::thread::LinkNameSpaceType::Network;
+    Ok(rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), Some(kind))?)
+}
+
+/// Done when somebody asks the daemon to end.
+fn ended() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

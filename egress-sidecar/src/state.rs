@@ -1,0 +1,12 @@
+//! What handlers share.
+
+use std::sync::Arc;
+
+use crate::{config::Config, daemon::health::Health};
+
+/// State of the daemon, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    pub config: Arc<Config>,
+    pub health: Arc<Health>,
+}

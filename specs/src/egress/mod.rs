@@ -1,0 +1,3 @@
+//! Wire types of the egress sidecar.
+
+pub mod policy;
