@@ -13,7 +13,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use lifecycle_server::{
     runtime::Found,
-    sandbox::{Filter, PageRequest, Service, ServiceError, ServiceOptions, State},
+    sandbox::{EgressOptions, Filter, PageRequest, Service, ServiceError, ServiceOptions, State},
     store::Store,
 };
 use support::{MemoryImages, MemoryRuntime, spec};
@@ -32,6 +32,7 @@ impl World {
     async fn start(&self, create_wait: Duration) -> Service {
         let options = ServiceOptions {
             create_wait,
+            egress: EgressOptions { mode: "dns+nft".to_owned(), patience: Duration::from_secs(5) },
             env: vec![],
             committed_memory: None,
             volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),

@@ -67,7 +67,8 @@ async fn a_create_request_is_refused_with_the_member_at_fault() -> Result<()> {
         (json!({"platform": {"os": "plan9", "arch": "amd64"}}), "platform"),
         (json!({"platform": {"os": "linux", "arch": "pdp11"}}), "platform"),
         (json!({"extensions": {"access.renew.extend.seconds": "10"}}), "access.renew.extend.seconds"),
-        (json!({"networkPolicy": {"egress": []}}), "networkPolicy"),
+        (json!({"networkPolicy": {"egress": [{"action": "deny", "target": " "}]}}), "networkPolicy"),
+        (json!({"credentialProxy": {"enabled": true}}), "credentialProxy"),
         (json!({"volumes": [{"name": "v", "host": {"path": "/"}, "mountPath": "/v"}]}), "allowed_host_paths"),
         (json!({"snapshotId": "x"}), "snapshotId"),
     ];

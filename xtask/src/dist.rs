@@ -12,6 +12,9 @@ use crate::{paths, shell};
 /// The server's package, and its binary's name.
 pub(crate) const SERVER: &str = "lifecycle-server";
 
+/// What guards the network of a sandbox, likewise.
+pub(crate) const SIDECAR: &str = "egress-sidecar";
+
 /// The quick start's demonstration, likewise.
 const DEMONSTRATION: &str = "sandkeep-quickstart";
 
@@ -22,7 +25,7 @@ pub(crate) fn build() -> Result<()> {
 
 /// Builds everything that is shipped.
 pub(crate) fn compile() -> Result<()> {
-    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, DEMONSTRATION])
+    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, SIDECAR, DEMONSTRATION])
 }
 
 /// Builds these packages and execd from the sources in `root` with cargo's directory `target`, and

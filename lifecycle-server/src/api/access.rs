@@ -132,6 +132,7 @@ mod tests {
             address: ([10, 0, 0, 7], port).into(),
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
+            egress_token: Some("egress".to_owned()),
             openness,
             reachable: true,
         };

@@ -61,6 +61,7 @@ impl ApiState {
                 max_timeout: config.server.max_sandbox_timeout_seconds,
                 host: validate::host_platform(),
                 default_limits: default_limits(&config.native),
+                egress_mode: config.egress.mode.clone(),
             },
             renew: RenewOnUse::new(&config.renew_intent),
             telemetry: Arc::new(Telemetry::new()?),

@@ -24,6 +24,8 @@ use crate::{
 const IMAGES: &str = "images";
 /// The static program every sandbox starts with.
 const EXECD: &str = "execd";
+/// The program that guards what leaves a sandbox.
+const EGRESS_SIDECAR: &str = "egress-sidecar";
 
 /// The image store of this configuration; server and command line share it.
 ///
@@ -79,12 +81,18 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
         Some(path) => path.clone(),
         None => beside_own_program(EXECD)?,
     };
+    // A server without one refuses sandboxes with a network policy, and only those.
+    let egress_sidecar = match &table.egress_sidecar {
+        Some(path) => Some(path.clone()),
+        None => beside_own_program(EGRESS_SIDECAR).ok(),
+    };
     let defaults = NativeConfig::new(&table.state_dir, execd);
     let mut deny_cidrs = defaults.deny_cidrs.clone();
     for text in &table.deny_cidrs {
         deny_cidrs.push(cidr("native.deny_cidrs", text)?);
     }
     Ok(NativeConfig {
+        egress_sidecar,
         subnet: cidr("native.subnet", &table.subnet)?,
         oci_runtime: table.oci_runtime.clone(),
         no_new_privileges: table.no_new_privileges,

@@ -16,7 +16,7 @@ use crate::{
     image::ImageStore,
     library::Library,
     runtime::Runtime,
-    sandbox::{Service, ServiceOptions},
+    sandbox::{EgressOptions, Service, ServiceOptions},
     snapshot::Snapshots,
     store::Store,
     volume::Volumes,
@@ -119,6 +119,7 @@ async fn start_service(
         env: Vec::new(),
         committed_memory: parts::committed_memory(&config.native)?,
         volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone()),
+        egress: EgressOptions { mode: config.egress.mode.clone(), patience: config.egress.patience() },
     };
     Service::start(runtime, Arc::new(Library::new(images)), store, options)
         .await

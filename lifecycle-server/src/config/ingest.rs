@@ -86,6 +86,7 @@ impl Config {
         self.native.check()?;
         self.images.check()?;
         self.storage.check()?;
+        self.egress.check()?;
         self.store.check()?;
         self.renew_intent.check()?;
         self.ingress.check()?;

@@ -1,5 +1,6 @@
 //! The configuration: a TOML file, some environment variables on top, checked once at start.
 
+mod egress;
 mod error;
 mod foreign;
 mod images;
@@ -18,6 +19,7 @@ mod store;
 mod tenants;
 mod unsupported;
 
+pub use egress::EgressConfig;
 pub use error::ConfigError;
 pub use images::ImagesConfig;
 pub use ingest::{DEFAULT_FILE, Environment, PATH_VARIABLE};
@@ -60,7 +62,7 @@ pub struct Config {
     kubernetes: toml::Table,
     agent_sandbox: toml::Table,
     pub storage: StorageConfig,
-    egress: toml::Table,
+    pub egress: EgressConfig,
     secure_runtime: toml::Table,
 }
 

@@ -39,7 +39,7 @@ fn the_contracts_other_tables_are_accepted_and_reported() {
          \"bridge\"\n[egress]\nimage = \"e\"\n[server]\nthread_pool_size = 4\nloop = \"auto\"\nhttp = \"auto\"\n",
     )
     .unwrap();
-    assert_eq!(config.ignored_tables(), ["docker", "egress"]);
+    assert_eq!(config.ignored_tables(), ["docker"]);
 }
 
 #[test]
@@ -53,6 +53,10 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[tenants]\n[server]\napi_key = \"k\"", "server.api_key"),
         ("[ingress]\nmode = \"gateway\"", "ingress.gateway"),
         ("[secure_runtime]\ntype = \"gvisor\"", "secure_runtime.type"),
+        ("[egress]\nmode = \"nft\"", "egress.mode"),
+        ("[egress]\nreadiness_timeout_seconds = 0", "egress.readiness_timeout_seconds"),
+        ("[egress]\ndisable_ipv6 = false", "egress.disable_ipv6"),
+        ("[egress]\nupstream_proxy.url = \"http://x\"", "egress.upstream_proxy"),
         ("[otel]\nenabled = true", "otel.enabled"),
         ("[storage]\nallowed_host_paths = [\"relative\"]", "storage.allowed_host_paths"),
         ("[store]\ntype = \"postgresql\"", "store.type"),

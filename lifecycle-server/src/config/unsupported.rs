@@ -17,16 +17,11 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
 impl Config {
     /// Names of tables that are present and have no effect.
     pub fn ignored_tables(&self) -> Vec<&'static str> {
-        [
-            ("docker", &self.docker),
-            ("kubernetes", &self.kubernetes),
-            ("agent_sandbox", &self.agent_sandbox),
-            ("egress", &self.egress),
-        ]
-        .into_iter()
-        .filter(|(_, table)| !table.is_empty())
-        .map(|(name, _)| name)
-        .collect()
+        [("docker", &self.docker), ("kubernetes", &self.kubernetes), ("agent_sandbox", &self.agent_sandbox)]
+            .into_iter()
+            .filter(|(_, table)| !table.is_empty())
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 

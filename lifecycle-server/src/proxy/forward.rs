@@ -49,7 +49,7 @@ const MAX_UPGRADED: usize = 4096;
 /// Forwards requests; cheap to clone, one pool of connections for all.
 #[derive(Clone)]
 pub struct Proxy {
-    client: Client<HttpConnector<Resolver>, Watched>,
+    pub(super) client: Client<HttpConnector<Resolver>, Watched>,
     connect_timeout: Duration,
     read_timeout: Duration,
     upgraded: Arc<Semaphore>,

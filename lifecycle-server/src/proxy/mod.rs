@@ -1,5 +1,6 @@
 //! Forwards HTTP requests and WebSockets into sandboxes, streaming both ways.
 
+mod ask;
 mod body;
 mod error;
 mod forward;
@@ -10,6 +11,7 @@ pub mod tcp;
 mod tunnel;
 mod websocket;
 
+pub use ask::Question;
 pub use error::ProxyError;
 pub use forward::{Incoming, Proxy};
 pub use headers::Front;

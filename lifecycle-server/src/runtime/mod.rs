@@ -56,6 +56,26 @@ pub struct LaunchSpec {
     pub standby: bool,
     /// Time the sandbox may take, on top of its own start, for a command that runs before its program.
     pub pre_start: Duration,
+    /// Guards what leaves the sandbox, from before anything in it runs.
+    pub sidecar: Option<Sidecar>,
+}
+
+/// A process beside a sandbox: in its network, and out of its reach.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sidecar {
+    /// All it is told, but for what the runtime knows better.
+    pub env: BTreeMap<String, String>,
+    /// It reads TLS: the sandbox gets the certificate of its authority.
+    pub intercepts: bool,
+    /// Time it may take until what it is there for is in force.
+    pub patience: Duration,
+}
+
+// Its variables hold secrets.
+impl fmt::Debug for Sidecar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sidecar").field("intercepts", &self.intercepts).finish_non_exhaustive()
+    }
 }
 
 /// What a runtime is told to start a sandbox again; the rest it kept.

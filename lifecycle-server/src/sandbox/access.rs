@@ -15,6 +15,8 @@ pub struct Target {
     pub execd_token: String,
     /// What a caller without the API key shows to reach other ports through the proxy.
     pub access_token: String,
+    /// What the sandbox's sidecar wants to see on its port, if there is one.
+    pub egress_token: Option<String>,
     pub openness: Openness,
     /// Forwarding makes sense now, or will as soon as the sandbox is woken by it.
     pub reachable: bool,

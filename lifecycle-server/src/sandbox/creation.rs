@@ -106,7 +106,10 @@ impl Inner {
             fault::point("create.image_leased");
             let before = [("turn", waited), ("image", begun.elapsed() - waited)];
             let volumes = self.options.volumes.open(&record.id, &record.plan.volumes).await?;
-            let spec = LaunchSpec { volumes, ..launch::spec(&record, prepared, &self.options.env) };
+            let spec = LaunchSpec {
+                volumes,
+                ..launch::spec(&record, prepared, &self.options.env, &self.options.egress)
+            };
             // A start that runs a command of the user's may take hours: others must not wait for it.
             let _permit = spec.pre_start.is_zero().then_some(permit);
             let mut report =

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    egress::EgressOptions,
     images::PreparedImage,
     record::{Hooks, Record},
 };
@@ -21,7 +22,12 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const ISOLATION_EXTENSION: (&str, &str) = ("bootstrap.execd.isolation", "enable");
 
 /// The image's environment is the weakest, then the server's, then the request's. Hooks come from the request alone.
-pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String, String)]) -> LaunchSpec {
+pub(super) fn spec(
+    record: &Record,
+    image: PreparedImage,
+    server_env: &[(String, String)],
+    egress: &EgressOptions,
+) -> LaunchSpec {
     let mut env = environment(image.env, server_env, &record.plan.env);
     let hooks = record.plan.hooks.as_ref();
     env.extend(hooks.map(|hooks| (HOOKS_VARIABLE.to_owned(), hooks.document.clone())));
@@ -40,6 +46,7 @@ pub(super) fn spec(record: &Record, image: PreparedImage, server_env: &[(String,
             == Some(ISOLATION_EXTENSION.1),
         standby: false,
         pre_start: hooks.map_or(Duration::ZERO, pre_start),
+        sidecar: record.plan.egress.as_ref().map(|own| own.sidecar(&record.id, egress)),
     }
 }
 
@@ -78,6 +85,10 @@ mod tests {
     use super::*;
     use crate::sandbox::record_for_tests;
 
+    fn egress() -> EgressOptions {
+        EgressOptions { mode: "dns+nft".to_owned(), patience: Duration::from_secs(1) }
+    }
+
     #[test]
     fn the_request_wins_over_the_server_and_the_image() {
         let mut record = record_for_tests("a", chrono::Utc::now());
@@ -90,7 +101,7 @@ mod tests {
             working_dir: String::new(),
             user: None,
         };
-        let spec = spec(&record, image, &[pair("A", "server"), pair("B", "server")]);
+        let spec = spec(&record, image, &[pair("A", "server"), pair("B", "server")], &egress());
         assert_eq!(
             spec.env,
             [
@@ -120,9 +131,9 @@ mod tests {
             let found = spec.env.iter().filter(|(name, _)| name == HOOKS_VARIABLE);
             found.map(|(_, value)| value.clone()).collect()
         };
-        assert!(hooks_of(&spec(&record, image(), &[])).is_empty());
+        assert!(hooks_of(&spec(&record, image(), &[], &egress())).is_empty());
         record.plan.hooks = Some(Hooks { document: "{}".to_owned(), pre_start_seconds: 90 });
-        let spec = spec(&record, image(), &[pair(HOOKS_VARIABLE, "server")]);
+        let spec = spec(&record, image(), &[pair(HOOKS_VARIABLE, "server")], &egress());
         assert_eq!(hooks_of(&spec), ["{}"]);
         assert_eq!(spec.pre_start, Duration::from_secs(100));
     }

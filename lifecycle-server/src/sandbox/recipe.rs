@@ -142,5 +142,6 @@ fn spec(ahead: &Ahead<'_>, image: &PreparedImage, server_env: &[(String, String)
         nested_isolation: false,
         standby: ahead.standby,
         pre_start: Duration::ZERO,
+        sidecar: None,
     }
 }

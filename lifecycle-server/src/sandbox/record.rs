@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    egress::{Egress, EgressWish},
     idempotency::IdempotencyKey,
     images::ImageRequest,
     owner::Owner,
@@ -46,6 +47,8 @@ pub struct CreateSpec {
     pub hooks: Option<Hooks>,
     /// No port of it is ever public.
     pub secure_access: bool,
+    /// What it may reach outside; `None` lets it reach what the server's configuration does.
+    pub egress: Option<EgressWish>,
     /// `None` on a server without tenants.
     pub owner: Option<Owner>,
     pub origin: Origin,
@@ -119,6 +122,9 @@ pub struct Plan {
     /// The template it was created from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// How what leaves it is guarded, if at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<Egress>,
 }
 
 /// The pool a sandbox was taken from.
@@ -186,6 +192,7 @@ impl Plan {
                 Origin::Template(id) => Some(id.clone()),
                 Origin::Image | Origin::Pool(_) => None,
             },
+            egress: spec.egress.as_ref().map(Egress::new),
         }
     }
 
@@ -276,6 +283,7 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
             image_id: None,
             pool: None,
             template: None,
+            egress: None,
         },
         metadata: BTreeMap::new(),
         status: Status { state: State::Running, ..Status::pending(now) },

@@ -14,6 +14,7 @@ use super::{
     access::{Openness, Target},
     admission::CommittedMemory,
     book::Book,
+    egress::EgressOptions,
     error::ServiceError,
     idempotency::Keys,
     idle,
@@ -49,6 +50,7 @@ pub struct ServiceOptions {
     pub committed_memory: Option<CommittedMemory>,
     /// Storage that sandboxes can mount.
     pub volumes: Volumes,
+    pub egress: EgressOptions,
 }
 
 /// The sandboxes of this server. Cheap to clone.
@@ -223,6 +225,7 @@ impl Service {
             address: SocketAddr::from((record.slot.address, port)),
             execd_token: record.execd_token.clone(),
             access_token: record.access_token.clone(),
+            egress_token: record.plan.egress.as_ref().map(|egress| egress.token.clone()),
             openness: Openness::of(&record.plan, port),
             reachable: record.status.state.is_reachable()
                 || (record.status.state == State::Paused && idle::resumes(&record.plan.extensions)),

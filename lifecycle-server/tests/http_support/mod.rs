@@ -60,6 +60,10 @@ impl Server {
                 create_wait: CREATE_WAIT,
                 env: vec![],
                 committed_memory: None,
+                egress: lifecycle_server::sandbox::EgressOptions {
+                    mode: "dns+nft".to_owned(),
+                    patience: Duration::from_secs(5),
+                },
                 volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
             },
         )

@@ -186,6 +186,7 @@ impl Bed {
             nested_isolation: false,
             standby: false,
             pre_start: Duration::ZERO,
+            sidecar: None,
         }
     }
 

@@ -211,6 +211,7 @@ pub fn spec(image: &str) -> CreateSpec {
         platform: None,
         hooks: None,
         secure_access: false,
+        egress: None,
         owner: None,
         origin: Origin::Image,
         key: None,

@@ -26,6 +26,7 @@ mod error;
 mod execd;
 mod images;
 mod options;
+mod policy;
 mod pools;
 mod sandbox;
 mod sandbox_events;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sandkeep_specs::lifecycle::{CreateSandboxRequest, ImageAuth, ImageSpec};
+use sandkeep_specs::lifecycle::{
+    CreateSandboxRequest, CredentialProxyConfig, ImageAuth, ImageSpec, NetworkPolicy,
+};
 
 /// How long a sandbox lives when nothing else is asked for.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(600);
@@ -68,6 +70,21 @@ impl CreateOptions {
         if let Some(image) = &mut self.request.image {
             image.auth = Some(ImageAuth { username: Some(username.into()), password: Some(password.into()) });
         }
+        self
+    }
+
+    /// What the sandbox may reach outside, from before anything in it runs. Default: whatever the server allows.
+    #[must_use]
+    pub fn network_policy(mut self, policy: NetworkPolicy) -> Self {
+        self.request.network_policy = Some(policy);
+        self
+    }
+
+    /// Has credentials put into the sandbox's requests on their way, from the vault of its sidecar. Needs a network
+    /// policy.
+    #[must_use]
+    pub fn credential_proxy(mut self) -> Self {
+        self.request.credential_proxy = Some(CredentialProxyConfig { enabled: true });
         self
     }
 

@@ -9,6 +9,8 @@ pub const API_KEY_HEADER: &str = "OPEN-SANDBOX-API-KEY";
 pub const SECURE_ACCESS_HEADER: &str = "OpenSandbox-Secure-Access";
 /// Header that tells the gateway which port of which sandbox is meant.
 pub const INGRESS_HEADER: &str = "OpenSandbox-Ingress-To";
+/// What opens the API of a sandbox's egress sidecar.
+pub const EGRESS_AUTH_HEADER: &str = "OPENSANDBOX-EGRESS-AUTH";
 /// Header whose value `skip` keeps a proxied request from renewing the sandbox.
 pub const ACCESS_RENEW_HEADER: &str = "OpenSandbox-Access-Renew";
 

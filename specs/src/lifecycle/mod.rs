@@ -24,7 +24,9 @@ mod volume;
 
 pub use create::{CreateSandboxRequest, CreateSandboxResponse, IDEMPOTENCY_HEADER};
 pub use diagnostics::{DiagnosticContentResponse, DiagnosticDelivery, DiagnosticKind};
-pub use endpoint::{ACCESS_RENEW_HEADER, API_KEY_HEADER, Endpoint, INGRESS_HEADER, SECURE_ACCESS_HEADER};
+pub use endpoint::{
+    ACCESS_RENEW_HEADER, API_KEY_HEADER, EGRESS_AUTH_HEADER, Endpoint, INGRESS_HEADER, SECURE_ACCESS_HEADER,
+};
 pub use error::ErrorResponse;
 pub use event::{LAST_EVENT_ID_HEADER, SandboxEvent};
 pub use hooks::{
@@ -36,7 +38,7 @@ pub use image::{
     PushImageRequest, PushImageResponse, StoredImage,
 };
 pub use metrics::{MetricsEvent, MetricsEventType};
-pub use network::{CredentialProxyConfig, NetworkAction, NetworkPolicy, NetworkRule};
+pub use network::{CredentialProxyConfig, NetworkAction, NetworkPolicy, NetworkRule, PolicyStatusResponse};
 pub use page::PaginationInfo;
 pub use pool::{
     CreatePoolRequest, ListPoolsResponse, PoolCapacitySpec, PoolResponse, PoolStatus, UpdatePoolRequest,

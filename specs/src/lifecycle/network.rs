@@ -7,9 +7,11 @@ use utoipa::ToSchema;
 pub struct NetworkPolicy {
     /// What happens to a target no rule names; absent means deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub default_action: Option<NetworkAction>,
     /// Rules, the first that matches decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub egress: Option<Vec<NetworkRule>>,
 }
 
@@ -35,4 +37,27 @@ pub enum NetworkAction {
 pub struct CredentialProxyConfig {
     #[serde(default)]
     pub enabled: bool,
+}
+
+/// The policy of a sandbox and how it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyStatusResponse {
+    /// `ok`.
+    #[schema(required = false)]
+    pub status: String,
+    /// `allow_all` or `deny_all` while there are no rules, else `enforcing`.
+    #[schema(required = false)]
+    pub mode: String,
+    /// `dns`: names are judged. `dns+nft`: addresses are, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub enforcement_mode: Option<String>,
+    /// Why the rules are as they are, where that is not plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub policy: Option<NetworkPolicy>,
 }

@@ -52,7 +52,7 @@ pub(super) fn write_execd(out: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(&work)?)
 }
 
-/// The server with execd beside it on what it needs of Debian; the two are a layer of their own, so that a new
+/// The server with execd and the egress sidecar beside it on what it needs of Debian; the two are a layer of their own, so that a new
 /// version brings no new base.
 pub(super) fn write_server(out: &Path) -> Result<()> {
     crate::packages::install()?;
@@ -63,6 +63,7 @@ pub(super) fn write_server(out: &Path) -> Result<()> {
         &[
             (paths::dist().join(dist::SERVER), "usr/local/bin/lifecycle-server", 0o755),
             (paths::dist().join(EXECD), "usr/local/bin/execd", 0o755),
+            (paths::dist().join(dist::SIDECAR), "usr/local/bin/egress-sidecar", 0o755),
             (paths::root().join("packaging/image/config.toml"), &CONFIG[1..], 0o644),
         ],
     )?;

@@ -7,7 +7,9 @@ use axum::{
     extract::State,
     http::{HeaderMap, Uri, header::HOST},
 };
-use sandkeep_specs::lifecycle::{Endpoint, ErrorResponse, INGRESS_HEADER, SECURE_ACCESS_HEADER};
+use sandkeep_specs::lifecycle::{
+    EGRESS_AUTH_HEADER, Endpoint, ErrorResponse, INGRESS_HEADER, SECURE_ACCESS_HEADER,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -21,7 +23,7 @@ use crate::{
     config::GatewayConfig,
     gateway::{Mode, Route},
     proxy::{EXECD_PORT, EXECD_TOKEN_HEADER},
-    sandbox::Target,
+    sandbox::{SIDECAR_PORT, Target},
 };
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
@@ -116,7 +118,7 @@ fn gated(
     };
     let mut headers = BTreeMap::new();
     if stamp.is_none() {
-        headers.extend(execd_token(target, port).unwrap_or_default());
+        headers.extend(own_token(target, port).unwrap_or_default());
         if !is_public {
             headers.insert(SECURE_ACCESS_HEADER.to_owned(), target.access_token.clone());
         }
@@ -138,19 +140,24 @@ fn gated(
 }
 
 fn direct(target: &Target, port: u16) -> Endpoint {
-    Endpoint { endpoint: target.address.to_string(), headers: execd_token(target, port) }
+    Endpoint { endpoint: target.address.to_string(), headers: own_token(target, port) }
 }
 
 /// The access token goes to the proxy, which keeps it from the sandbox.
 fn proxied(base: &str, id: &str, port: u16, target: &Target) -> Endpoint {
-    let mut headers = execd_token(target, port).unwrap_or_default();
+    let mut headers = own_token(target, port).unwrap_or_default();
     headers.insert(SECURE_ACCESS_HEADER.to_owned(), target.access_token.clone());
     Endpoint { endpoint: format!("{base}/sandboxes/{id}/proxy/{port}"), headers: Some(headers) }
 }
 
-fn execd_token(target: &Target, port: u16) -> Option<BTreeMap<String, String>> {
-    (port == EXECD_PORT)
-        .then(|| BTreeMap::from([(EXECD_TOKEN_HEADER.to_owned(), target.execd_token.clone())]))
+/// What the platform's own servers in a sandbox want to see.
+fn own_token(target: &Target, port: u16) -> Option<BTreeMap<String, String>> {
+    let (header, token) = match port {
+        EXECD_PORT => (EXECD_TOKEN_HEADER, &target.execd_token),
+        SIDECAR_PORT => (EGRESS_AUTH_HEADER, target.egress_token.as_ref()?),
+        _ => return None,
+    };
+    Some(BTreeMap::from([(header.to_owned(), token.clone())]))
 }
 
 fn announced_base(host: &str) -> String {
@@ -191,6 +198,7 @@ mod tests {
             address: ([10, 0, 0, 7], 8080).into(),
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
+            egress_token: Some("egress".to_owned()),
             openness: Openness::Default,
             reachable: true,
         };
@@ -221,16 +229,18 @@ mod tests {
     }
 
     #[test]
-    fn only_execds_port_gets_execds_token() {
+    fn only_the_platforms_ports_get_their_tokens() {
         let target = Target {
             address: ([10, 0, 0, 7], 80).into(),
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
+            egress_token: Some("egress".to_owned()),
             openness: Openness::Default,
             reachable: true,
         };
         assert_eq!(direct(&target, 80), Endpoint { endpoint: "10.0.0.7:80".to_owned(), headers: None });
         assert_eq!(direct(&target, EXECD_PORT).headers.unwrap()[EXECD_TOKEN_HEADER], "execd");
+        assert_eq!(direct(&target, SIDECAR_PORT).headers.unwrap()[EGRESS_AUTH_HEADER], "egress");
         let proxied = proxied("host/v1", "id", 80, &target);
         assert_eq!(proxied.endpoint, "host/v1/sandboxes/id/proxy/80");
         assert_eq!(

@@ -6,6 +6,7 @@ mod events;
 mod expiration;
 mod images;
 mod metadata;
+mod network_policy;
 mod pause;
 mod pools;
 mod proxy;
@@ -29,6 +30,7 @@ pub(super) fn protected() -> OpenApiRouter<ApiState> {
         .merge(metadata::router())
         .merge(expiration::router())
         .merge(pause::router())
+        .merge(network_policy::router())
         .merge(stop::router())
         .merge(endpoints::router())
         .merge(images::router())

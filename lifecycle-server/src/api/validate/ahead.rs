@@ -1,8 +1,10 @@
 //! Sandboxes that something made beforehand says everything about: pools and templates.
 
+use std::collections::BTreeMap;
+
 use sandkeep_specs::lifecycle::CreateSandboxRequest;
 
-use super::{Rules, entrypoint, env, extensions, labels, resources, timeout};
+use super::{Rules, egress, entrypoint, env, extensions, labels, resources, timeout};
 use crate::{
     api::error::ApiError,
     runtime::Limits,
@@ -52,7 +54,11 @@ pub(super) fn pooled(
             Some(words) => entrypoint::check(Some(words))?,
             None => Vec::new(),
         },
-        env: env::check(request.env.unwrap_or_default())?,
+        env: {
+            let mut env = env::check(request.env.unwrap_or_default())?;
+            egress::check(None, None, &mut env, &rules.egress_mode)?;
+            env
+        },
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
         metadata: labels::create(request.metadata.unwrap_or_default())?,
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
@@ -91,6 +97,7 @@ pub(super) fn templated(
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
         metadata: labels::create(request.metadata.unwrap_or_default())?,
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
+        egress: egress::check(request.network_policy, None, &mut BTreeMap::new(), &rules.egress_mode)?,
         ..blank(origin)
     })
 }
@@ -117,6 +124,7 @@ fn blank(origin: Origin) -> CreateSpec {
         platform: None,
         hooks: None,
         secure_access: false,
+        egress: None,
         owner: None,
         origin,
         key: None,
@@ -134,7 +142,12 @@ mod tests {
         let host = Platform { os: "linux".to_owned(), arch: "amd64".to_owned() };
         validate::create(
             serde_json::from_value(request).unwrap(),
-            &Rules { max_timeout: Some(3600), host, default_limits: Limits::default() },
+            &Rules {
+                max_timeout: Some(3600),
+                host,
+                default_limits: Limits::default(),
+                egress_mode: String::new(),
+            },
         )
     }
 

@@ -3,7 +3,7 @@
 use sandkeep_specs::lifecycle::CreateSandboxRequest;
 
 use super::{
-    ahead, entrypoint, env, extensions, hooks, labels, platform, resources,
+    ahead, egress, entrypoint, env, extensions, hooks, labels, platform, resources,
     source::{self, Source},
     timeout, volumes,
 };
@@ -21,6 +21,8 @@ pub struct Rules {
     pub host: Platform,
     /// What holds for a request without limits of its own.
     pub default_limits: Limits,
+    /// How sidecars guard: `dns` or `dns+nft`.
+    pub egress_mode: String,
 }
 
 /// Checks every member; the first that is wrong is named in the error.
@@ -29,11 +31,11 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         Origin::Image => {}
         origin @ Origin::Pool(_) => return ahead::pooled(request, origin, rules),
         origin @ Origin::Template(_) => {
-            refuse_what_is_not_there_yet(&request)?;
+            check_secure_access(&request)?;
             return ahead::templated(request, origin, rules);
         }
     }
-    refuse_what_is_not_there_yet(&request)?;
+    check_secure_access(&request)?;
     let source = source::source(&request)?;
     let platform =
         request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?;
@@ -51,12 +53,20 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
             (image, Some(id), request.entrypoint.or_else(|| Some(entrypoint::idle())))
         }
     };
+    let mut env = env::check(request.env.unwrap_or_default())?;
+    let egress = egress::check(
+        request.network_policy,
+        request.credential_proxy.as_ref(),
+        &mut env,
+        &rules.egress_mode,
+    )?;
     Ok(CreateSpec {
         image: ImageRequest { platform: platform.clone(), ..image },
         snapshot_id,
         volumes: volumes::check(request.volumes.unwrap_or_default())?,
         entrypoint: entrypoint::check(entrypoint)?,
-        env: env::check(request.env.unwrap_or_default())?,
+        env,
+        egress,
         limits,
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
         metadata: labels::create(request.metadata.unwrap_or_default())?,
@@ -70,14 +80,7 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
     })
 }
 
-fn refuse_what_is_not_there_yet(request: &CreateSandboxRequest) -> Result<(), ApiError> {
-    let unavailable = |place| Err(ApiError::not_supported(place, "is not available on this server"));
-    if request.network_policy.is_some() {
-        return unavailable("networkPolicy");
-    }
-    if request.credential_proxy.as_ref().is_some_and(|proxy| proxy.enabled) {
-        return unavailable("credentialProxy.enabled");
-    }
+fn check_secure_access(request: &CreateSandboxRequest) -> Result<(), ApiError> {
     let public_ports = request.extensions.as_ref().is_some_and(|names| names.contains_key(PUBLIC_PORTS));
     if request.secure_access == Some(true) && public_ports {
         let problem = format!("cannot be true beside extensions.{PUBLIC_PORTS}");
@@ -98,6 +101,7 @@ mod tests {
             max_timeout: Some(3600),
             host: Platform { os: "linux".to_owned(), arch: "amd64".to_owned() },
             default_limits: Limits::default(),
+            egress_mode: "dns+nft".to_owned(),
         }
     }
 
@@ -178,8 +182,11 @@ mod tests {
             (json!({"platform": {"os": "linux", "arch": "vax"}}), Code::InvalidParameter, "platform.arch"),
             (json!({"platform": {"os": "windows", "arch": "amd64"}}), Code::NotSupported, "platform"),
             (json!({"platform": {"os": "linux", "arch": "arm64"}}), Code::NotSupported, "platform"),
-            (json!({"networkPolicy": {}}), Code::NotSupported, "networkPolicy"),
-            (json!({"credentialProxy": {"enabled": true}}), Code::NotSupported, "credentialProxy.enabled"),
+            (
+                json!({"credentialProxy": {"enabled": true}}),
+                Code::InvalidParameter,
+                "credentialProxy.enabled",
+            ),
             (
                 json!({"secureAccess": true, "extensions": {"access.public.ports": "80"}}),
                 Code::InvalidParameter,

@@ -7,7 +7,7 @@ use sandkeep_specs::lifecycle::LIFECYCLE_VARIABLE;
 use crate::api::error::ApiError;
 
 /// Variables meant for the egress sidecar.
-const SIDECAR_PREFIX: &str = "OPENSANDBOX_EGRESS_";
+pub(super) const SIDECAR_PREFIX: &str = "OPENSANDBOX_EGRESS_";
 /// The ones of them a caller may set.
 const SIDECAR_ALLOWED: [&str; 11] = [
     "LOG_LEVEL",
@@ -23,7 +23,7 @@ const SIDECAR_ALLOWED: [&str; 11] = [
     "POLICY_FILE",
 ];
 
-/// Variables to set; null ones are left out, and so are the sidecar's, since there is none without a network policy.
+/// Variables to set, null ones left out; the sidecar's are still among them.
 pub(super) fn check(env: BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, String>, ApiError> {
     let mut checked = BTreeMap::new();
     for (name, value) in env {
@@ -31,10 +31,6 @@ pub(super) fn check(env: BTreeMap<String, Option<String>>) -> Result<BTreeMap<St
         let Some(value) = value else { continue };
         if value.contains('\0') {
             return Err(ApiError::invalid(format_args!("env.{name}"), "must not contain a NUL character"));
-        }
-        if name.starts_with(SIDECAR_PREFIX) {
-            tracing::warn!(variable = %name, "dropping a variable of the egress sidecar: there is no network policy");
-            continue;
         }
         checked.insert(name, value);
     }
@@ -62,10 +58,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn null_and_sidecar_variables_are_left_out() {
+    fn null_variables_are_left_out() {
         let env =
             [("A", Some("1")), ("B", None), ("C", Some("")), ("OPENSANDBOX_EGRESS_LOG_LEVEL", Some("debug"))];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect();
-        assert_eq!(check(env).unwrap().into_keys().collect::<Vec<_>>(), ["A", "C"]);
+        assert_eq!(
+            check(env).unwrap().into_keys().collect::<Vec<_>>(),
+            ["A", "C", "OPENSANDBOX_EGRESS_LOG_LEVEL"]
+        );
     }
 }

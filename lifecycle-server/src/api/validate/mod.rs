@@ -2,6 +2,7 @@
 
 mod ahead;
 mod create;
+mod egress;
 mod entrypoint;
 mod env;
 mod extensions;
@@ -19,6 +20,7 @@ mod timeout;
 mod volumes;
 
 pub(super) use create::{Rules, create};
+pub(super) use egress::check_rules;
 pub(super) use extensions::{echoed, renew_extension};
 pub(super) use filter::metadata_filter;
 pub(super) use labels::patch as metadata_patch;

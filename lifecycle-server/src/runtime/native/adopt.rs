@@ -10,6 +10,7 @@ use super::{
     net,
     overlay::TRIAL_PREFIX,
     runtime::Inner,
+    sidecar,
     state::Record,
     watch::{self, Live, Process},
 };
@@ -73,8 +74,9 @@ pub(crate) fn take_over(inner: &Arc<Inner>, survivors: Vec<Survivor>) -> Result<
         let store = root_of(process.pid);
         let log = inner.logs.open(&id);
         let drain = console::drain(&inner.host.paths.sandbox(&id), log).context("open a console")?;
+        let guard = sidecar::adopt(inner, slot, &inner.host.paths.sandbox(&id), process.pid)?;
         let watch = watch::spawn(inner.clone(), &id, &process, None, record)?;
-        inner.live().insert(id, Live { slot, process, drain, watch, store });
+        inner.live().insert(id, Live { slot, process, drain, watch, store, guard });
     }
     Ok(found)
 }

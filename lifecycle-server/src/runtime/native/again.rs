@@ -16,6 +16,7 @@ use super::{
     launch::{DOCUMENT, Phases, Staged, pipes},
     launcher::plan::Plan,
     runtime::{Inner, blocking},
+    sidecar,
     slots::Prepared,
     spec,
     state::Record,
@@ -28,12 +29,13 @@ pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeErro
     let Some(slot) = inner.host.slots.slot_of(id) else { return Err(RuntimeError::NotFound(id.to_owned())) };
     record(&inner.host, id)?;
     let live = inner.live().remove(id);
-    if let Some(live) = live {
+    if let Some(mut live) = live {
         live.watch.abort();
         if let Err(error) = watch::kill(&inner.host, slot.number, &live.process).await {
             inner.live().insert(id.to_owned(), live);
             return Err(error);
         }
+        live.end_sidecar(&inner.host);
         live.drain.abort();
         // Closing the last hold on a file system unmounts it, which takes its time.
         let store = live.store;
@@ -99,6 +101,8 @@ fn assemble(
 ) -> Result<Staged, RuntimeError> {
     host.cgroups.limit(spec.slot.number, &host.limits(&spec.limits)).context("set limits")?;
     let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
+    let sidecar =
+        sidecar::go_on(host, spec.slot, &prepared.directory, prepared.netns.as_fd(), prepared.store.as_fd())?;
     let base = host.names.uid_base(spec.slot.number);
     let volumes = volume::Mounts { volumes: volume::open(&spec.volumes, &prepared.maps)?, base };
     let root = host
@@ -113,7 +117,20 @@ fn assemble(
     let (go, ready) = pipes().context("make pipes")?;
     let Prepared { directory, netns, console, maps, store, .. } = prepared;
     let userns = maps.processes;
-    Ok(Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready })
+    Ok(Staged {
+        directory,
+        document,
+        plan,
+        root,
+        netns,
+        userns,
+        store,
+        entrance,
+        console,
+        go,
+        ready,
+        sidecar,
+    })
 }
 
 /// An OCI runtime finds the network by a path, which is another one each time.

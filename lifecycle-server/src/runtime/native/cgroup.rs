@@ -14,6 +14,8 @@ use crate::runtime::{Limits, Usage};
 
 /// Controllers that sandboxes are limited with.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+/// Directory beside those of the sandboxes, with one for the sidecar of each that has one.
+const SIDECARS: &str = "egress";
 /// Accounting period of the cpu controller, in microseconds.
 const CPU_PERIOD: u64 = 100_000;
 /// The kernel accepts no smaller share of a period, in microseconds.
@@ -129,6 +131,18 @@ impl Cgroups {
         Ok(cgroups)
     }
 
+    /// The cgroups of the sandboxes' sidecars, which are numbered like those of the sandboxes.
+    pub(crate) fn sidecars(&self) -> Self {
+        Self { layout: self.layout.clone(), parent: format!("{}/{SIDECARS}", self.parent) }
+    }
+
+    /// Makes the directories of [`Cgroups::sidecars`].
+    pub(crate) fn with_sidecars(self) -> io::Result<Self> {
+        let sidecars = self.sidecars();
+        Self::new(sidecars.layout, sidecars.parent)?;
+        Ok(self)
+    }
+
     /// Controllers a host has in neither version.
     pub(crate) fn missing(layout: &Layout) -> Vec<&'static str> {
         let offered = layout.unified.as_ref().map(|root| fs::read_to_string(root.join("cgroup.controllers")));
@@ -242,6 +256,15 @@ impl Cgroups {
         Ok(Entrance { unified, tasks, gauges, gauge_names })
     }
 
+    /// Files into which a process writes 0 to enter a slot's cgroups.
+    pub(crate) fn doors(&self, slot: u16) -> io::Result<Vec<OwnedFd>> {
+        let unified = self.unified_dir(slot).map(|directory| directory.join("cgroup.procs"));
+        let legacy = self.layout.legacy_roots().into_iter();
+        let legacy = legacy.map(|root| root.join(&self.parent).join(slot.to_string()).join("tasks"));
+        let open = |path: PathBuf| OpenOptions::new().write(true).open(path).map(OwnedFd::from);
+        unified.into_iter().chain(legacy).map(open).collect()
+    }
+
     /// The gauges of a slot, as far as this kernel has them. Only files are handed out and only for reading: from a
     /// directory the sandbox could walk to its neighbours.
     fn gauges(&self, slot: u16) -> Vec<(&'static str, OwnedFd)> {
@@ -263,13 +286,14 @@ impl Cgroups {
         wanted.into_iter().filter_map(open).collect()
     }
 
-    /// Kills every process of a slot at once, where version 2 is mounted. Killing the first process of a sandbox takes
+    /// Kills every process of a slot and its sidecar, at once where version 2 is mounted. Killing the first process of a sandbox takes
     /// the others with it in any case; this one also reaches processes that are no longer its descendants.
     pub(crate) fn kill(&self, slot: u16) {
         if let Some(directory) = self.unified_dir(slot) {
             let _ = fs::write(directory.join("cgroup.kill"), "1");
         }
         self.kill_listed(slot);
+        self.sidecars().kill_listed(slot);
         super::freezer::let_end(self, slot);
     }
 
@@ -284,9 +308,9 @@ impl Cgroups {
         }
     }
 
-    /// Removes a slot's directories; an error means that one is still in use.
+    /// Removes a slot's directories and its sidecar's; an error means that one is still in use.
     pub(crate) fn remove(&self, slot: u16) -> io::Result<()> {
-        for directory in self.directories(slot) {
+        for directory in self.sidecars().directories(slot).into_iter().chain(self.directories(slot)) {
             match fs::remove_dir(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -298,16 +322,19 @@ impl Cgroups {
     /// Removes the server's own directories; those with sandboxes in them stay.
     pub(crate) fn remove_parents(&self) {
         for root in self.roots() {
-            let _ = fs::remove_dir(root.join(&self.parent));
+            let parent = root.join(&self.parent);
+            let _ = fs::remove_dir(parent.join(SIDECARS));
+            let _ = fs::remove_dir(parent);
         }
     }
 
-    /// Slots that have a directory in any hierarchy.
+    /// Slots that have a directory in any hierarchy, or whose sidecar has.
     pub(crate) fn present(&self) -> Vec<u16> {
         let mut slots: Vec<u16> = self
             .roots()
             .into_iter()
-            .filter_map(|root| fs::read_dir(root.join(&self.parent)).ok())
+            .flat_map(|root| [root.join(&self.parent), root.join(&self.parent).join(SIDECARS)])
+            .filter_map(|parent| fs::read_dir(parent).ok())
             .flatten()
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
             .collect();

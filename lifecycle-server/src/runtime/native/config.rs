@@ -114,6 +114,8 @@ pub struct NativeConfig {
     pub subnet: Cidr,
     /// The static execd binary that becomes the first process of every sandbox.
     pub execd: PathBuf,
+    /// The program that guards a sandbox's outbound traffic; without it, no sandbox can ask for that.
+    pub egress_sidecar: Option<PathBuf>,
     /// Name or path of an OCI runtime binary (`runc`, `runsc`); empty means a direct launch.
     pub oci_runtime: String,
     /// Programs inside gain no rights by exec: set-user-id binaries such as sudo stay powerless.
@@ -164,6 +166,7 @@ impl Default for NativeConfig {
             state_dir: PathBuf::from("/var/lib/sandkeep"),
             subnet: Cidr { address: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 },
             execd: PathBuf::new(),
+            egress_sidecar: None,
             oci_runtime: String::new(),
             no_new_privileges: true,
             default_limits: DefaultLimits::default(),

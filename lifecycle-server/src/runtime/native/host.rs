@@ -89,7 +89,9 @@ impl Host {
             return Err(RuntimeError::Invalid(text));
         }
         let layout = Layout::detect().context("read /proc/self/mountinfo")?;
-        let cgroups = Cgroups::new(layout, names.cgroup_parent()).context("set up cgroups")?;
+        let cgroups = Cgroups::new(layout, names.cgroup_parent())
+            .and_then(Cgroups::with_sidecars)
+            .context("set up cgroups")?;
         if net::prepare_host(&names).context("set up the host's network")? {
             tracing::info!("switched on IPv4 forwarding (net.ipv4.ip_forward)");
         }

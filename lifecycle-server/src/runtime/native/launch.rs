@@ -22,6 +22,7 @@ use super::{
     launcher::plan::Plan,
     rootfs,
     runtime::{Inner, blocking},
+    sidecar::{self, Guard},
     slots::Prepared,
     spec::{self, Join},
     state::{Identity, Record, exit_code},
@@ -87,6 +88,7 @@ pub(super) struct Staged {
     /// Reading and writing end.
     pub go: (OwnedFd, OwnedFd),
     pub ready: (OwnedFd, OwnedFd),
+    pub sidecar: Option<sidecar::Running>,
 }
 
 /// A first process that runs but is not ready yet.
@@ -100,6 +102,7 @@ struct Begun {
     store: OwnedFd,
     log: Arc<Log>,
     drain: JoinHandle<()>,
+    guard: Option<Guard>,
 }
 
 impl Launch {
@@ -151,8 +154,8 @@ impl Launch {
 
     /// Makes the first process and records it; it does not start before that.
     async fn begin(&mut self, staged: Staged) -> Result<Begun, RuntimeError> {
-        let Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready } =
-            staged;
+        let Staged { directory, document, plan, root, netns, userns, store, .. } = staged;
+        let Staged { entrance, console, go, ready, sidecar, .. } = staged;
         let config = directory.join(DOCUMENT);
         // Opened while this side still holds the other end: what is in a pipe that nobody has open is lost.
         let log = self.inner.logs.open(&self.spec.id);
@@ -187,7 +190,9 @@ impl Launch {
                 (oci.create(&self.spec.id, &directory, root, console, ready.1.as_fd()).await?, None)
             }
         };
-        drop((netns, userns, entrance, ready.1, go.0));
+        let guard = sidecar
+            .map(|running| sidecar::guard(self.inner.clone(), self.spec.slot, &directory, netns, running));
+        drop((userns, entrance, ready.1, go.0));
         self.phases.mark("clone");
         fault::point("launch.cloned");
         let (slot, oci, first) = (self.spec.slot.number, self.inner.oci.is_some(), process.clone());
@@ -206,7 +211,7 @@ impl Launch {
         self.phases.mark("record");
         fault::point("launch.on_record");
         let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
-        Ok(Begun { process, status, record, go: go.1, ready, store, log, drain })
+        Ok(Begun { process, status, record, go: go.1, ready, store, log, drain, guard })
     }
 
     /// Lets the first process go and waits until it listens.
@@ -260,6 +265,7 @@ impl Launch {
             drain: begun.drain,
             watch,
             store: Some(begun.store),
+            guard: begun.guard,
         };
         self.inner.live().insert(self.spec.id.clone(), live);
         Ok(std::mem::take(&mut self.phases.report))
@@ -320,6 +326,15 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
         rootfs::write_names(&prepared.store, &spec::hostname(&spec.id), spec.slot.address, &host.resolvers)
             .context("write names and resolvers")?;
         phases.mark("files");
+        let sidecar = match &spec.sidecar {
+            Some(order) => {
+                let (netns, store) = (prepared.netns.as_fd(), prepared.store.as_fd());
+                let running = sidecar::begin(host, spec.slot, &prepared.directory, netns, store, order)?;
+                phases.mark("sidecar");
+                Some(running)
+            }
+            None => None,
+        };
         host.cgroups.limit(spec.slot.number, &limits).context("set limits")?;
         let entrance = host.cgroups.entrance(spec.slot.number).context("open cgroups")?;
         phases.mark("limits");
@@ -336,9 +351,9 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
             )
             .context("mount the root file system")?;
         phases.mark("rootfs");
-        Ok((entrance, root))
+        Ok((entrance, root, sidecar))
     };
-    let (entrance, root) = match fit() {
+    let (entrance, root, sidecar) = match fit() {
         Ok(parts) => parts,
         Err(error) => {
             host.discard(prepared);
@@ -357,7 +372,20 @@ fn stage(host: &Host, spec: &LaunchSpec, mut phases: Phases) -> Result<(Staged, 
     let Prepared { directory, netns, console, maps, store, .. } = prepared;
     let userns = maps.processes;
     Ok((
-        Staged { directory, document, plan, root, netns, userns, store, entrance, console, go, ready },
+        Staged {
+            directory,
+            document,
+            plan,
+            root,
+            netns,
+            userns,
+            store,
+            entrance,
+            console,
+            go,
+            ready,
+            sidecar,
+        },
         phases,
     ))
 }

@@ -12,6 +12,7 @@
 //! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
 //! | `layer` | a way into what a sandbox has written |
 //! | `cgroup`, `freezer` | limits, measurements and standing still, version 1 and 2 |
+//! | `sidecar` | the process that guards what leaves a sandbox |
 //! | `room` | what the host itself has left |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
@@ -42,6 +43,7 @@ mod room;
 mod rootfs;
 mod runtime;
 mod seccomp;
+mod sidecar;
 mod slots;
 mod spec;
 mod state;

@@ -15,7 +15,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, openat2};
 use sha2::{Digest, Sha256};
 
 use super::overlay::open_path;
@@ -48,16 +48,21 @@ const FILES: [(&str, u32); 5] = [
 ];
 
 /// What in a private layer is the platform's: made anew for every sandbox, and no part of a snapshot.
-pub(crate) const PLATFORM_PATHS: [&str; 8] = [
+pub(crate) const PLATFORM_PATHS: [&str; 10] = [
     "dev",
     "etc/hostname",
     "etc/hosts",
     "etc/resolv.conf",
     "opt/opensandbox/execd",
     "opt/opensandbox/isolation",
+    "opt/opensandbox/merged-ca-certificates.pem",
+    AUTHORITY_PATH,
     "proc",
     "sys",
 ];
+
+/// Where execd finds the certificate of the authority that a sidecar reads TLS with.
+const AUTHORITY_PATH: &str = "opt/opensandbox/mitmproxy-ca-cert.pem";
 
 /// Makes the private layer's directories below `store`. Only plain directories and files of ours are made and nothing
 /// of the image is followed, so no image can lead this astray.
@@ -65,7 +70,7 @@ pub(crate) fn populate(store: impl AsFd) -> io::Result<()> {
     let store = store.as_fd();
     let directory = |path: &str, mode: u32| -> io::Result<()> {
         rustix::fs::mkdirat(store, path, Mode::from_raw_mode(mode))?;
-        Ok(rustix::fs::chmodat(store, path, Mode::from_raw_mode(mode), rustix::fs::AtFlags::empty())?)
+        Ok(rustix::fs::chmodat(store, path, Mode::from_raw_mode(mode), AtFlags::empty())?)
     };
     directory("upper", 0o755)?;
     directory("work", 0o755)?;
@@ -110,6 +115,26 @@ pub(crate) fn write_names(
         &format!("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n{address} {hostname}\n"),
     )?;
     write("hostname", &format!("{hostname}\n"))
+}
+
+/// Puts the certificate of a sidecar's authority where execd looks for it.
+pub(crate) fn write_authority(store: impl AsFd, certificate: &[u8]) -> io::Result<()> {
+    let (directory, name) = AUTHORITY_PATH.rsplit_once('/').unwrap_or_default();
+    // A sandbox that is started again may have put anything there; nothing of it is followed.
+    let directory = openat2(
+        &store,
+        format!("upper/{directory}"),
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+    )?;
+    match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
+        Err(rustix::io::Errno::NOENT) | Ok(()) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(&directory, name, flags, Mode::from_raw_mode(0o644))?;
+    fs::File::from(file).write_all(certificate)
 }
 
 /// The user namespaces of a slot.

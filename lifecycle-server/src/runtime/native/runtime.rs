@@ -225,6 +225,7 @@ impl Runtime for NativeRuntime {
             user: None,
             execd_token: String::new(),
             nested_isolation: false,
+            sidecar: None,
         };
         self.carry_out(&wish.id, Origin::Kept, Launch::again(self.inner.clone(), spec, wish.owner.clone()))
             .await

@@ -283,6 +283,7 @@ mod tests {
             nested_isolation: false,
             standby: false,
             pre_start: std::time::Duration::ZERO,
+            sidecar: None,
         }
     }
 

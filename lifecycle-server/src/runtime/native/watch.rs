@@ -18,6 +18,7 @@ use super::{
     freezer,
     host::{Context, Host},
     runtime::{Inner, blocking},
+    sidecar::Guard,
     state::{Record, exit_code},
     sys,
 };
@@ -50,6 +51,16 @@ pub(crate) struct Live {
     pub watch: JoinHandle<()>,
     /// Keeps the sandbox's disk mounted past its last process, whose end would wait for the unmounting otherwise.
     pub store: Option<OwnedFd>,
+    pub guard: Option<Guard>,
+}
+
+impl Live {
+    /// Ends the sandbox's sidecar, once nothing of the sandbox is left that it could let through.
+    pub(super) fn end_sidecar(&mut self, host: &Host) {
+        if self.guard.take().is_some() {
+            host.cgroups.sidecars().kill_listed(self.slot.number);
+        }
+    }
 }
 
 /// Bytes that fit onto the sandbox's disk.
@@ -59,7 +70,7 @@ pub(crate) fn disk_free(live: &Live) -> Option<u64> {
 }
 
 /// Waits until the process is gone.
-async fn gone(process: &Process) -> io::Result<()> {
+pub(super) async fn gone(process: &Process) -> io::Result<()> {
     // A copy, because one descriptor can be registered only once and watching and killing may overlap.
     let pidfd = process.pidfd.try_clone()?;
     // SAFETY: the descriptor is owned by the registration, so it stays open and the same.
@@ -151,7 +162,7 @@ pub(crate) async fn kill(host: &Host, slot: u16, process: &Process) -> Result<()
 /// Removes a sandbox, running or not.
 pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) -> Result<(), RuntimeError> {
     let mut store = None;
-    if let Some(live) = live {
+    if let Some(mut live) = live {
         live.watch.abort();
         if let Err(error) = kill(&inner.host, live.slot.number, &live.process).await {
             // Still there, still watched over by the record: a later call tries again.
@@ -159,6 +170,7 @@ pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) ->
             return Err(error);
         }
         fault::point("delete.killed");
+        live.end_sidecar(&inner.host);
         // Its pipe has ended with it; what is left in there is read before.
         let mut drain = live.drain;
         if tokio::time::timeout(LAST_OUTPUT, &mut drain).await.is_err() {

@@ -1511,6 +1511,7 @@ class NetworkPolicy(Model):
     __slots__ = ("default_action", "egress", "extra")
 
     default_action: NetworkAction | None
+    """Whether traffic passes."""
     egress: list[NetworkRule] | None
     """Rules, the first that matches decides."""
     extra: dict[str, Any]
@@ -1796,6 +1797,70 @@ class PlatformSpec(Model):
         return cls(
             arch=rest.pop("arch"),
             os=rest.pop("os"),
+            extra=rest,
+        )
+
+
+class PolicyStatusResponse(Model):
+    """The policy of a sandbox and how it is kept."""
+
+    __slots__ = ("enforcement_mode", "extra", "mode", "policy", "reason", "status")
+
+    enforcement_mode: str | None
+    """`dns`: names are judged. `dns+nft`: addresses are, too."""
+    mode: str | None
+    """`allow_all` or `deny_all` while there are no rules, else `enforcing`."""
+    policy: NetworkPolicy | None
+    """What a sandbox may reach outside."""
+    reason: str | None
+    """Why the rules are as they are, where that is not plain."""
+    status: str | None
+    """`ok`."""
+    extra: dict[str, Any]
+    """Members that this version does not know."""
+
+    def __init__(
+        self,
+        *,
+        enforcement_mode: str | None = None,
+        mode: str | None = None,
+        policy: NetworkPolicy | None = None,
+        reason: str | None = None,
+        status: str | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self.enforcement_mode = enforcement_mode
+        self.mode = mode
+        self.policy = policy
+        self.reason = reason
+        self.status = status
+        self.extra = {} if extra is None else extra
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as JSON has it, without absent members."""
+        data: dict[str, Any] = dict(self.extra)
+        if self.enforcement_mode is not None:
+            data["enforcementMode"] = self.enforcement_mode
+        if self.mode is not None:
+            data["mode"] = self.mode
+        if self.policy is not None:
+            data["policy"] = self.policy.to_dict()
+        if self.reason is not None:
+            data["reason"] = self.reason
+        if self.status is not None:
+            data["status"] = self.status
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PolicyStatusResponse:
+        """The object that JSON tells of."""
+        rest = dict(data)
+        return cls(
+            enforcement_mode=rest.pop("enforcementMode", None),
+            mode=rest.pop("mode", None),
+            policy=None if (it := rest.pop("policy", None)) is None else NetworkPolicy.from_dict(it),
+            reason=rest.pop("reason", None),
+            status=rest.pop("status", None),
             extra=rest,
         )
 
@@ -3136,6 +3201,7 @@ __all__ = [
     "PaginationInfo",
     "PeriodicLifecycleHook",
     "PlatformSpec",
+    "PolicyStatusResponse",
     "PoolCapacitySpec",
     "PoolResponse",
     "PoolStatus",

@@ -431,6 +431,79 @@ def patch_sandbox_metadata(
     )
 
 
+def get_sandbox_network_policy(
+    sandbox_id: str,
+) -> Operation[PolicyStatusResponse]:
+    """Read a network policy
+
+    What the sandbox may reach outside, as it is in force. Only sandboxes created with `networkPolicy` have one.
+    """
+    return Operation(
+        "get_sandbox_network_policy",
+        "GET",
+        f"/v1/sandboxes/{segment(sandbox_id)}/networkpolicy",
+        "json",
+        load=lambda data: PolicyStatusResponse.from_dict(data),
+    )
+
+
+def replace_sandbox_network_policy(
+    sandbox_id: str,
+    *,
+    body: NetworkPolicy,
+) -> Operation[PolicyStatusResponse]:
+    """Replace a network policy
+
+    In force, for names and addresses alike, when this answers; connections that it does not allow are cut.
+    """
+    return Operation(
+        "replace_sandbox_network_policy",
+        "PUT",
+        f"/v1/sandboxes/{segment(sandbox_id)}/networkpolicy",
+        "json",
+        load=lambda data: PolicyStatusResponse.from_dict(data),
+        json=body.to_dict(),
+    )
+
+
+def delete_sandbox_network_policy_rules(
+    sandbox_id: str,
+    *,
+    body: list[str],
+) -> Operation[PolicyStatusResponse]:
+    """Remove rules from a network policy
+
+    Takes away the rules for these targets; connections that they allowed are cut.
+    """
+    return Operation(
+        "delete_sandbox_network_policy_rules",
+        "DELETE",
+        f"/v1/sandboxes/{segment(sandbox_id)}/networkpolicy",
+        "json",
+        load=lambda data: PolicyStatusResponse.from_dict(data),
+        json=body,
+    )
+
+
+def patch_sandbox_network_policy(
+    sandbox_id: str,
+    *,
+    body: list[NetworkRule],
+) -> Operation[PolicyStatusResponse]:
+    """Add to a network policy
+
+    The rules come before those that are there; a rule for a target that has one replaces it.
+    """
+    return Operation(
+        "patch_sandbox_network_policy",
+        "PATCH",
+        f"/v1/sandboxes/{segment(sandbox_id)}/networkpolicy",
+        "json",
+        load=lambda data: PolicyStatusResponse.from_dict(data),
+        json=[v0.to_dict() for v0 in body],
+    )
+
+
 def pause_sandbox(
     sandbox_id: str,
 ) -> Operation[None]:

@@ -1,0 +1,321 @@
+//! The egress sidecar of a sandbox: a process of the host's in the sandbox's network, from before anything of the
+//! sandbox runs there until after.
+//!
+//! It has a directory in the sandbox's own, with what it was told, its policy and its authority, so that it can be
+//! started again by any later server. Its rules stay in the kernel when it is gone: until it is back, nothing passes
+//! that needs it.
+
+use std::{
+    fs,
+    io::{self, Read},
+    net::Ipv4Addr,
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    pipe::{PipeFlags, pipe_with},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+use super::{
+    host::{Context, Host},
+    rootfs,
+    runtime::{Inner, blocking},
+    state::Identity,
+    watch::{Process, gone},
+};
+use crate::runtime::{Limits, RuntimeError, Sidecar, Slot};
+
+/// Its directory in the sandbox's.
+const DIRECTORY: &str = "egress";
+const ORDER: &str = "order.json";
+const STATE: &str = "state.json";
+/// What it writes there itself.
+const POLICY: &str = "policy.json";
+const SOCKET: &str = "active.sock";
+const CERTIFICATE: &str = "ca-cert.pem";
+
+const READY_VARIABLE: &str = "OPENSANDBOX_EGRESS_READY_FD";
+const STATE_VARIABLE: &str = "SANDKEEP_EGRESS_STATE_DIR";
+const POLICY_VARIABLE: &str = "OPENSANDBOX_EGRESS_POLICY_FILE";
+const SOCKET_VARIABLE: &str = "OPENSANDBOX_CREDENTIAL_PROXY_SOCKET";
+const UPSTREAM_VARIABLE: &str = "OPENSANDBOX_EGRESS_DNS_UPSTREAM";
+
+/// What a sidecar may use; far above what it needs, and bounded, because sandboxes decide what it is asked for.
+const LIMITS: Limits =
+    Limits { cpu_millis: Some(1000), memory_bytes: Some(192 << 20), pids: Some(128), disk_bytes: None };
+/// Pause before one that ended is started again; doubled each time that fails.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A sidecar that does its work.
+pub(crate) struct Running {
+    process: Process,
+    /// Unless an earlier server started it.
+    child: Option<Child>,
+}
+
+/// Sees to it that a sandbox's sidecar runs, until it is dropped.
+pub(crate) struct Guard {
+    task: JoinHandle<()>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    process: Identity,
+}
+
+/// What one sidecar belongs to.
+#[derive(Debug, Clone)]
+struct Place {
+    slot: Slot,
+    directory: PathBuf,
+}
+
+/// Notes what a sandbox's sidecar is told, starts it and returns once it does its work; the sandbox gets what it needs to
+/// trust it. After an error a process may be left in the slot's cgroups.
+pub(super) fn begin(
+    host: &Host,
+    slot: Slot,
+    sandbox: &Path,
+    netns: BorrowedFd<'_>,
+    store: BorrowedFd<'_>,
+    order: &Sidecar,
+) -> Result<Running, RuntimeError> {
+    let directory = sandbox.join(DIRECTORY);
+    let made = fs::DirBuilder::new().mode(0o700).create(&directory);
+    made.and_then(|()| save(&directory, ORDER, order)).context("note what the egress sidecar is told")?;
+    go_on(host, slot, sandbox, netns, store).and_then(|running| {
+        running.ok_or_else(|| RuntimeError::StartFailed("the egress sidecar's order is gone".into()))
+    })
+}
+
+/// The same from what is on record of it; `None` if the sandbox has no sidecar.
+pub(super) fn go_on(
+    host: &Host,
+    slot: Slot,
+    sandbox: &Path,
+    netns: BorrowedFd<'_>,
+    store: BorrowedFd<'_>,
+) -> Result<Option<Running>, RuntimeError> {
+    let directory = sandbox.join(DIRECTORY);
+    let Some(order) = order(&directory).context("read what the egress sidecar is told")? else {
+        return Ok(None);
+    };
+    let running = start(host, &Place { slot, directory: directory.clone() }, netns, &order)?;
+    if order.intercepts {
+        let certificate = fs::read(directory.join(CERTIFICATE));
+        certificate
+            .and_then(|certificate| rootfs::write_authority(store, &certificate))
+            .context("give the sandbox the egress sidecar's authority")?;
+    }
+    Ok(Some(running))
+}
+
+/// Watches over a sidecar that runs.
+pub(super) fn guard(
+    inner: Arc<Inner>,
+    slot: Slot,
+    sandbox: &Path,
+    netns: OwnedFd,
+    running: Running,
+) -> Guard {
+    let place = Place { slot, directory: sandbox.join(DIRECTORY) };
+    Guard { task: tokio::spawn(keep(inner, place, netns, Some(running))) }
+}
+
+/// Watches over the sidecar of a sandbox that outlived a server; `None` if it has none. One that is gone is started.
+pub(super) fn adopt(
+    inner: &Arc<Inner>,
+    slot: Slot,
+    sandbox: &Path,
+    first: i32,
+) -> Result<Option<Guard>, RuntimeError> {
+    let directory = sandbox.join(DIRECTORY);
+    if !directory.join(ORDER).exists() {
+        return Ok(None);
+    }
+    let netns = fs::File::open(format!("/proc/{first}/ns/net")).context("open the sandbox's network")?;
+    let found = load::<State>(&directory, STATE).ok().flatten();
+    let found = found.and_then(|state| Some((state.process.pid, state.process.find()?)));
+    let running =
+        found.map(|(pid, pidfd)| Running { process: Process { pid, pidfd: Arc::new(pidfd) }, child: None });
+    let task = tokio::spawn(keep(inner.clone(), Place { slot, directory }, netns.into(), running));
+    Ok(Some(Guard { task }))
+}
+
+async fn keep(inner: Arc<Inner>, place: Place, netns: OwnedFd, mut running: Option<Running>) {
+    let (netns, mut pause) = (Arc::new(netns), FIRST_PAUSE);
+    loop {
+        if let Some(current) = running.take() {
+            if let Err(error) = current.end().await {
+                tracing::error!(%error, slot = place.slot.number, "cannot watch an egress sidecar");
+                return;
+            }
+            tracing::warn!(slot = place.slot.number, "an egress sidecar has ended; starting it again");
+        }
+        let (again, there, at) = (inner.clone(), netns.clone(), place.clone());
+        let started = blocking("start an egress sidecar", move || {
+            // One that a server did not get to note before it was killed.
+            again.host.cgroups.sidecars().kill_listed(at.slot.number);
+            match order(&at.directory).context("read what the egress sidecar is told")? {
+                Some(order) => start(&again.host, &at, there.as_fd(), &order).map(Some),
+                None => Ok(None),
+            }
+        });
+        match started.await {
+            Ok(None) => return,
+            Ok(Some(again)) => {
+                pause = FIRST_PAUSE;
+                running = Some(again);
+            }
+            Err(error) => {
+                tracing::error!(%error, slot = place.slot.number, "an egress sidecar does not start");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Waits until it is gone.
+    async fn end(self) -> io::Result<()> {
+        match self.child {
+            Some(mut child) => child.wait().await.map(drop),
+            None => gone(&self.process).await,
+        }
+    }
+}
+
+/// Starts the program in the sandbox's network and waits until it says that it does its work.
+fn start(
+    host: &Host,
+    place: &Place,
+    netns: BorrowedFd<'_>,
+    order: &Sidecar,
+) -> Result<Running, RuntimeError> {
+    let Some(program) = &host.config.egress_sidecar else {
+        let text = "this server has no egress sidecar: there is no such program beside it, and native.egress_sidecar names none";
+        return Err(RuntimeError::Invalid(text.to_owned()));
+    };
+    let cgroups = host.cgroups.sidecars();
+    cgroups.create(place.slot.number).context("create the egress sidecar's cgroups")?;
+    cgroups.limit(place.slot.number, &LIMITS).context("limit the egress sidecar")?;
+    let doors = cgroups.doors(place.slot.number).context("open the egress sidecar's cgroups")?;
+    let (ready, told) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from).context("make a pipe")?;
+    let child = spawn(program, place, order, &host.resolvers, netns, &doors, &told)
+        .context("start the egress sidecar")?;
+    drop(told);
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+    let pidfd = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH);
+    let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())).map_err(io::Error::from);
+    let pidfd = pidfd.context("hold the egress sidecar")?;
+    let identity = Identity::of(pid, pidfd.as_fd()).context("know the egress sidecar")?;
+    save(&place.directory, STATE, &State { process: identity }).context("note the egress sidecar")?;
+    await_ready(ready, order.patience)?;
+    Ok(Running { process: Process { pid, pidfd: Arc::new(pidfd) }, child: Some(child) })
+}
+
+fn spawn(
+    program: &Path,
+    place: &Place,
+    order: &Sidecar,
+    resolvers: &[Ipv4Addr],
+    netns: BorrowedFd<'_>,
+    doors: &[OwnedFd],
+    told: &OwnedFd,
+) -> io::Result<Child> {
+    let upstream: Vec<String> = resolvers.iter().map(Ipv4Addr::to_string).collect();
+    let mut command = Command::new(program);
+    command
+        .current_dir(&place.directory)
+        .env_clear()
+        .env(UPSTREAM_VARIABLE, upstream.join(","))
+        .envs(&order.env)
+        .env(READY_VARIABLE, told.as_raw_fd().to_string())
+        .env(STATE_VARIABLE, &place.directory)
+        .env(POLICY_VARIABLE, POLICY)
+        .env(SOCKET_VARIABLE, SOCKET)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let (netns, told) = (netns.as_raw_fd(), told.as_raw_fd());
+    let doors: Vec<i32> = doors.iter().map(AsRawFd::as_raw_fd).collect();
+    let enter = move || {
+        // SAFETY: system calls on descriptors that are open across the fork; nothing is allocated.
+        unsafe {
+            for door in &doors {
+                if libc::write(*door, c"0".as_ptr().cast(), 1) != 1 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            if libc::setns(netns, libc::CLONE_NEWNET) != 0
+                || libc::setsid() < 0
+                || libc::fcntl(told, libc::F_SETFD, 0) != 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: what runs between fork and exec makes system calls only.
+    unsafe { command.pre_exec(enter) };
+    command.spawn()
+}
+
+fn await_ready(ready: OwnedFd, patience: Duration) -> Result<(), RuntimeError> {
+    let timeout = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 });
+    let mut watched = [PollFd::new(&ready, PollFlags::IN)];
+    match poll(&mut watched, Some(&timeout)) {
+        Ok(0) => {
+            let text = format!("the egress sidecar was not ready within {} s", patience.as_secs());
+            return Err(RuntimeError::StartFailed(text));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(io::Error::from(error)).context("wait for the egress sidecar"),
+    }
+    let mut byte = [0];
+    match fs::File::from(ready).read(&mut byte) {
+        Ok(1) => Ok(()),
+        _ => Err(RuntimeError::StartFailed("the egress sidecar ended before it was ready".into())),
+    }
+}
+
+fn order(directory: &Path) -> io::Result<Option<Sidecar>> {
+    load(directory, ORDER)
+}
+
+fn load<T: for<'a> Deserialize<'a>>(directory: &Path, name: &str) -> io::Result<Option<T>> {
+    match fs::read(directory.join(name)) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// In one step, and for nobody but the host's root: it holds secrets.
+fn save(directory: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+    let fresh = directory.join(format!("{name}.new"));
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    serde_json::to_writer(file, value)?;
+    fs::rename(fresh, directory.join(name))
+}

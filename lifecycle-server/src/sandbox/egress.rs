@@ -1,0 +1,108 @@
+//! What a sandbox may reach outside, and what the sidecar that sees to it is told.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::creation::secret;
+use crate::runtime::Sidecar;
+
+/// Where a sidecar listens, in the sandbox's network.
+pub const SIDECAR_PORT: u16 = 18080;
+/// Set for sandbox and sidecar where connections are read on their way.
+pub const INTERCEPTION_VARIABLE: &str = "OPENSANDBOX_EGRESS_MITMPROXY_TRANSPARENT";
+const RULES_VARIABLE: &str = "OPENSANDBOX_EGRESS_RULES";
+const TOKEN_VARIABLE: &str = "OPENSANDBOX_EGRESS_TOKEN";
+const MODE_VARIABLE: &str = "OPENSANDBOX_EGRESS_MODE";
+const ID_VARIABLE: &str = "OPENSANDBOX_EGRESS_SANDBOX_ID";
+/// Secrets come to the sidecar from this host, over a link that nobody else is on.
+const REQUIRE_TLS_VARIABLE: &str = "OPENSANDBOX_EGRESS_CREDENTIAL_VAULT_REQUIRE_TLS";
+
+/// A wish for a guarded sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressWish {
+    /// The policy it starts with, as JSON.
+    pub policy: String,
+    /// Credentials are put into requests on their way.
+    pub intercepts: bool,
+    /// Variables of the sidecar that the request sets.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a sandbox is guarded.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Egress {
+    policy: String,
+    intercepts: bool,
+    env: BTreeMap<String, String>,
+    /// Opens the sidecar's API.
+    pub token: String,
+}
+
+/// What the configuration says about sidecars.
+#[derive(Debug, Clone)]
+pub struct EgressOptions {
+    /// `dns` or `dns+nft`.
+    pub mode: String,
+    /// Time a sidecar may take until its rules are in force.
+    pub patience: Duration,
+}
+
+impl Egress {
+    pub fn new(wish: &EgressWish) -> Self {
+        let EgressWish { policy, intercepts, env } = wish.clone();
+        Self { policy, intercepts, env, token: secret() }
+    }
+
+    /// Whether connections of the sandbox are read on their way.
+    pub fn intercepts(&self) -> bool {
+        self.intercepts
+    }
+
+    /// The request's variables are weaker than what the server decides.
+    pub(super) fn sidecar(&self, id: &str, options: &EgressOptions) -> Sidecar {
+        let mut env = BTreeMap::from([(REQUIRE_TLS_VARIABLE.to_owned(), "false".to_owned())]);
+        env.extend(self.env.clone());
+        let decided = [
+            (RULES_VARIABLE, self.policy.as_str()),
+            (TOKEN_VARIABLE, &self.token),
+            (MODE_VARIABLE, &options.mode),
+            (ID_VARIABLE, id),
+        ];
+        env.extend(decided.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        if self.intercepts {
+            env.insert(INTERCEPTION_VARIABLE.to_owned(), "true".to_owned());
+        }
+        Sidecar { env, intercepts: self.intercepts, patience: options.patience }
+    }
+}
+
+// The token is a secret.
+impl fmt::Debug for Egress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Egress").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_cannot_take_over_what_the_server_decides() {
+        let options = EgressOptions { mode: "dns+nft".to_owned(), patience: Duration::from_secs(1) };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let wish = EgressWish {
+            policy: "{}".to_owned(),
+            intercepts: true,
+            env: [pair(TOKEN_VARIABLE, "mine"), pair(REQUIRE_TLS_VARIABLE, "true")].into(),
+        };
+        let egress = Egress::new(&wish);
+        let sidecar = egress.sidecar("a", &options);
+        assert_eq!(sidecar.env[TOKEN_VARIABLE], egress.token);
+        assert_eq!(sidecar.env[REQUIRE_TLS_VARIABLE], "true");
+        assert_eq!(sidecar.env[INTERCEPTION_VARIABLE], "true");
+        assert!(!format!("{egress:?}{sidecar:?}").contains(&egress.token));
+        assert_ne!(Egress::new(&wish).token, egress.token);
+    }
+}

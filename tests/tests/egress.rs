@@ -1,0 +1,180 @@
+//! What leaves a sandbox with a network policy, in a small Internet of the test's own.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use sandkeep_tests::{
+    api::{Api, Sandbox, eventually},
+    execd::Execd,
+    internet::{self, Internet},
+    leaks::Watch,
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+const SIDECAR: &str = "egress-sidecar";
+const PORT: u16 = 18080;
+const AUTH: &str = "OPENSANDBOX-EGRESS-AUTH";
+
+/// Runs async work on a thread inside the server's network namespace.
+fn inside<T: Send>(server: &Server, work: impl AsyncFnOnce() -> Result<T> + Send) -> Result<T> {
+    server.run(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(work())
+    })?
+}
+
+fn setup(net: &Internet) -> Setup {
+    Setup::default().inside(&net.host).set("native", format!("dns = [\"{}\"]", internet::DNS))
+}
+
+async fn reaches(execd: &Execd, target: &str) -> Result<bool> {
+    let ran = execd.run(&format!("curl --silent --show-error --max-time 3 http://{target}/")).await?;
+    Ok(ran.exit_code == 0 && ran.stdout.starts_with("welcome"))
+}
+
+fn policy(default: &str, rules: &[(&str, &str)]) -> Value {
+    let rules: Vec<_> =
+        rules.iter().map(|(action, target)| json!({"action": action, "target": target})).collect();
+    json!({"defaultAction": default, "egress": rules})
+}
+
+async fn change(api: &Api, sandbox: &Sandbox, method: &str, body: &Value) -> Result<Value> {
+    let path = format!("{}/networkpolicy", sandbox.path());
+    api.send(method.parse()?, &path, Some(body)).await?.expect(200)?.json()
+}
+
+fn sidecars(watch: &Watch<'_>) -> Result<Vec<u32>> {
+    let is_one = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == SIDECAR)
+    };
+    Ok(watch.processes()?.into_iter().filter(is_one).collect())
+}
+
+#[test]
+fn rules_hold_from_the_first_packet_and_change_at_once() -> Result<()> {
+    let net = Internet::new()?;
+    let server = Server::start(setup(&net))?;
+    inside(&server, async || {
+        let api = server.api();
+        // What the program does first, an address no name has led to must already be refused.
+        let first = format!(
+            "curl --silent --max-time 2 http://{}/ >/srv/first; echo $? >/srv/status; exec tail -f /dev/null",
+            internet::WEB
+        );
+        let sandbox = api
+            .create(json!({
+                "entrypoint": ["sh", "-c", first],
+                "networkPolicy": policy("deny", &[("allow", "example.test")]),
+            }))
+            .await?;
+        let execd = sandbox.execd().await?;
+        eventually("the program has tried", Duration::from_secs(20), async || {
+            Ok(!execd.run("cat /srv/status").await?.stdout.trim().is_empty())
+        })
+        .await?;
+        assert_ne!(execd.output("cat /srv/status").await?, "0");
+        ensure!(execd.output("cat /srv/first").await?.is_empty(), "the first packet passed");
+
+        ensure!(reaches(&execd, "example.test").await?, "an allowed name is not reached");
+        ensure!(!reaches(&execd, "metadata.test").await?, "a name without a rule is reached");
+        let gone = change(&api, &sandbox, "DELETE", &json!(["EXAMPLE.test"])).await?;
+        assert_eq!(gone["mode"], "deny_all");
+        ensure!(!reaches(&execd, "example.test").await?, "a name is reached whose rule is gone");
+        ensure!(!reaches(&execd, internet::WEB).await?, "an address is reached whose name's rule is gone");
+
+        let added = json!([{"action": "allow", "target": internet::WEB}]);
+        assert_eq!(change(&api, &sandbox, "PATCH", &added).await?["mode"], "enforcing");
+        ensure!(reaches(&execd, internet::WEB).await?, "an allowed address is not reached");
+        let replaced = change(&api, &sandbox, "PUT", &policy("allow", &[("deny", internet::WEB)])).await?;
+        assert_eq!(replaced["enforcementMode"], "dns+nft");
+        ensure!(!reaches(&execd, internet::WEB).await?, "a denied address is reached");
+        let path = format!("{}/networkpolicy", sandbox.path());
+        let shown = api.get(&path).await?.expect(200)?.json()?;
+        assert_eq!(shown["policy"], policy("allow", &[("deny", internet::WEB)]));
+
+        for (method, body) in [("PATCH", json!([])), ("DELETE", json!([])), ("PUT", json!({"egress": 1}))] {
+            api.send(method.parse()?, &path, Some(&body)).await?.expect_error(400)?;
+        }
+        let free = api.create(json!({})).await?;
+        let (code, _) = api.get(&format!("{}/networkpolicy", free.path())).await?.expect_error(404)?;
+        assert_eq!(code, "SANDBOX::NO_NETWORK_POLICY");
+        ensure!(reaches(&free.execd().await?, "example.test").await?, "others are not concerned");
+        Ok(())
+    })
+}
+
+#[test]
+fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> Result<()> {
+    let net = Internet::new()?;
+    let server = Server::start(setup(&net))?;
+    inside(&server, async || {
+        let api = server.api();
+        let watch = Watch::new(&server).await?;
+        let baseline = watch.settled().await?;
+        let sandbox = api.create(json!({"networkPolicy": policy("deny", &[])})).await?;
+        let execd = sandbox.execd().await?;
+        change(&api, &sandbox, "PATCH", &json!([{"action": "allow", "target": "example.test"}])).await?;
+
+        // The token opens its API; what runs in the sandbox does not have it, and sees no process.
+        let (address, headers) = sandbox.endpoint(PORT, false).await?;
+        let token = headers.iter().find(|(name, _)| name == AUTH).map(|(_, token)| token.clone());
+        let token = token.unwrap_or_default();
+        ensure!(token.len() >= 32, "the endpoint names no token: {headers:?}");
+        let ask = |auth: &str| {
+            format!("curl -s -o /dev/null -w '%{{http_code}}' -H '{AUTH}: {auth}' http://{address}/policy")
+        };
+        assert_eq!(execd.output(&ask("guess")).await?, "401");
+        assert_eq!(execd.output(&ask(&token)).await?, "200");
+        let seen =
+            execd.output("env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'").await?;
+        ensure!(!seen.contains(&token) && !seen.contains(SIDECAR), "the sandbox sees its sidecar: {seen}");
+
+        let before = sidecars(&watch)?;
+        assert_eq!(before.len(), 1, "{before:?}");
+        for pid in &before {
+            kill(*pid)?;
+        }
+        eventually("the sidecar is back", Duration::from_secs(20), async || {
+            let now = sidecars(&watch)?;
+            Ok(now.len() == 1
+                && now != before
+                && api.get(&format!("{}/networkpolicy", sandbox.path())).await?.status == 200)
+        })
+        .await?;
+        ensure!(reaches(&execd, "example.test").await?, "a changed policy is lost with the sidecar");
+        ensure!(!reaches(&execd, "metadata.test").await?, "a sidecar that came back lets everything pass");
+
+        // A server that was killed finds it again.
+        let before = sidecars(&watch)?;
+        server.kill()?;
+        ensure!(!reaches(&execd, "metadata.test").await?, "nothing guards while there is no server");
+        server.restart()?;
+        assert_eq!(sidecars(&watch)?, before);
+        for pid in &before {
+            kill(*pid)?;
+        }
+        eventually("the new server brings it back", Duration::from_secs(20), async || {
+            let now = sidecars(&watch)?;
+            Ok(now.len() == 1 && now != before)
+        })
+        .await?;
+
+        // Stopping ends it, starting starts it, with the policy as it was last.
+        api.post(&format!("{}/stop", sandbox.path()), &json!({})).await?.expect(200)?;
+        ensure!(sidecars(&watch)?.is_empty(), "a stopped sandbox has a sidecar");
+        api.get(&format!("{}/networkpolicy", sandbox.path())).await?.expect_error(409)?;
+        api.post(&format!("{}/start", sandbox.path()), &json!({})).await?.expect(200)?;
+        let execd = sandbox.execd().await?;
+        ensure!(reaches(&execd, "example.test").await?, "the policy is lost with a stop");
+        ensure!(!reaches(&execd, "metadata.test").await?, "a started sandbox is not guarded");
+        sandbox.delete().await?;
+        watch.returns_to(&baseline).await
+    })
+}
+
+fn kill(pid: u32) -> Result<()> {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid)?);
+    let Some(pid) = pid else { anyhow::bail!("no such process") };
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
+}
