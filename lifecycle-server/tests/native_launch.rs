@@ -4,7 +4,7 @@ mod native_support;
 
 use std::{fs, path::Path, time::Duration};
 
-use lifecycle_server::runtime::{Exit, LaunchSpec, Limits, Runtime, RuntimeError, native::OverlayWay};
+use lifecycle_server::runtime::{LaunchSpec, Limits, Runtime, RuntimeError, native::OverlayWay};
 use native_support::{Bed, in_own_network};
 
 #[test]
@@ -58,11 +58,11 @@ fn ends_are_reported_once_with_their_status() {
     in_own_network(|| async {
         let mut bed = Bed::new().await;
         let three = bed.launch("exit 3").await;
-        assert_eq!(bed.exit().await, Exit { id: three.id.clone(), code: Some(3), oom_killed: false });
+        assert_eq!(bed.exit().await, (three.id.clone(), Some(3), false));
         let starved = bed.spec("exec dd if=/dev/zero of=/dev/null bs=300M count=1");
         let limits = Limits { memory_bytes: Some(32 << 20), ..Limits::default() };
         bed.start_spec(&LaunchSpec { limits, ..starved.clone() }).await.unwrap();
-        assert_eq!(bed.exit().await, Exit { id: starved.id.clone(), code: Some(137), oom_killed: true });
+        assert_eq!(bed.exit().await, (starved.id.clone(), Some(137), true));
         let killed = bed.launch("sleep 1000").await;
         for id in [three.id, starved.id, killed.id] {
             bed.runtime.destroy(&id).await.unwrap();
@@ -257,7 +257,7 @@ fn runc_starts_them_too() {
             "{text}"
         );
         let seven = bed.launch("exit 7").await;
-        assert_eq!(bed.exit().await, Exit { id: seven.id.clone(), code: Some(7), oom_killed: false });
+        assert_eq!(bed.exit().await, (seven.id.clone(), Some(7), false));
         bed.runtime.destroy(&seven.id).await.unwrap();
         assert_eq!(fs::read_dir(bed.config.state_dir.join("oci")).unwrap().count(), 0);
         bed.runtime.shutdown().await;

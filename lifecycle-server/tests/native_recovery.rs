@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use lifecycle_server::runtime::{Exit, Runtime};
+use lifecycle_server::runtime::Runtime;
 use native_support::{Bed, in_own_network, sh};
 
 /// Tells the helper test below which state directory to use.
@@ -33,7 +33,7 @@ fn the_launcher_may_die() {
         // A new one is started when it is needed, and the orphan's end is still noticed.
         let after = bed.launch("exit 6").await;
         for (spec, code) in [(&after, 6), (&before, 5)] {
-            assert_eq!(bed.exit().await, Exit { id: spec.id.clone(), code: Some(code), oom_killed: false });
+            assert_eq!(bed.exit().await, (spec.id.clone(), Some(code), false));
             bed.runtime.destroy(&spec.id).await.unwrap();
         }
         bed.expect_clean_end().await;
@@ -98,7 +98,7 @@ fn sandboxes_survive_a_killed_server() {
         // Its output still goes somewhere, its end is still reported, and new ones do not take its place.
         let new = bed.launch("sleep 1000").await;
         assert!(found.iter().all(|found| found.slot != new.slot));
-        assert_eq!(bed.exit().await, Exit { id: living.to_owned(), code: Some(9), oom_killed: false });
+        assert_eq!(bed.exit().await, (living.to_owned(), Some(9), false));
         assert!(bed.runtime.log(living).unwrap().tail(5).ends_with("tick\n"));
         for id in [living, ended, &new.id] {
             bed.runtime.destroy(id).await.unwrap();

@@ -13,7 +13,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use lifecycle_server::{
     runtime::Found,
-    sandbox::{EgressOptions, Filter, PageRequest, Service, ServiceError, ServiceOptions, State},
+    sandbox::{EgressOptions, Filter, PageRequest, Record, Service, ServiceError, ServiceOptions, State},
     store::Store,
 };
 use support::{MemoryImages, MemoryRuntime, spec};
@@ -288,6 +288,28 @@ async fn a_restart_makes_records_and_reality_agree() {
     assert_eq!(service.get(&lost.id).unwrap().status.reason, "SANDBOX_LOST");
     assert_eq!(after.runtime.alive.lock().unwrap().keys().collect::<Vec<_>>(), [&alive.id]);
     assert_eq!(after.images.owners.lock().unwrap().iter().collect::<Vec<_>>(), [&alive.id]);
+}
+
+#[tokio::test]
+async fn the_end_of_an_earlier_run_does_not_end_the_next_one() {
+    let world = World::new().await;
+    let service = world.start(LONG).await;
+    let id = service.create(spec("base")).await.unwrap().id.clone();
+    let mut half_way = Record::clone(&service.stop(&id).await.unwrap());
+    half_way.status.state = State::Resuming;
+    world.store.update(&half_way, None).await.unwrap();
+    // A server that was killed in the middle of the start left a process, which ends while the next server looks.
+    let left = Found { id: id.clone(), slot: half_way.slot, alive: true, exit_code: None };
+    let after = world.restarted(vec![left]);
+    after.runtime.reserved.lock().unwrap().insert(id.clone(), half_way.slot);
+    after.runtime.end(&id, Some(1));
+    let service = after.start(LONG).await;
+    eventually("running", || service.get(&id).unwrap().status.state == State::Running).await;
+    // Told behind the earlier end, so that that one has been settled when this one is.
+    let other = service.create(spec("base")).await.unwrap().id.clone();
+    after.runtime.end(&other, Some(0));
+    eventually("settled", || service.get(&other).unwrap().status.state == State::Terminated).await;
+    assert_eq!(service.get(&id).unwrap().status.state, State::Running);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use sandkeep_tests::{
     api::{Answer, Sandbox, eventually},
@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 
 /// Notes each of its starts in a file, and how it was asked to.
 const PROGRAM: &str = "echo start $HOW >>/srv/starts; exec tail -f /dev/null";
+
+/// A restarted server goes on with what was begun within this time: more than its own bounds on a start.
+const ARRIVAL: Duration = Duration::from_secs(90);
 
 fn body() -> Value {
     json!({"entrypoint": ["sh", "-c", PROGRAM], "env": {"HOW": "plainly"}})
@@ -138,10 +141,17 @@ async fn a_server_killed_in_a_stop_or_a_start_goes_on_with_it() -> Result<()> {
         let (_, killed) = tokio::join!(act, kill);
         killed?;
         tokio::task::block_in_place(|| server.restart())?;
-        eventually("it has arrived somewhere", Duration::from_secs(30), async || {
-            Ok(["Running", "Stopped"].contains(&state(&sandbox).await?.as_str()))
-        })
-        .await?;
+        let mut seen = Value::Null;
+        let arrived = eventually("it has arrived somewhere", ARRIVAL, async || {
+            seen = sandbox.get().await?["status"].clone();
+            let told = seen["state"].as_str().unwrap_or_default();
+            // What is over stays so: there is nothing to wait for.
+            ensure!(!["Failed", "Terminated"].contains(&told), "it is lost");
+            Ok(["Running", "Stopped"].contains(&told))
+        });
+        arrived.await.with_context(|| {
+            format!("round {round}, killed in a {what}: it is {seen}; the server's log:\n{}", server.log())
+        })?;
         // Not begun when the server died: begin it now, so that the rounds go on alternating.
         if (state(&sandbox).await? == "Running") == (what == "stop") {
             self::act(&sandbox, what).await?.expect(200)?;

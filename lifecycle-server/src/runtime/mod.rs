@@ -7,6 +7,7 @@ mod agent;
 mod log;
 pub mod native;
 pub(crate) mod oci;
+mod run;
 
 use std::{
     collections::BTreeMap, fmt, net::Ipv4Addr, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration,
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 pub use log::{Excerpt, Extent, Follower, Log, Logs, Progress};
+pub use run::Run;
 
 /// Identifier of a sandbox: a lower-case UUID with hyphens.
 pub type SandboxId = String;
@@ -141,9 +143,11 @@ impl fmt::Debug for HandOver {
 }
 
 /// How a sandbox's first process ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Exit {
     pub id: SandboxId,
+    /// What ended. A sandbox that was stopped and started meanwhile has another one.
+    pub run: Run,
     /// Exit status, 128 + N after signal N; `None` when it ended unseen.
     pub code: Option<i32>,
     /// The memory limit killed something in the sandbox.

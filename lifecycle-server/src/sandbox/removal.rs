@@ -57,6 +57,9 @@ impl Inner {
         };
         let _gate = entry.gate.lock().await;
         let Ok(record) = self.book.still_there(&entry) else { return };
+        if exit.run.is_finished() {
+            return; // its end was brought about by somebody who held the gate before, and may be followed by a new start
+        }
         if record.status.state == State::Pending {
             return; // the launch itself reports it
         }

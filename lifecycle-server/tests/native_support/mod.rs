@@ -221,8 +221,10 @@ impl Bed {
         }
     }
 
-    pub async fn exit(&mut self) -> Exit {
-        tokio::time::timeout(PATIENCE, self.exits.recv()).await.expect("no exit was reported").unwrap()
+    /// The next end of a sandbox: its id, status, and whether the memory limit had killed something.
+    pub async fn exit(&mut self) -> (String, Option<i32>, bool) {
+        let exit = tokio::time::timeout(PATIENCE, self.exits.recv()).await.expect("no exit was reported");
+        exit.map(|exit| (exit.id, exit.code, exit.oom_killed)).unwrap()
     }
 
     /// Everything the runtime holds on the host, counted by kind.

@@ -16,8 +16,8 @@ use std::{
 use async_trait::async_trait;
 use lifecycle_server::{
     runtime::{
-        Exit, Found, LaunchReport, LaunchSpec, Limits, MemoryStop, PrivateLayer, Runtime, RuntimeError, Slot,
-        StartSpec, Traffic, Usage,
+        Exit, Found, LaunchReport, LaunchSpec, Limits, MemoryStop, PrivateLayer, Run, Runtime, RuntimeError,
+        Slot, StartSpec, Traffic, Usage,
     },
     sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, Origin, PreparedImage, ProblemKind},
 };
@@ -27,6 +27,7 @@ use tokio::sync::{Notify, mpsc};
 pub struct MemoryRuntime {
     pub reserved: Mutex<HashMap<String, Slot>>,
     pub alive: Mutex<HashMap<String, Slot>>,
+    runs: Mutex<HashMap<String, Run>>,
     pub frozen: Mutex<HashSet<String>>,
     /// What `adopt` finds.
     pub found: Mutex<Vec<Found>>,
@@ -41,6 +42,7 @@ impl Default for MemoryRuntime {
         Self {
             reserved: Mutex::default(),
             alive: Mutex::default(),
+            runs: Mutex::default(),
             frozen: Mutex::default(),
             found: Mutex::default(),
             fail_launch: AtomicBool::new(false),
@@ -52,8 +54,16 @@ impl Default for MemoryRuntime {
 
 impl MemoryRuntime {
     pub fn end(&self, id: &str, code: Option<i32>) {
-        let exit = Exit { id: id.to_owned(), code, oom_killed: false };
+        let run = self.runs.lock().unwrap().entry(id.to_owned()).or_default().clone();
+        let exit = Exit { id: id.to_owned(), run, code, oom_killed: false };
         self.exit_sender.send(exit).expect("the service listens");
+    }
+
+    fn end_run(&self, id: &str) {
+        self.alive.lock().unwrap().remove(id);
+        if let Some(run) = self.runs.lock().unwrap().remove(id) {
+            run.finish();
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -84,7 +94,7 @@ impl Runtime for MemoryRuntime {
     }
 
     async fn destroy(&self, id: &str) -> Result<(), RuntimeError> {
-        self.alive.lock().unwrap().remove(id);
+        self.end_run(id);
         self.frozen.lock().unwrap().remove(id);
         self.release(id);
         Ok(())
@@ -103,7 +113,7 @@ impl Runtime for MemoryRuntime {
     }
 
     async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
-        self.alive.lock().unwrap().remove(id);
+        self.end_run(id);
         Ok(())
     }
 

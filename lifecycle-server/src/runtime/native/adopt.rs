@@ -75,7 +75,7 @@ pub(crate) fn take_over(inner: &Arc<Inner>, survivors: Vec<Survivor>) -> Result<
         let log = inner.logs.open(&id);
         let drain = console::drain(&inner.host.paths.sandbox(&id), log).context("open a console")?;
         let guard = sidecar::adopt(inner, slot, &inner.host.paths.sandbox(&id), process.pid)?;
-        let watch = watch::spawn(inner.clone(), &id, &process, None, record)?;
+        let watch = watch::spawn(inner.clone(), &id, &process, None, record);
         inner.live().insert(id, Live { slot, process, drain, watch, store, guard });
     }
     Ok(found)

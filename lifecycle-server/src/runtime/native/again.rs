@@ -29,12 +29,8 @@ pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeErro
     let Some(slot) = inner.host.slots.slot_of(id) else { return Err(RuntimeError::NotFound(id.to_owned())) };
     record(&inner.host, id)?;
     let live = inner.live().remove(id);
-    if let Some(mut live) = live {
-        live.watch.abort();
-        if let Err(error) = watch::kill(&inner.host, slot.number, &live.process).await {
-            inner.live().insert(id.to_owned(), live);
-            return Err(error);
-        }
+    if let Some(live) = live {
+        let mut live = watch::end(inner, id, live).await?;
         live.end_sidecar(&inner.host);
         live.drain.abort();
         // Closing the last hold on a file system unmounts it, which takes its time.

@@ -258,7 +258,7 @@ impl Launch {
                 "the sandbox's first process {problem}{code}{output}"
             )));
         };
-        let watch = watch::spawn(self.inner.clone(), &self.spec.id, &begun.process, begun.status, record)?;
+        let watch = watch::spawn(self.inner.clone(), &self.spec.id, &begun.process, begun.status, record);
         let live = Live {
             slot: self.spec.slot,
             process: begun.process,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     fault,
-    runtime::{Exit, RuntimeError, Slot},
+    runtime::{Exit, Run, RuntimeError, Slot},
 };
 
 /// How long killed processes may take to be gone.
@@ -48,7 +48,7 @@ pub(crate) struct Live {
     pub slot: Slot,
     pub process: Process,
     pub drain: JoinHandle<()>,
-    pub watch: JoinHandle<()>,
+    pub watch: Watch,
     /// Keeps the sandbox's disk mounted past its last process, whose end would wait for the unmounting otherwise.
     pub store: Option<OwnedFd>,
     pub guard: Option<Guard>,
@@ -60,6 +60,20 @@ impl Live {
         if self.guard.take().is_some() {
             host.cgroups.sidecars().kill_listed(self.slot.number);
         }
+    }
+}
+
+/// Somebody who waits for the end of a first process.
+pub(crate) struct Watch {
+    run: Run,
+    task: JoinHandle<()>,
+}
+
+impl Watch {
+    /// The end is known, and nobody needs to be told of it. May wait for a file to be written.
+    pub(crate) fn finish(&self) {
+        self.task.abort();
+        self.run.finish();
     }
 }
 
@@ -86,9 +100,10 @@ pub(crate) fn spawn(
     process: &Process,
     status: Option<oneshot::Receiver<i32>>,
     record: Record,
-) -> Result<JoinHandle<()>, RuntimeError> {
-    let (id, process) = (id.to_owned(), process.clone());
-    Ok(tokio::spawn(async move {
+) -> Watch {
+    let (id, process, run) = (id.to_owned(), process.clone(), Run::default());
+    let watched = run.clone();
+    let task = tokio::spawn(async move {
         if let Err(error) = gone(&process).await {
             tracing::error!(%error, id, "cannot watch a sandbox");
             return;
@@ -98,17 +113,19 @@ pub(crate) fn spawn(
         let exit = blocking("note an end", move || {
             let record = Record { exit_code: code, ..record };
             let directory = inner.host.paths.sandbox(&ended);
-            if let Err(error) = record.save(&directory) {
+            // Never over the record of a later run.
+            if let Some(Err(error)) = watched.if_current(|| record.save(&directory)) {
                 tracing::debug!(%error, id = ended, "cannot note the end of a sandbox");
             }
             let oom_killed = inner.host.cgroups.oom_kills(record.slot) > 0;
-            Ok((inner, Exit { id: ended, code, oom_killed }))
+            Ok((inner, Exit { id: ended, run: watched, code, oom_killed }))
         });
         match exit.await {
             Ok((inner, exit)) => drop(inner.exits.send(exit)),
             Err(error) => tracing::error!(%error, id, "lost the end of a sandbox"),
         }
-    }))
+    });
+    Watch { run, task }
 }
 
 async fn find_status(process: &Process, launcher: Option<oneshot::Receiver<i32>>) -> Option<i32> {
@@ -159,16 +176,22 @@ pub(crate) async fn kill(host: &Host, slot: u16, process: &Process) -> Result<()
     }
 }
 
+/// Ends the run of a sandbox for somebody who needs no news of that. A sandbox that resists is as before.
+pub(crate) async fn end(inner: &Arc<Inner>, id: &str, mut live: Live) -> Result<Live, RuntimeError> {
+    live.watch.finish();
+    let Err(error) = kill(&inner.host, live.slot.number, &live.process).await else { return Ok(live) };
+    if let Some(record) = Record::load(&inner.host.paths.sandbox(id)) {
+        live.watch = spawn(inner.clone(), id, &live.process, None, record);
+    }
+    inner.live().insert(id.to_owned(), live);
+    Err(error)
+}
+
 /// Removes a sandbox, running or not.
 pub(crate) async fn destroy(inner: &Arc<Inner>, id: &str, live: Option<Live>) -> Result<(), RuntimeError> {
     let mut store = None;
-    if let Some(mut live) = live {
-        live.watch.abort();
-        if let Err(error) = kill(&inner.host, live.slot.number, &live.process).await {
-            // Still there, still watched over by the record: a later call tries again.
-            inner.live().insert(id.to_owned(), live);
-            return Err(error);
-        }
+    if let Some(live) = live {
+        let mut live = end(inner, id, live).await?;
         fault::point("delete.killed");
         live.end_sidecar(&inner.host);
         // Its pipe has ended with it; what is left in there is read before.
