@@ -3,4 +3,9 @@
 pub mod api;
 pub mod config;
 pub mod daemon;
+pub mod denials;
+pub mod dns;
+pub mod engine;
+pub mod firewall;
+pub mod policy;
 pub mod state;

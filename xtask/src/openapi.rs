@@ -13,6 +13,7 @@ const DOCUMENTS: &[(&str, &str, &[&str])] = &[
     ("lifecycle-server", "lifecycle", &["openapi"]),
     ("lifecycle-server", "diagnostics", &["openapi", "--document", "diagnostics"]),
     ("execd", "execd", &["openapi"]),
+    ("egress-sidecar", "egress", &["openapi"]),
 ];
 
 /// How many differing lines `--check` shows for each document.

@@ -2,6 +2,7 @@
 
 mod auth;
 pub mod error;
+mod policy;
 mod reply;
 mod system;
 
@@ -44,7 +45,7 @@ fn open() -> OpenApiRouter<AppState> {
 
 /// Routes that need the token.
 fn protected() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(policy::router())
 }
 
 /// The document of all routes.

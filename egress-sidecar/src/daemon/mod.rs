@@ -1,5 +1,6 @@
 //! The running daemon: what is brought up in which order, and the end.
 
+mod bring_up;
 pub mod health;
 mod log;
 mod ready;
@@ -41,11 +42,21 @@ async fn serve(config: Config) -> Result<()> {
     let config = Arc::new(config);
     let health = Arc::new(Health::default());
     let address = config.http_addr;
+    // Everybody who is told to be ready finds the API listening, and everything in force before.
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let state = AppState { config: Arc::clone(&config), health };
+    let enforcement = bring_up::enforce(&config, &health)?;
+    let state = AppState {
+        config: Arc::clone(&config),
+        health,
+        engine: Arc::clone(&enforcement.engine),
+        names: enforcement.dns.names(),
+    };
+    let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone()));
     ready::tell(config.ready_fd);
     tracing::info!(%address, "serving");
     serve::serve(listener, api::service(state), ended).await;
+    reloading.abort();
+    drop(enforcement);
     Ok(())
 }
 

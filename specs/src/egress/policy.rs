@@ -47,10 +47,13 @@ pub struct PolicyStatusResponse {
     pub mode: String,
     /// `dns`: names are judged. `dns+nft`: addresses are, too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub enforcement_mode: Option<String>,
     /// Why the rules are as they are, where that is not plain.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub policy: Option<NetworkPolicy>,
 }

@@ -1,0 +1,83 @@
+//! Putting the rules in force.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::health::Health;
+use crate::{
+    config::Config,
+    denials::{Denials, Webhook},
+    dns::{self, Dns, Listeners},
+    engine::Engine,
+    firewall::{Fixed, Intercept},
+    policy,
+};
+
+/// How often the lists above the policy are read again.
+const RELOAD: Duration = Duration::from_secs(60);
+/// Names whose refusal is not logged.
+const LOG_SKIP_FILE: &str = "log_skip.always";
+/// Whether packets in the middle of a connection nobody knows of begin to be one.
+const LOOSE: &str = "/proc/sys/net/netfilter/nf_conntrack_tcp_loose";
+
+/// What enforces the rules; dropping it ends the name server and leaves the rules in the kernel.
+#[derive(Debug)]
+pub(super) struct Enforcement {
+    pub(super) engine: Arc<Engine>,
+    pub(super) dns: Dns,
+}
+
+/// Puts everything in force, names and addresses. Questions find somebody who answers from the moment they are
+/// redirected.
+pub(super) fn enforce(config: &Config, health: &Arc<Health>) -> Result<Enforcement> {
+    let listeners = Listeners::bind()?;
+    let engine = Arc::new(Engine::start(config, fixed(config))?);
+    // Every packet is judged anyhow; this only keeps strangers' connections out of the table.
+    let _ = fs::write(LOOSE, "0");
+    let skip = policy::index_of(&config.rules_dir, LOG_SKIP_FILE).context(LOG_SKIP_FILE)?;
+    let (webhook, hook) = match config.deny_webhook.clone() {
+        Some(uri) => {
+            let (webhook, hook) = Webhook::new(uri, &config.sandbox_id);
+            (Some(webhook), Some(hook))
+        }
+        None => (None, None),
+    };
+    let denials = Arc::new(Denials::new(skip, hook));
+    let dns = Dns::start(listeners, config, Arc::clone(&engine), denials, Arc::clone(health), webhook)?;
+    Ok(Enforcement { engine, dns })
+}
+
+fn fixed(config: &Config) -> Fixed {
+    let intercept = &config.intercept;
+    Fixed {
+        mode: config.mode,
+        user: rustix::process::geteuid().as_raw(),
+        dns_port: dns::PORT,
+        api_port: config.http_addr.port(),
+        exempt: config.nameserver_exempt.clone(),
+        doh: config.block_doh.then(|| config.doh_blocklist.clone()),
+        intercept: intercept
+            .enabled
+            .then(|| Intercept { ports: intercept.ports.clone(), to: intercept.port }),
+    }
+}
+
+/// Follows changes of the lists above the policy.
+pub(super) async fn reload_lists(engine: Arc<Engine>) {
+    let mut turns = interval(RELOAD);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns.tick().await;
+    loop {
+        turns.tick().await;
+        let engine = Arc::clone(&engine);
+        let reloaded = tokio::task::spawn_blocking(move || engine.reload_lists()).await;
+        match reloaded {
+            Ok(Ok(true)) => tracing::info!("the lists above the policy have changed"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the lists above the policy are not read again"),
+            Err(error) => tracing::error!(%error, "the lists above the policy are not read again"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What was refused, told to the log and to a web hook.
+
+mod webhook;
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+pub use self::webhook::Webhook;
+use crate::policy::{Index, Judgement, Source};
+
+/// A name that is asked for again and again is logged this often.
+const REPEAT: Duration = Duration::from_secs(60);
+/// Names remembered for that.
+const REMEMBERED: usize = 1024;
+/// Lines in each period of [`WINDOW`]; a flood of made-up names must not fill the disk.
+const LINES: u32 = 200;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Where refusals are reported. Reporting never waits.
+#[derive(Debug)]
+pub struct Denials {
+    recent: Mutex<Recent>,
+    hook: Option<mpsc::Sender<Box<str>>>,
+    /// Names that are not worth a line.
+    skip: Index,
+}
+
+#[derive(Debug)]
+struct Recent {
+    names: HashMap<Box<str>, Instant>,
+    since: Instant,
+    lines: u32,
+    unsaid: u64,
+}
+
+impl Recent {
+    /// Whether this refusal gets a line, and how many did not since the last one.
+    fn tell(&mut self, name: &str, now: Instant) -> Option<u64> {
+        if self.names.get(name).is_some_and(|told| now.saturating_duration_since(*told) < REPEAT) {
+            return None;
+        }
+        if now.saturating_duration_since(self.since) >= WINDOW {
+            (self.since, self.lines) = (now, 0);
+        }
+        if self.lines >= LINES {
+            self.unsaid += 1;
+            return None;
+        }
+        self.lines += 1;
+        if self.names.len() >= REMEMBERED {
+            self.names.clear();
+        }
+        self.names.insert(name.into(), now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+fn word(source: Source) -> &'static str {
+    match source {
+        Source::AlwaysDeny => "deny.always",
+        Source::AlwaysAllow => "allow.always",
+        Source::Rule => "rule",
+        Source::Doh => "known DoH server",
+        Source::Default => "default",
+    }
+}
+
+impl Denials {
+    /// Reports to the log, but not of names in `skip`, and to `hook`.
+    #[must_use]
+    pub fn new(skip: Index, hook: Option<mpsc::Sender<Box<str>>>) -> Self {
+        let recent = Recent { names: HashMap::new(), since: Instant::now(), lines: 0, unsaid: 0 };
+        Self { recent: Mutex::new(recent), hook, skip }
+    }
+
+    /// A name was refused.
+    pub fn name(&self, name: &str, judgement: &Judgement<'_>) {
+        if let Some(unsaid) = self.report(name) {
+            let (by, target) = (word(judgement.source), judgement.target.unwrap_or_default());
+            tracing::info!(event = "denied", name, by, target, unsaid, "a name is refused");
+        }
+    }
+
+    /// A name was refused for the sake of one it is an alias of.
+    pub fn alias(&self, name: &str, alias: &str, judgement: &Judgement<'_>) {
+        if let Some(unsaid) = self.report(name) {
+            let (by, target) = (word(judgement.source), judgement.target.unwrap_or_default());
+            tracing::info!(
+                event = "denied",
+                name,
+                alias,
+                by,
+                target,
+                unsaid,
+                "a name is refused for its alias"
+            );
+        }
+    }
+
+    /// A name was refused because it stands for an address it must not stand for.
+    pub fn address(&self, name: &str, address: IpAddr) {
+        if let Some(unsaid) = self.report(name) {
+            tracing::info!(event = "denied", name, %address, unsaid, "a name is refused for its address");
+        }
+    }
+
+    fn report(&self, name: &str) -> Option<u64> {
+        if let Some(hook) = self.hook.as_ref().filter(|hook| hook.capacity() > 0) {
+            // One that is full loses this one.
+            let _ = hook.try_send(name.into());
+        }
+        if self.skip.first(name).is_some() {
+            return None;
+        }
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).tell(name, Instant::now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repetitions_and_floods_are_not_told() {
+        let now = Instant::now();
+        let mut recent = Recent { names: HashMap::new(), since: now, lines: 0, unsaid: 0 };
+        assert_eq!(recent.tell("a", now), Some(0));
+        assert_eq!(recent.tell("a", now), None);
+        assert_eq!(recent.tell("a", now + REPEAT), Some(0));
+        for name in 0..LINES * 2 {
+            recent.tell(&name.to_string(), now + REPEAT);
+        }
+        let later = now + REPEAT + WINDOW;
+        assert_eq!(recent.tell("b", later), Some(u64::from(LINES) + 1));
+    }
+
+    #[test]
+    fn a_hook_that_does_not_keep_up_loses_some() {
+        let (hook, mut taken) = mpsc::channel(1);
+        let denials = Denials::new(Index::new(["quiet.test"]), Some(hook));
+        let judgement = Judgement { allowed: false, source: Source::Default, target: None };
+        denials.name("quiet.test", &judgement);
+        denials.name("b.test", &judgement);
+        assert_eq!(taken.try_recv().as_deref(), Ok("quiet.test"));
+        assert!(taken.try_recv().is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! The name server every question is redirected to, whoever it was sent to.
+//!
+//! It lives on a thread of its own, so that neither callers of the API nor intercepted connections slow it down, nor
+//! it them. Questions that need nobody else (denied, cached) are answered in batches where they are read; the others
+//! become tasks.
+
+mod answer;
+mod cache;
+mod client;
+mod random;
+mod resolver;
+mod tcp;
+mod udp;
+mod upstream;
+mod wire;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    rc::Rc,
+    sync::Arc,
+    thread,
+};
+
+use anyhow::{Context, Result};
+use tokio::{sync::oneshot, task::LocalSet};
+
+pub use self::client::Names;
+use self::{resolver::Resolver, upstream::Upstreams};
+use crate::{
+    config::Config,
+    daemon::health::Health,
+    denials::{Denials, Webhook},
+    engine::Engine,
+};
+
+/// Where questions are redirected to, on the loopback addresses: answers from elsewhere would not be translated back.
+pub const PORT: u16 = 15353;
+const STACK: usize = 512 * 1024;
+const PART: &str = "dns";
+
+/// Sockets, bound before anything is redirected to them.
+#[derive(Debug)]
+pub struct Listeners {
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds them; IPv6 only where there is any.
+    pub fn bind() -> Result<Self> {
+        let mut listeners = Self { udp: Vec::new(), tcp: Vec::new() };
+        for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            let address = SocketAddr::new(ip, PORT);
+            match udp::bind(address).and_then(|udp| Ok((udp, tcp::bind(address)?))) {
+                Ok((udp, tcp)) => {
+                    listeners.udp.push(udp);
+                    listeners.tcp.push(tcp);
+                }
+                Err(error) if ip.is_ipv6() && is_absent(&error) => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT))
+}
+
+/// The running name server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Dns {
+    _alive: oneshot::Sender<()>,
+    names: Names,
+}
+
+impl Dns {
+    /// Begins to answer.
+    pub fn start(
+        listeners: Listeners,
+        config: &Config,
+        engine: Arc<Engine>,
+        denials: Arc<Denials>,
+        health: Arc<Health>,
+        webhook: Option<Webhook>,
+    ) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (alive, ended) = oneshot::channel();
+        let (names, wanted) = client::channel();
+        let config = config.clone();
+        thread::Builder::new().name(PART.to_owned()).stack_size(STACK).spawn(move || {
+            let upstreams = Upstreams::new(&config.upstreams, config.upstream_timeout, config.probe_interval);
+            let upstreams = Rc::new(upstreams);
+            let resolver = Rc::new(Resolver::new(engine, denials, Rc::clone(&upstreams)));
+            let tasks = LocalSet::new();
+            tasks.spawn_local(client::serve(wanted, Rc::clone(&resolver)));
+            if config.upstream_probe {
+                tasks.spawn_local(Rc::clone(&upstreams).probe());
+            }
+            if let Some(webhook) = webhook {
+                tasks.spawn_local(async move {
+                    webhook.run(async |name: &str| upstreams.lookup(name).await).await
+                });
+            }
+            for socket in listeners.udp {
+                let (served, health) = (udp::serve(socket, Rc::clone(&resolver)), Arc::clone(&health));
+                tasks.spawn_local(async move { complain(served.await, &health) });
+            }
+            for listener in listeners.tcp {
+                let (served, health) = (tcp::serve(listener, Rc::clone(&resolver)), Arc::clone(&health));
+                tasks.spawn_local(async move { complain(served.await, &health) });
+            }
+            // Either way the owner is gone.
+            let _ = tasks.block_on(&runtime, ended);
+        })?;
+        Ok(Self { _alive: alive, names })
+    }
+
+    /// Who asks for names on behalf of the namespace.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        self.names.clone()
+    }
+}
+
+fn complain(served: std::io::Result<()>, health: &Health) {
+    if let Err(error) = served {
+        tracing::error!(%error, "the name server has ended");
+        health.broken(PART, format!("dns not ready: {error}"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Public resolvers that answer over HTTPS: whoever reaches one needs no other way out for names.
+
+/// Their names; all below them as well.
+pub(super) const NAMES: &[&str] = &[
+    "dns.google",
+    "dns.google.com",
+    "cloudflare-dns.com",
+    "one.one.one.one",
+    "dns.quad9.net",
+    "dns9.quad9.net",
+    "dns10.quad9.net",
+    "dns11.quad9.net",
+    "doh.opendns.com",
+    "doh.familyshield.opendns.com",
+    "dns.adguard.com",
+    "dns.adguard-dns.com",
+    "dns.nextdns.io",
+    "doh.cleanbrowsing.org",
+    "freedns.controld.com",
+    "dns.controld.com",
+    "doh.mullvad.net",
+    "dns.mullvad.net",
+    "dns.alidns.com",
+    "doh.pub",
+    "dns0.eu",
+    "doh.dns.sb",
+    "doh.libredns.gr",
+    "mozilla.cloudflare-dns.com",
+    "use-application-dns.net",
+];
