@@ -9,6 +9,7 @@ pub mod execd;
 pub mod internet;
 pub mod leaks;
 pub mod paths;
+pub mod postgresql;
 pub mod python;
 pub mod registry;
 pub mod server;

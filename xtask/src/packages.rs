@@ -35,6 +35,7 @@ const TESTS: &[&str] = &[
     "golang-go",
     "nodejs",
     "openssl",
+    "postgresql",
     "python3",
     "python3-venv",
     "runc",

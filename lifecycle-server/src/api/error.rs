@@ -13,10 +13,11 @@ use crate::{
     runtime::RuntimeError,
     sandbox::{ImageProblem, ProblemKind, ServiceError},
     snapshot::SnapshotError,
+    store::StoreError,
     volume::{VolumeError, VolumeProblem},
 };
 
-/// When a caller should try again after the host had no room.
+/// When a caller should try again after the host had no room, or the store no answer.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// The kinds of refusals. `Code::entry` is the one place that says what each means on the wire.
@@ -69,6 +70,7 @@ pub enum Code {
     RequestTimeout,
     TooManyRequests,
     ShuttingDown,
+    StoreUnavailable,
     DiagnosticsScopeUnsupported,
     NotImplemented,
     BackendConnectionFailed,
@@ -130,6 +132,7 @@ impl Code {
             Self::RequestTimeout => ("GENERAL::REQUEST_TIMEOUT", StatusCode::REQUEST_TIMEOUT),
             Self::TooManyRequests => ("GENERAL::TOO_MANY_REQUESTS", StatusCode::SERVICE_UNAVAILABLE),
             Self::ShuttingDown => ("GENERAL::SHUTTING_DOWN", StatusCode::SERVICE_UNAVAILABLE),
+            Self::StoreUnavailable => ("GENERAL::STORE_UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE),
             Self::DiagnosticsScopeUnsupported => ("DIAGNOSTICS_SCOPE_UNSUPPORTED", StatusCode::BAD_REQUEST),
             Self::NotImplemented => ("SANDBOX::API_NOT_SUPPORTED", StatusCode::NOT_IMPLEMENTED),
             Self::BackendConnectionFailed => ("BACKEND_CONNECTION_FAILED", StatusCode::BAD_GATEWAY),
@@ -179,7 +182,7 @@ impl IntoResponse for ApiError {
         let (code, status) = self.code.entry();
         let body = ErrorResponse { code: code.to_owned(), message: self.message };
         let mut response = (status, Json(body)).into_response();
-        if matches!(self.code, Code::CapacityExhausted | Code::PoolExhausted) {
+        if matches!(self.code, Code::CapacityExhausted | Code::PoolExhausted | Code::StoreUnavailable) {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
@@ -206,7 +209,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Image(problem) => return problem.into(),
             ServiceError::Volume(error) => return error.into(),
             ServiceError::Runtime(error) => return error.into(),
-            ServiceError::Store(error) => return Self::internal(error),
+            ServiceError::Store(error) => return error.into(),
         };
         Self::new(code, error.to_string())
     }
@@ -225,9 +228,21 @@ impl From<SnapshotError> for ApiError {
             SnapshotError::ShuttingDown => Code::ShuttingDown,
             SnapshotError::Sandbox(error) => return error.into(),
             SnapshotError::Image(error) => return error.into(),
-            SnapshotError::Store(error) => return Self::internal(error),
+            SnapshotError::Store(error) => return error.into(),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        // Where the database is, and why it fails, is for the log.
+        let StoreError::Unavailable { .. } = error else { return Self::internal(error) };
+        tracing::warn!(%error, "request refused");
+        Self::new(
+            Code::StoreUnavailable,
+            "the database that keeps the records cannot be used now; sandboxes go on, try again later",
+        )
     }
 }
 

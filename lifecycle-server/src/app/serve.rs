@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -56,10 +56,15 @@ pub async fn serve(config: Config) -> Result<()> {
         .with_context(|| format!("cannot listen on {}:{}", server.host, server.port))?;
     let stop = stop_signal()?;
 
+    // Without its database, a server has nothing to do on this host.
+    let shared = shared_store(&config).await?;
     let images = parts::open_images(&config).await?;
     // The runtime takes hold of the state directory: nothing in it may be changed before that.
     let runtime = parts::runtime(&config)?;
-    let store = open_store(&config).await?;
+    let store = match shared {
+        Some(store) => store,
+        None => own_store(&config).await?,
+    };
     let service = start_service(&config, runtime, images.clone(), store.clone()).await?;
     let snapshots = Snapshots::start(service.clone(), images.clone(), store)
         .await
@@ -102,7 +107,15 @@ async fn gateway_listener(config: &Config, options: Options) -> Result<Option<Li
     Ok(Some(listener))
 }
 
-async fn open_store(config: &Config) -> Result<Store> {
+/// The store in PostgreSQL, if that is the one chosen.
+async fn shared_store(config: &Config) -> Result<Option<Store>> {
+    let options = config.store.postgresql().map_err(|(key, problem)| anyhow!("{key}: {problem}"))?;
+    let Some(options) = options else { return Ok(None) };
+    let store = Store::connect(&options).await.context("cannot use the store in PostgreSQL")?;
+    Ok(Some(store))
+}
+
+async fn own_store(config: &Config) -> Result<Store> {
     let database = config.store.database(&config.native.state_dir);
     Store::open(&database).await.with_context(|| format!("cannot open the store {}", database.display()))
 }

@@ -1,7 +1,7 @@
-//! Keys of tables that have no effect here: a misspelt one would have none elsewhere either, and its author should know.
+//! Keys of tables that are not read here, or only in part: a misspelt one has no effect anywhere, and its author should know.
 
-/// Tables of other runtimes and what may stand in them.
-const TABLES: [(&str, &[&str]); 3] = [
+/// Such tables and what may stand in them.
+const TABLES: [(&str, &[&str]); 8] = [
     (
         "docker",
         &[
@@ -47,6 +47,23 @@ const TABLES: [(&str, &[&str]); 3] = [
         ],
     ),
     ("agent_sandbox", &["template_file", "shutdown_policy", "ingress_enabled"]),
+    (
+        "egress",
+        &[
+            "image",
+            "mode",
+            "disable_ipv6",
+            "otlp_endpoint",
+            "readiness_timeout_seconds",
+            "requests",
+            "limits",
+            "upstream_proxy",
+        ],
+    ),
+    ("egress.upstream_proxy", &["url", "authorization", "ca_cert_path", "ca_secret_name"]),
+    ("otel", &["enabled", "endpoint", "service_name", "export_interval_millis"]),
+    ("renew_intent.redis", &["enabled", "dsn", "queue_key", "consumer_concurrency"]),
+    ("secure_runtime", &["type", "docker_runtime", "k8s_runtime_class"]),
 ];
 
 /// A key that no server knows, with its table, and the keys that table may have.
@@ -55,7 +72,8 @@ pub(super) type Unknown = (&'static str, String, &'static [&'static str]);
 pub(super) fn unknown(file: &toml::Table) -> Vec<Unknown> {
     let mut unknown = Vec::new();
     for (name, known) in TABLES {
-        let Some(toml::Value::Table(table)) = file.get(name) else { continue };
+        let mut steps = name.split('.');
+        let Some(table) = steps.try_fold(file, |table, step| table.get(step)?.as_table()) else { continue };
         let strange = table.keys().filter(|key| !known.contains(&key.as_str()));
         unknown.extend(strange.map(|key| (name, key.clone(), known)));
     }
@@ -68,9 +86,10 @@ mod tests {
 
     #[test]
     fn strange_keys_are_found_and_known_ones_are_not() {
-        let file = "[docker]\nnetwork_mode = 'bridge'\npid_limit = 3\n[kubernetes]\nnamespace = 'x'\n[server]\nx = 1\n";
+        let file = "[docker]\nnetwork_mode = 'bridge'\npid_limit = 3\n[kubernetes]\nnamespace = 'x'\n[server]\nx = 1\n\
+                    [egress]\nmode = 'dns'\n[egress.upstream_proxy]\nuri = 'http://x'\n[otel]\nenable = true\n";
         let found = unknown(&toml::from_str(file).unwrap());
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].0, found[0].1.as_str()), ("docker", "pid_limit"));
+        let names: Vec<_> = found.iter().map(|(table, key, _)| format!("{table}.{key}")).collect();
+        assert_eq!(names, ["docker.pid_limit", "egress.upstream_proxy.uri", "otel.enable"]);
     }
 }

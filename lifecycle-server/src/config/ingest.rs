@@ -63,7 +63,7 @@ impl Config {
         let secrets = (environment.get(SECURE_KEYS_VARIABLE), environment.get(SECURE_ACTIVE_VARIABLE));
         config.ingress.settle(secrets.0.as_deref(), secrets.1.as_deref())?;
         if let Some(dsn) = environment.get(POSTGRESQL_VARIABLE) {
-            config.store.postgresql.insert("dsn".to_owned(), dsn.into());
+            config.store.postgresql.dsn = Some(dsn);
         }
         self.check()?;
         Ok(self)

@@ -33,7 +33,7 @@ pub use renew::RenewIntentConfig;
 pub use runtime::{RuntimeConfig, RuntimeKind};
 pub use server::ServerConfig;
 pub use storage::StorageConfig;
-pub use store::{StoreConfig, StoreKind};
+pub use store::{PostgresqlConfig, StoreConfig, StoreKind};
 pub use tenants::{QuotaTable, TenantProvider, TenantsConfig};
 
 use serde::Deserialize;

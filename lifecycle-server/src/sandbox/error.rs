@@ -1,7 +1,7 @@
 //! Why the service refused or failed.
 
 use super::{images::ImageProblem, state::Denial};
-use crate::runtime::RuntimeError;
+use crate::{runtime::RuntimeError, store::StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -29,7 +29,7 @@ pub enum ServiceError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error("the sandbox store failed: {0}")]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
     #[error("pool {0} not found")]
     PoolNotFound(String),
     #[error("there is a pool named {0} already")]
@@ -49,6 +49,13 @@ pub enum ServiceError {
     IdempotencyConflict(String),
     #[error("the server is shutting down")]
     ShuttingDown,
+}
+
+impl ServiceError {
+    /// Whether the same may succeed in a moment, the store being away for now.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Unavailable { .. }))
+    }
 }
 
 fn because(problem: Option<&str>) -> String {

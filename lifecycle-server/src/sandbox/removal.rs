@@ -1,6 +1,6 @@
 //! How sandboxes end: deleted, expired, or by themselves.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 
@@ -14,6 +14,8 @@ use crate::{fault, runtime::Exit};
 
 /// A deletion at expiry that failed is tried again after this long.
 const EXPIRY_RETRY: TimeDelta = TimeDelta::seconds(30);
+/// The same for an end that could not be recorded.
+const EXIT_RETRY: Duration = Duration::from_secs(1);
 
 impl Inner {
     pub(super) async fn delete(&self, entry: &Arc<Entry>) -> Result<(), ServiceError> {
@@ -55,26 +57,42 @@ impl Inner {
             self.settle_member_exit(&exit.id).await;
             return;
         };
+        // What cannot be recorded now, with the store away, must be later: nothing else would tell of it.
+        while let Err(error) = self.record_exit(&entry, &exit).await {
+            tracing::error!(sandbox.id = %exit.id, %error, "an ended sandbox could not be recorded");
+            if !error.is_passing() || self.stops_within(EXIT_RETRY).await {
+                break;
+            }
+        }
+    }
+
+    async fn record_exit(&self, entry: &Arc<Entry>, exit: &Exit) -> Result<(), ServiceError> {
         let _gate = entry.gate.lock().await;
-        let Ok(record) = self.book.still_there(&entry) else { return };
+        let Ok(record) = self.book.still_there(entry) else { return Ok(()) };
         if exit.run.is_finished() {
-            return; // its end was brought about by somebody who held the gate before, and may be followed by a new start
+            return Ok(()); // its end was brought about by somebody who held the gate before, and may be followed by a new start
         }
         if record.status.state == State::Pending {
-            return; // the launch itself reports it
+            return Ok(()); // the launch itself reports it
         }
         let event = Event::Exited { code: exit.code, oom_killed: exit.oom_killed };
-        match self.book.advance(&entry, record, &event).await {
+        let recorded = match self.book.advance(entry, record, &event).await {
             Ok(record) => {
                 tracing::info!(sandbox.id = %exit.id, state = %record.status.state, code = ?exit.code, "sandbox ended");
+                Ok(())
             }
-            Err(ServiceError::Denied(_)) => return,
-            Err(error) => {
-                tracing::error!(sandbox.id = %exit.id, %error, "an ended sandbox could not be recorded");
-            }
-        }
+            Err(ServiceError::Denied(_)) => return Ok(()),
+            Err(error) if error.is_passing() => return Err(error),
+            Err(error) => Err(error),
+        };
         self.free(&exit.id).await;
         self.pools.notice_end(entry.record().plan.pool.as_ref());
+        recorded
+    }
+
+    /// Waits; true if the server stops meanwhile.
+    async fn stops_within(&self, pause: Duration) -> bool {
+        tokio::time::timeout(pause, self.stopping.cancelled()).await.is_ok()
     }
 
     /// Frees what a sandbox that does not run holds on this host.

@@ -1,9 +1,8 @@
 //! Which create request made which sandbox.
 
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, database::sql};
 
 /// A key as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,53 +17,51 @@ pub(crate) struct KeyRow {
 impl Store {
     /// The fingerprint and the sandbox of a key.
     pub(crate) async fn find_key(&self, key: &str) -> Result<Option<(String, String)>, StoreError> {
-        let row =
-            sqlx::query("SELECT fingerprint, sandbox_id FROM idempotency_keys WHERE idempotency_key = $1")
-                .bind(key)
-                .fetch_optional(&self.pool)
-                .await?;
-        row.map(|row| Ok((row.try_get("fingerprint")?, row.try_get("sandbox_id")?))).transpose()
+        let row = self
+            .database
+            .fetch_optional(
+                sql("SELECT fingerprint, sandbox_id FROM idempotency_keys WHERE idempotency_key = $1")
+                    .bind(key),
+            )
+            .await?;
+        row.map(|row| Ok((row.get("fingerprint")?, row.get("sandbox_id")?))).transpose()
     }
 
     pub(crate) async fn insert_key(&self, row: &KeyRow) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO idempotency_keys (idempotency_key, fingerprint, sandbox_id, created_at) \
-             VALUES ($1, $2, $3, $4)",
-        )
-        .bind(&row.key)
-        .bind(&row.fingerprint)
-        .bind(&row.sandbox_id)
-        .bind(row.created_at.timestamp_micros())
-        .execute(&self.pool)
-        .await?;
+        self.database
+            .execute(
+                sql("INSERT INTO idempotency_keys (idempotency_key, fingerprint, sandbox_id, created_at) \
+             VALUES ($1, $2, $3, $4)")
+                .bind(&row.key)
+                .bind(&row.fingerprint)
+                .bind(&row.sandbox_id)
+                .bind(row.created_at.timestamp_micros()),
+            )
+            .await?;
         Ok(())
     }
 
     /// A sandbox that came to nothing is no answer to a repeated request.
     pub(crate) async fn delete_keys_of(&self, sandbox_id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM idempotency_keys WHERE sandbox_id = $1")
-            .bind(sandbox_id)
-            .execute(&self.pool)
+        self.database
+            .execute(sql("DELETE FROM idempotency_keys WHERE sandbox_id = $1").bind(sandbox_id))
             .await?;
         Ok(())
     }
 
     /// Forgets keys from before `instant`, and the oldest beyond `most`.
     pub(crate) async fn delete_old_keys(&self, instant: DateTime<Utc>, most: u32) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM idempotency_keys WHERE created_at < $1")
-            .bind(instant.timestamp_micros())
-            .execute(&self.pool)
+        self.database
+            .execute(
+                sql("DELETE FROM idempotency_keys WHERE created_at < $1").bind(instant.timestamp_micros()),
+            )
             .await?;
-        let youngest_surplus: Option<i64> = sqlx::query_scalar(
-            "SELECT created_at FROM idempotency_keys ORDER BY created_at DESC LIMIT 1 OFFSET $1",
-        )
-        .bind(i64::from(most))
-        .fetch_optional(&self.pool)
-        .await?;
-        if let Some(created_at) = youngest_surplus {
-            sqlx::query("DELETE FROM idempotency_keys WHERE created_at <= $1")
-                .bind(created_at)
-                .execute(&self.pool)
+        let surplus =
+            sql("SELECT created_at FROM idempotency_keys ORDER BY created_at DESC LIMIT 1 OFFSET $1");
+        let youngest = self.database.fetch_optional(surplus.bind(i64::from(most))).await?;
+        if let Some(created_at) = youngest.map(|row| row.get::<i64, _>(0)).transpose()? {
+            self.database
+                .execute(sql("DELETE FROM idempotency_keys WHERE created_at <= $1").bind(created_at))
                 .await?;
         }
         Ok(())

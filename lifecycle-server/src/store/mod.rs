@@ -1,114 +1,52 @@
-//! The records on disk: SQLite in WAL mode, so that they survive the server's sudden end.
+//! The records, in SQLite for one server or in PostgreSQL for several.
 
+mod database;
+mod error;
 mod events;
 mod idempotency;
+mod migrations;
 mod pools;
 mod row;
 mod snapshots;
 mod templates;
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::path::Path;
 
-use sqlx::{
-    SqlSafeStr, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
-
+pub use database::PostgresqlOptions;
+use database::{Database, sql};
+pub use error::StoreError;
 pub use events::Keep;
 pub(crate) use idempotency::KeyRow;
 pub(crate) use pools::{MemberRow, PoolRow};
 
 use crate::sandbox::{Note, Noted, Record};
 
-/// Another process (a backup, an inspection) may hold the database for a moment.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "sandboxes", include_str!("../../migrations/0001_sandboxes.sql")),
-    (3, "snapshots", include_str!("../../migrations/0003_snapshots.sql")),
-    (4, "pools and templates", include_str!("../../migrations/0004_pools_and_templates.sql")),
-    (5, "events", include_str!("../../migrations/0005_events.sql")),
-    (8, "idempotency keys", include_str!("../../migrations/0008_idempotency_keys.sql")),
-];
-
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    #[error("cannot bring the database up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    #[error("cannot create {path}: {source}")]
-    Create { path: String, source: std::io::Error },
-    #[error(
-        "the database {path} is damaged ({problem}). Nothing that runs was touched. Put a sound copy of the file in its \
-         place: a start without it would remove every sandbox it tells of"
-    )]
-    Damaged { path: String, problem: String },
-    #[error("record {id}: column {column} holds {value:?}")]
-    Corrupt { id: String, column: &'static str, value: String },
-}
-
-/// The sandbox records. Cheap to clone.
+/// The records. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    database: Database,
 }
 
 impl Store {
-    /// Opens or creates the database at `path`, readable by its owner only (records hold tokens), and migrates it.
+    /// Opens or creates a file of records, readable by its owner only, and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        create_private(path)
-            .map_err(|source| StoreError::Create { path: path.display().to_string(), source })?;
-        // A killed process loses nothing in WAL mode even without an fsync per commit; only a crash of the whole
-        // host may lose the last records, and the sandboxes are gone then too.
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY_TIMEOUT);
-        let damaged = |problem| StoreError::Damaged { path: path.display().to_string(), problem };
-        let pool = match Self::connect(options).await {
-            Ok(pool) => pool,
-            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
-            Err(error) => return Err(error.into()),
-        };
-        // A record that cannot be read must not look like one that is not there: its sandbox would be removed.
-        match sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&pool).await {
-            Ok(found) if found == "ok" => {}
-            Ok(found) => return Err(damaged(found.replace('\n', " "))),
-            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
-            Err(error) => return Err(error.into()),
-        }
-        Self::migrate(pool).await
+        Ok(Self { database: Database::open_sqlite(path).await? })
+    }
+
+    /// Connects to a PostgreSQL server and brings its database up to date.
+    pub async fn connect(options: &PostgresqlOptions) -> Result<Self, StoreError> {
+        Ok(Self { database: Database::connect_postgresql(options).await? })
     }
 
     /// A store that is gone with the process, for tests.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        Self::migrate(Self::connect(SqliteConnectOptions::from_str("sqlite::memory:")?).await?).await
-    }
-
-    /// One connection: writes are serialised by SQLite anyway, and reads come from memory.
-    async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-        let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        pool.connect_with(options).await
-    }
-
-    async fn migrate(pool: SqlitePool) -> Result<Self, StoreError> {
-        let migrations = MIGRATIONS
-            .iter()
-            .map(|&(version, name, sql)| {
-                Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-            })
-            .collect();
-        Migrator::with_migrations(migrations).run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { database: Database::in_memory().await? })
     }
 
     /// Writes a new record and, in the same commit, the note of it; answers the note's number.
     pub async fn insert(&self, record: &Record) -> Result<i64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        row::insert(record)?.execute(&mut *transaction).await?;
+        let mut transaction = self.database.begin().await?;
+        transaction.execute(row::insert(record)?).await?;
         let id = events::append(&mut transaction, &Note::state(record, None)).await?;
         transaction.commit().await?;
         Ok(id)
@@ -117,11 +55,11 @@ impl Store {
     /// Writes everything about `record` that can change and, in the same commit, `note`.
     pub async fn update(&self, record: &Record, note: Option<&Note>) -> Result<Option<i64>, StoreError> {
         let Some(note) = note else {
-            row::update(record)?.execute(&self.pool).await?;
+            self.database.execute(row::update(record)?).await?;
             return Ok(None);
         };
-        let mut transaction = self.pool.begin().await?;
-        row::update(record)?.execute(&mut *transaction).await?;
+        let mut transaction = self.database.begin().await?;
+        transaction.execute(row::update(record)?).await?;
         let id = events::append(&mut transaction, note).await?;
         transaction.commit().await?;
         Ok(Some(id))
@@ -129,11 +67,8 @@ impl Store {
 
     /// Removes a record and, in the same commit, writes `note`; answers its number.
     pub async fn delete(&self, note: &Note) -> Result<i64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("DELETE FROM sandboxes WHERE id = $1")
-            .bind(&note.sandbox)
-            .execute(&mut *transaction)
-            .await?;
+        let mut transaction = self.database.begin().await?;
+        transaction.execute(sql("DELETE FROM sandboxes WHERE id = $1").bind(&note.sandbox)).await?;
         let id = events::append(&mut transaction, note).await?;
         transaction.commit().await?;
         Ok(id)
@@ -141,7 +76,7 @@ impl Store {
 
     /// Writes a note of something that changes no record; answers its number.
     pub async fn note(&self, note: &Note) -> Result<i64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.database.begin().await?;
         let id = events::append(&mut transaction, note).await?;
         transaction.commit().await?;
         Ok(id)
@@ -149,58 +84,42 @@ impl Store {
 
     /// Number of the newest note there ever was, 0 before the first.
     pub async fn last_note(&self) -> Result<i64, StoreError> {
-        events::last(&self.pool).await
+        events::last(&self.database).await
     }
 
     /// Number up to which notes may have been removed, 0 while all are there.
     pub async fn notes_floor(&self) -> Result<i64, StoreError> {
-        events::floor(&self.pool).await
+        events::floor(&self.database).await
     }
 
     /// At most `limit` notes after number `after`, oldest first.
     pub async fn notes_after(&self, after: i64, limit: i64) -> Result<Vec<Noted>, StoreError> {
-        events::after(&self.pool, after, limit).await
+        events::after(&self.database, after, limit).await
     }
 
     /// The newest notes of one sandbox, oldest first.
     pub async fn notes_of(&self, sandbox: &str, limit: i64) -> Result<Vec<Noted>, StoreError> {
-        events::of_sandbox(&self.pool, sandbox, limit).await
+        events::of_sandbox(&self.database, sandbox, limit).await
     }
 
     /// Removes notes beyond these bounds.
     pub async fn trim_notes(&self, keep: Keep) -> Result<(), StoreError> {
-        events::trim(&self.pool, keep).await
+        events::trim(&self.database, keep).await
     }
 
     pub async fn load_all(&self) -> Result<Vec<Record>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM sandboxes").fetch_all(&self.pool).await?;
+        let rows = self.database.fetch_all(sql("SELECT * FROM sandboxes")).await?;
         rows.iter().map(row::read).collect()
     }
 
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.database.close().await;
     }
-}
-
-/// Whether SQLite says that the file is no sound database (`SQLITE_CORRUPT`, `SQLITE_NOTADB`).
-fn is_damage(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    // The low byte of an extended code is the plain one.
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
-}
-
-fn create_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, net::Ipv4Addr};
+    use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
     use chrono::{DateTime, Utc};
 

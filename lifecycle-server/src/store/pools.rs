@@ -2,14 +2,16 @@
 
 use std::{fmt, net::Ipv4Addr};
 
-use chrono::{DateTime, Utc};
-use sqlx::{Row, sqlite::SqliteRow};
-
-use super::{Store, StoreError, events, row};
+use super::{
+    Store, StoreError,
+    database::{Row, sql},
+    events, row,
+};
 use crate::{
     runtime::Slot,
     sandbox::{Capacity, Member, Note, Recipe, Record},
 };
+use chrono::{DateTime, Utc};
 
 /// A pool as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl fmt::Debug for MemberRow {
 impl Store {
     /// Keeps a new pool; false if there is one of that name.
     pub(crate) async fn insert_pool(&self, pool: &PoolRow) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let done = self.database.execute(sql(
             "INSERT INTO pools (name, uid, recipe, revision, buffer_max, buffer_min, pool_max, pool_min, created_at, \
              deleting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT (name) DO NOTHING",
         )
@@ -56,118 +58,109 @@ impl Store {
         .bind(i64::from(pool.capacity.buffer_min))
         .bind(i64::from(pool.capacity.pool_max))
         .bind(i64::from(pool.capacity.pool_min))
-        .bind(pool.created_at.timestamp_micros())
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .bind(pool.created_at.timestamp_micros())).await?;
+        Ok(done == 1)
     }
 
     /// False if there is no such pool.
     pub(crate) async fn resize_pool(&self, name: &str, capacity: Capacity) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let done = self.database.execute(sql(
             "UPDATE pools SET buffer_max = $1, buffer_min = $2, pool_max = $3, pool_min = $4 WHERE name = $5",
         )
         .bind(i64::from(capacity.buffer_max))
         .bind(i64::from(capacity.buffer_min))
         .bind(i64::from(capacity.pool_max))
         .bind(i64::from(capacity.pool_min))
-        .bind(name)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .bind(name)).await?;
+        Ok(done == 1)
     }
 
     pub(crate) async fn mark_pool_deleting(&self, name: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE pools SET deleting = 1 WHERE name = $1").bind(name).execute(&self.pool).await?;
+        self.database.execute(sql("UPDATE pools SET deleting = 1 WHERE name = $1").bind(name)).await?;
         Ok(())
     }
 
     pub(crate) async fn delete_pool(&self, name: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM pools WHERE name = $1").bind(name).execute(&self.pool).await?;
+        self.database.execute(sql("DELETE FROM pools WHERE name = $1").bind(name)).await?;
         Ok(())
     }
 
     pub(crate) async fn load_pools(&self) -> Result<Vec<PoolRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM pools ORDER BY name").fetch_all(&self.pool).await?;
+        let rows = self.database.fetch_all(sql("SELECT * FROM pools ORDER BY name")).await?;
         rows.iter().map(read_pool).collect()
     }
 
     pub(crate) async fn insert_member(&self, member: &Member, pool: &str) -> Result<(), StoreError> {
-        sqlx::query(
+        self.database.execute(sql(
             "INSERT INTO pool_members (id, pool, slot, address, execd_token, ready) VALUES ($1, $2, $3, $4, $5, 0)",
         )
         .bind(&member.id)
         .bind(pool)
         .bind(i64::from(member.slot.number))
         .bind(member.slot.address.to_string())
-        .bind(&member.execd_token)
-        .execute(&self.pool)
-        .await?;
+        .bind(&member.execd_token)).await?;
         Ok(())
     }
 
     pub(crate) async fn ready_member(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("UPDATE pool_members SET ready = 1 WHERE id = $1").bind(id).execute(&self.pool).await?;
+        self.database.execute(sql("UPDATE pool_members SET ready = 1 WHERE id = $1").bind(id)).await?;
         Ok(())
     }
 
     pub(crate) async fn delete_member(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM pool_members WHERE id = $1").bind(id).execute(&self.pool).await?;
+        self.database.execute(sql("DELETE FROM pool_members WHERE id = $1").bind(id)).await?;
         Ok(())
     }
 
     pub(crate) async fn load_members(&self) -> Result<Vec<MemberRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM pool_members ORDER BY id").fetch_all(&self.pool).await?;
+        let rows = self.database.fetch_all(sql("SELECT * FROM pool_members ORDER BY id")).await?;
         rows.iter().map(read_member).collect()
     }
 
     /// Makes a member the sandbox of this record, in one step; answers the number of the note of it.
     pub(crate) async fn assign_member(&self, record: &Record) -> Result<i64, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("DELETE FROM pool_members WHERE id = $1")
-            .bind(&record.id)
-            .execute(&mut *transaction)
-            .await?;
-        row::insert(record)?.execute(&mut *transaction).await?;
+        let mut transaction = self.database.begin().await?;
+        transaction.execute(sql("DELETE FROM pool_members WHERE id = $1").bind(&record.id)).await?;
+        transaction.execute(row::insert(record)?).await?;
         let id = events::append(&mut transaction, &Note::state(record, None)).await?;
         transaction.commit().await?;
         Ok(id)
     }
 }
 
-fn read_pool(row: &SqliteRow) -> Result<PoolRow, StoreError> {
-    let name: String = row.try_get("name")?;
+fn read_pool(row: &Row) -> Result<PoolRow, StoreError> {
+    let name: String = row.get("name")?;
     let bound = |column| row::number::<u32>(row, &name, column);
     Ok(PoolRow {
-        uid: row.try_get("uid")?,
+        uid: row.get("uid")?,
         recipe: row::parse(row, &name, "recipe")?,
-        revision: row.try_get("revision")?,
+        revision: row.get("revision")?,
         capacity: Capacity {
             buffer_max: bound("buffer_max")?,
             buffer_min: bound("buffer_min")?,
             pool_max: bound("pool_max")?,
             pool_min: bound("pool_min")?,
         },
-        created_at: row::instant(row.try_get("created_at")?, &name, "created_at")?,
-        deleting: row.try_get::<i64, _>("deleting")? != 0,
+        created_at: row::instant(row.get("created_at")?, &name, "created_at")?,
+        deleting: row.get::<i64, _>("deleting")? != 0,
         name,
     })
 }
 
-fn read_member(row: &SqliteRow) -> Result<MemberRow, StoreError> {
-    let id: String = row.try_get("id")?;
-    let address: String = row.try_get("address")?;
+fn read_member(row: &Row) -> Result<MemberRow, StoreError> {
+    let id: String = row.get("id")?;
+    let address: String = row.get("address")?;
     let address: Ipv4Addr = address.parse().map_err(|_| StoreError::Corrupt {
         id: id.clone(),
         column: "address",
         value: address.clone(),
     })?;
     Ok(MemberRow {
-        pool: row.try_get("pool")?,
-        ready: row.try_get::<i64, _>("ready")? != 0,
+        pool: row.get("pool")?,
+        ready: row.get::<i64, _>("ready")? != 0,
         member: Member {
             slot: Slot { number: row::number(row, &id, "slot")?, address },
-            execd_token: row.try_get("execd_token")?,
+            execd_token: row.get("execd_token")?,
             id,
         },
     })

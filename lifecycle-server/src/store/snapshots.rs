@@ -1,14 +1,15 @@
 //! The rows of snapshots.
 
-use chrono::{DateTime, Utc};
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
-
-use super::{Store, StoreError};
+use super::{
+    Store, StoreError,
+    database::{Row, Statement, sql},
+};
 use crate::snapshot::{Filter, Snapshot, SnapshotState};
+use chrono::{DateTime, Utc};
 
 impl Store {
     pub(crate) async fn insert_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        sqlx::query(
+        self.database.execute(sql(
             "INSERT INTO snapshots (id, sandbox_id, name, state, reason, message, last_transition_at, created_at, image_id) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
@@ -20,9 +21,7 @@ impl Store {
         .bind(&snapshot.message)
         .bind(snapshot.last_transition_at.timestamp_micros())
         .bind(snapshot.created_at.timestamp_micros())
-        .bind(&snapshot.image_id)
-        .execute(&self.pool)
-        .await?;
+        .bind(&snapshot.image_id)).await?;
         Ok(())
     }
 
@@ -32,7 +31,7 @@ impl Store {
         snapshot: &Snapshot,
         from: SnapshotState,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let done = self.database.execute(sql(
             "UPDATE snapshots SET state = $1, reason = $2, message = $3, last_transition_at = $4, image_id = $5 \
              WHERE id = $6 AND state = $7",
         )
@@ -42,20 +41,17 @@ impl Store {
         .bind(snapshot.last_transition_at.timestamp_micros())
         .bind(&snapshot.image_id)
         .bind(&snapshot.id)
-        .bind(from.as_str())
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        .bind(from.as_str())).await?;
+        Ok(done > 0)
     }
 
     pub(crate) async fn delete_snapshot(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM snapshots WHERE id = $1").bind(id).execute(&self.pool).await?;
+        self.database.execute(sql("DELETE FROM snapshots WHERE id = $1").bind(id)).await?;
         Ok(())
     }
 
     pub(crate) async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, StoreError> {
-        let row =
-            sqlx::query("SELECT * FROM snapshots WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
+        let row = self.database.fetch_optional(sql("SELECT * FROM snapshots WHERE id = $1").bind(id)).await?;
         row.as_ref().map(read).transpose()
     }
 
@@ -66,57 +62,57 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<(Vec<Snapshot>, u64), StoreError> {
-        let mut count = QueryBuilder::new("SELECT COUNT(*) FROM snapshots");
+        let mut count = sql("SELECT COUNT(*) FROM snapshots");
         restrict(&mut count, filter);
-        let total: i64 = count.build_query_scalar().fetch_one(&self.pool).await?;
-        let mut select = QueryBuilder::new("SELECT * FROM snapshots");
+        let total: i64 = self.database.fetch_one(count).await?.get(0)?;
+        let mut select = sql("SELECT * FROM snapshots");
         restrict(&mut select, filter);
-        select
-            .push(" ORDER BY created_at DESC, id LIMIT ")
-            .push_bind(limit)
-            .push(" OFFSET ")
-            .push_bind(offset);
-        let rows = select.build().fetch_all(&self.pool).await?;
+        select.push(" ORDER BY created_at DESC, id LIMIT ");
+        select.push_bind(limit);
+        select.push(" OFFSET ");
+        select.push_bind(offset);
+        let rows = self.database.fetch_all(select).await?;
         let snapshots = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok((snapshots, u64::try_from(total).unwrap_or_default()))
     }
 }
 
-fn restrict(query: &mut QueryBuilder<Sqlite>, filter: &Filter) {
+fn restrict(query: &mut Statement, filter: &Filter) {
     query.push(" WHERE 1 = 1");
     if let Some(sandbox) = &filter.sandbox_id {
-        query.push(" AND sandbox_id = ").push_bind(sandbox.clone());
+        query.push(" AND sandbox_id = ");
+        query.push_bind(sandbox);
     }
     if let Some(name) = &filter.name {
-        query.push(" AND name = ").push_bind(name.clone());
+        query.push(" AND name = ");
+        query.push_bind(name);
+    }
+    for (place, state) in filter.states.iter().enumerate() {
+        query.push(if place == 0 { " AND state IN (" } else { ", " });
+        query.push_bind(state);
     }
     if !filter.states.is_empty() {
-        query.push(" AND state IN (");
-        let mut states = query.separated(", ");
-        for state in &filter.states {
-            states.push_bind(state.clone());
-        }
         query.push(")");
     }
 }
 
-fn read(row: &SqliteRow) -> Result<Snapshot, StoreError> {
-    let id: String = row.try_get("id")?;
-    let state: String = row.try_get("state")?;
+fn read(row: &Row) -> Result<Snapshot, StoreError> {
+    let id: String = row.get("id")?;
+    let state: String = row.get("state")?;
     let corrupt = |column, value: String| StoreError::Corrupt { id: id.clone(), column, value };
     let instant = |column: &'static str| -> Result<DateTime<Utc>, StoreError> {
-        let micros: i64 = row.try_get(column)?;
+        let micros: i64 = row.get(column)?;
         DateTime::from_timestamp_micros(micros).ok_or_else(|| corrupt(column, micros.to_string()))
     };
     Ok(Snapshot {
-        sandbox_id: row.try_get("sandbox_id")?,
-        name: row.try_get("name")?,
+        sandbox_id: row.get("sandbox_id")?,
+        name: row.get("name")?,
         state: SnapshotState::parse(&state).ok_or_else(|| corrupt("state", state.clone()))?,
-        reason: row.try_get("reason")?,
-        message: row.try_get("message")?,
+        reason: row.get("reason")?,
+        message: row.get("message")?,
         last_transition_at: instant("last_transition_at")?,
         created_at: instant("created_at")?,
-        image_id: row.try_get("image_id")?,
+        image_id: row.get("image_id")?,
         id,
     })
 }

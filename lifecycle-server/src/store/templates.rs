@@ -1,13 +1,15 @@
 //! Templates.
 
-use sqlx::{Row, sqlite::SqliteRow};
-
-use super::{Store, StoreError, row};
+use super::{
+    Store, StoreError,
+    database::{Row, sql},
+    row,
+};
 use crate::sandbox::{Phase, Template};
 
 impl Store {
     pub(crate) async fn insert_template(&self, template: &Template) -> Result<(), StoreError> {
-        sqlx::query(
+        self.database.execute(sql(
             "INSERT INTO templates (id, document, phase, message, image_id, manifest_ref, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -18,15 +20,13 @@ impl Store {
         .bind(&template.image_id)
         .bind(&template.manifest_ref)
         .bind(template.created_at.timestamp_micros())
-        .bind(template.updated_at.timestamp_micros())
-        .execute(&self.pool)
-        .await?;
+        .bind(template.updated_at.timestamp_micros())).await?;
         Ok(())
     }
 
     /// Writes everything about a template that can change.
     pub(crate) async fn update_template(&self, template: &Template) -> Result<(), StoreError> {
-        sqlx::query(
+        self.database.execute(sql(
             "UPDATE templates SET phase = $1, message = $2, image_id = $3, manifest_ref = $4, updated_at = $5 \
              WHERE id = $6",
         )
@@ -35,35 +35,33 @@ impl Store {
         .bind(&template.image_id)
         .bind(&template.manifest_ref)
         .bind(template.updated_at.timestamp_micros())
-        .bind(&template.id)
-        .execute(&self.pool)
-        .await?;
+        .bind(&template.id)).await?;
         Ok(())
     }
 
     pub(crate) async fn delete_template(&self, id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM templates WHERE id = $1").bind(id).execute(&self.pool).await?;
+        self.database.execute(sql("DELETE FROM templates WHERE id = $1").bind(id)).await?;
         Ok(())
     }
 
     pub(crate) async fn load_templates(&self) -> Result<Vec<Template>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM templates ORDER BY id").fetch_all(&self.pool).await?;
+        let rows = self.database.fetch_all(sql("SELECT * FROM templates ORDER BY id")).await?;
         rows.iter().map(read).collect()
     }
 }
 
-fn read(row: &SqliteRow) -> Result<Template, StoreError> {
-    let id: String = row.try_get("id")?;
-    let phase: String = row.try_get("phase")?;
+fn read(row: &Row) -> Result<Template, StoreError> {
+    let id: String = row.get("id")?;
+    let phase: String = row.get("phase")?;
     let unknown = || StoreError::Corrupt { id: id.clone(), column: "phase", value: phase.clone() };
     Ok(Template {
         content: row::parse(row, &id, "document")?,
         phase: Phase::parse(&phase).ok_or_else(unknown)?,
-        message: row.try_get("message")?,
-        image_id: row.try_get("image_id")?,
-        manifest_ref: row.try_get("manifest_ref")?,
-        created_at: row::instant(row.try_get("created_at")?, &id, "created_at")?,
-        updated_at: row::instant(row.try_get("updated_at")?, &id, "updated_at")?,
+        message: row.get("message")?,
+        image_id: row.get("image_id")?,
+        manifest_ref: row.get("manifest_ref")?,
+        created_at: row::instant(row.get("created_at")?, &id, "created_at")?,
+        updated_at: row::instant(row.get("updated_at")?, &id, "updated_at")?,
         id,
     })
 }

@@ -1,0 +1,75 @@
+//! SQLite in WAL mode: it survives the server's sudden end.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    super::{StoreError, migrations},
+    Database,
+};
+
+/// Another process (a backup, an inspection) may hold the database for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Database {
+    /// Opens or creates the database at `path`, readable by its owner only (records hold tokens), and migrates it.
+    pub(in crate::store) async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+        create_private(path)
+            .map_err(|source| StoreError::Create { path: path.display().to_string(), source })?;
+        // A killed process loses nothing in WAL mode even without an fsync per commit; only a crash of the whole
+        // host may lose the last records, and the sandboxes are gone then too.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT);
+        let damaged = |problem| StoreError::Damaged { path: path.display().to_string(), problem };
+        let pool = match connect(options).await {
+            Ok(pool) => pool,
+            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        // A record that cannot be read must not look like one that is not there: its sandbox would be removed.
+        match sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&pool).await {
+            Ok(found) if found == "ok" => {}
+            Ok(found) => return Err(damaged(found.replace('\n', " "))),
+            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
+            Err(error) => return Err(error.into()),
+        }
+        migrations::sqlite().run(&pool).await?;
+        Ok(Self::Sqlite(pool))
+    }
+
+    /// A database that is gone with the process.
+    pub(in crate::store) async fn in_memory() -> Result<Self, StoreError> {
+        let pool = connect(SqliteConnectOptions::from_str("sqlite::memory:")?).await?;
+        migrations::sqlite().run(&pool).await?;
+        Ok(Self::Sqlite(pool))
+    }
+}
+
+/// One connection: writes are serialised by SQLite anyway, and reads come from memory.
+async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    pool.connect_with(options).await
+}
+
+/// Whether SQLite says that the file is no sound database (`SQLITE_CORRUPT`, `SQLITE_NOTADB`).
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // The low byte of an extended code is the plain one.
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    Ok(())
+}
