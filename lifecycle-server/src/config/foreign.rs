@@ -1,7 +1,7 @@
 //! Keys of tables that are not read here, or only in part: a misspelt one has no effect anywhere, and its author should know.
 
 /// Such tables and what may stand in them.
-const TABLES: [(&str, &[&str]); 8] = [
+const TABLES: [(&str, &[&str]); 6] = [
     (
         "docker",
         &[
@@ -47,20 +47,6 @@ const TABLES: [(&str, &[&str]); 8] = [
         ],
     ),
     ("agent_sandbox", &["template_file", "shutdown_policy", "ingress_enabled"]),
-    (
-        "egress",
-        &[
-            "image",
-            "mode",
-            "disable_ipv6",
-            "otlp_endpoint",
-            "readiness_timeout_seconds",
-            "requests",
-            "limits",
-            "upstream_proxy",
-        ],
-    ),
-    ("egress.upstream_proxy", &["url", "authorization", "ca_cert_path", "ca_secret_name"]),
     ("otel", &["enabled", "endpoint", "service_name", "export_interval_millis"]),
     ("renew_intent.redis", &["enabled", "dsn", "queue_key", "consumer_concurrency"]),
     ("secure_runtime", &["type", "docker_runtime", "k8s_runtime_class"]),
@@ -87,9 +73,9 @@ mod tests {
     #[test]
     fn strange_keys_are_found_and_known_ones_are_not() {
         let file = "[docker]\nnetwork_mode = 'bridge'\npid_limit = 3\n[kubernetes]\nnamespace = 'x'\n[server]\nx = 1\n\
-                    [egress]\nmode = 'dns'\n[egress.upstream_proxy]\nuri = 'http://x'\n[otel]\nenable = true\n";
+                    [renew_intent.redis]\nurl = 'x'\n[otel]\nenable = true\n";
         let found = unknown(&toml::from_str(file).unwrap());
         let names: Vec<_> = found.iter().map(|(table, key, _)| format!("{table}.{key}")).collect();
-        assert_eq!(names, ["docker.pid_limit", "egress.upstream_proxy.uri", "otel.enable"]);
+        assert_eq!(names, ["docker.pid_limit", "otel.enable", "renew_intent.redis.url"]);
     }
 }
