@@ -82,7 +82,7 @@ impl Inner {
                 Ok(())
             }
             Err(ServiceError::Denied(_)) => return Ok(()),
-            Err(error) if error.is_passing() => return Err(error),
+            Err(error) if error.is_passing() => return Err(error), // all of this is done again
             Err(error) => Err(error),
         };
         self.free(&exit.id).await;
