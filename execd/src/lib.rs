@@ -1,6 +1,5 @@
 //! execd: runs inside every sandbox and does there what clients ask for over HTTP.
 
-pub mod activity;
 pub mod api;
 pub mod cli;
 pub mod code;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use sandkeep_idle::Activity;
+
 use crate::{
-    activity::Activity,
     code::Contexts,
     command::{CommandError, Commands},
     daemon::standby::Standby,

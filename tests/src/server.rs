@@ -308,6 +308,11 @@ impl Server {
         resident_kib(self.pid()?)
     }
 
+    /// What the server's process holds beside its program, in KiB: the program's own pages come and go.
+    pub fn private_kib(&self) -> Result<u64> {
+        status_kib(self.pid()?, "RssAnon:")
+    }
+
     /// Ends the server with SIGKILL, at whatever it is doing.
     pub fn kill(&self) -> Result<()> {
         let mut child = locked(&self.child).take().context("the server is not running")?;
@@ -474,9 +479,13 @@ fn remove_in_background(dir: &Path) -> Result<()> {
 
 /// Resident memory of a process, in KiB.
 pub fn resident_kib(pid: u32) -> Result<u64> {
+    status_kib(pid, "VmRSS:")
+}
+
+fn status_kib(pid: u32, field: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a process has VmRSS")?;
-    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).context("VmRSS is a number")
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("a process has memory")?;
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).context("memory is a number")
 }
 
 extern "C" fn clean_shared() {

@@ -14,7 +14,7 @@ use sandkeep_tests::{
     api::{Api, Sandbox, create_body, eventually},
     leaks::Watch,
     paths,
-    server::{Server, Setup},
+    server::{Server, Setup, resident_kib},
 };
 use serde_json::{Value, json};
 
@@ -24,6 +24,9 @@ const WORKERS: usize = 8;
 const WARM_UP: usize = 40;
 /// What the server may have grown by afterwards.
 const GROWTH_KIB: u64 = 8 * 1024;
+/// What a server without sandboxes and its launcher hold once they have had nothing to do for a while.
+const SMALL_SERVER_KIB: u64 = 14 * 1024;
+const SMALL_LAUNCHER_KIB: u64 = 5 * 1024;
 /// Longest wait of a neighbour of a sandbox at its limits.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -77,12 +80,12 @@ async fn creates_and_deletes_without_an_error_leave_memory_flat() -> Result<()> 
     let watch = Watch::new(&server).await?;
     churn(&server, WARM_UP).await?;
     let baseline = watch.settled().await?;
-    let (memory, files) = (server.resident_kib()?, descriptors(&server)?);
+    let (memory, files) = (server.private_kib()?, descriptors(&server)?);
     let since = Instant::now();
     churn(&server, count).await?;
     let took = since.elapsed();
     watch.returns_to(&baseline).await?;
-    let (memory_after, files_after) = (server.resident_kib()?, descriptors(&server)?);
+    let (memory_after, files_after) = (server.private_kib()?, descriptors(&server)?);
     tell(&format!(
         "- {count} creates and deletes, {WORKERS} at a time: {:.1} s ({:.0} a minute), server {memory} KiB before and \
          {memory_after} KiB after, {files} and {files_after} descriptors",
@@ -91,6 +94,24 @@ async fn creates_and_deletes_without_an_error_leave_memory_flat() -> Result<()> 
     ))?;
     ensure!(memory_after < memory + GROWTH_KIB, "the server grew from {memory} to {memory_after} KiB");
     ensure!(files_after <= files + WORKERS, "descriptors grew from {files} to {files_after}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_without_work_gives_memory_back() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let pid = server.pid()?;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let launcher: u32 = children.split_whitespace().next().context("the server has its launcher")?.parse()?;
+    for _ in 0..2 {
+        let sandbox = make(&server.api(), &small()).await?;
+        sandbox.delete().await?;
+        let what = "server and launcher are small";
+        eventually(what, Duration::from_secs(60), async || {
+            Ok(resident_kib(pid)? < SMALL_SERVER_KIB && resident_kib(launcher)? < SMALL_LAUNCHER_KIB)
+        })
+        .await?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,6 @@ mod clone3;
 mod forward;
 mod init;
 mod log;
-mod memory;
 mod prelude;
 mod server;
 mod setup;

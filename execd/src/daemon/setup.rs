@@ -17,7 +17,7 @@ use rustix::{
 };
 use tokio::{sync::oneshot, time::sleep};
 
-use super::{init, log, memory, prelude, server, standby, trust};
+use super::{init, log, prelude, server, standby, trust};
 use crate::{
     api,
     cli::Cli,
@@ -160,7 +160,7 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
         sleep(BUILD_AFTER).await;
         build_rest();
     });
-    tokio::spawn(memory::release_when_idle(Arc::clone(&state.activity)));
+    tokio::spawn(sandkeep_idle::release_when_idle(Arc::clone(&state.activity)));
     for periodic in wanted.periodic {
         tokio::spawn(hooks::repeat(periodic, surroundings.clone()));
     }

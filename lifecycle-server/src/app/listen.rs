@@ -9,6 +9,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use sandkeep_idle::Activity;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
@@ -67,7 +68,8 @@ impl Listener {
     }
 
     /// Serves until `stop` is done, then lets requests under way finish within the grace.
-    pub async fn run(self, router: Router, stop: impl Future<Output = ()>) {
+    /// Every request is noticed as activity.
+    pub async fn run(self, router: Router, activity: Arc<Activity>, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         let connections = Arc::new(Semaphore::new(most_connections()));
         let server = self.server();
@@ -89,11 +91,13 @@ impl Listener {
             let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else { continue };
             prepare(&stream);
             let (server, watcher, router) = (server.clone(), graceful.watcher(), router.clone());
+            let activity = Arc::clone(&activity);
             let patience = self.options.keep_alive;
             tokio::spawn(async move {
                 let Ok(Ok(())) = timeout(patience, first_bytes(&stream)).await else { return };
                 let service = TowerToHyperService::new(router.map_request(
                     move |mut request: hyper::Request<Incoming>| {
+                        activity.notice();
                         request.extensions_mut().insert(ConnectInfo(peer));
                         request.map(axum::body::Body::new)
                     },

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
+use sandkeep_idle::Activity;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     listen::{Listener, Options},
-    memory, parts,
+    parts,
 };
 use crate::{
     api::{self, ApiState},
@@ -73,23 +74,30 @@ pub async fn serve(config: Config) -> Result<()> {
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
     let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
     let router = api::router(state);
-    memory::give_back();
     let ended = service.clone();
     let stop = async move {
         stop.await;
         ended.end_subscriptions();
     };
-    match gateway {
-        None => listener.run(router, stop).await,
-        Some((gateway, gateway_router)) => {
-            let stopping = CancellationToken::new();
-            let stopped = stopping.clone();
-            let both = async {
-                stop.await;
-                stopped.cancel();
-            };
-            tokio::join!(listener.run(router, both), gateway.run(gateway_router, stopping.cancelled()));
+    let activity = Arc::new(Activity::default());
+    let serving = async {
+        match gateway {
+            None => listener.run(router, activity.clone(), stop).await,
+            Some((gateway, gateway_router)) => {
+                let stopping = CancellationToken::new();
+                let stopped = stopping.clone();
+                let both = async {
+                    stop.await;
+                    stopped.cancel();
+                };
+                let gateway = gateway.run(gateway_router, activity.clone(), stopping.cancelled());
+                tokio::join!(listener.run(router, activity.clone(), both), gateway);
+            }
         }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = sandkeep_idle::release_when_idle(activity.clone()) => {}
     }
     tracing::info!("stopping; sandboxes go on");
     snapshots.shutdown().await;

@@ -86,7 +86,8 @@ impl Server {
         let listener = Listener::bind("127.0.0.1", 0, options).await.unwrap();
         let address = listener.address().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(listener.run(api::router(state), async move { drop(stopped.await) }));
+        let stop_asked = async move { drop(stopped.await) };
+        tokio::spawn(listener.run(api::router(state), Arc::default(), stop_asked));
         // The client cannot be built without one, though nothing here speaks TLS. Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client =

@@ -13,9 +13,10 @@ use std::{
 
 use libc::sock_filter;
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::fcntl_dupfd_cloexec,
 };
+use sandkeep_idle::SILENCE;
 
 use super::{
     child::{self, Descriptors, MAX_GAUGES, Prepared, READY_FD},
@@ -82,12 +83,16 @@ pub(super) fn run() -> io::Result<()> {
         open_files: sys::raise_open_files(),
         children: HashMap::new(),
     };
+    let silence = Timespec::try_from(SILENCE).map_err(io::Error::other)?;
+    let mut idle = false;
     loop {
         let mut polled = [PollFd::new(&launcher.socket, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
-        match poll(&mut polled, None) {
+        match poll(&mut polled, (!idle).then_some(&silence)) {
             Err(rustix::io::Errno::INTR) => continue,
-            other => other?,
-        };
+            Ok(0) => sandkeep_idle::release(),
+            other => drop(other?),
+        }
+        idle = polled.iter().all(|fd| fd.revents().is_empty());
         let [asked, ended] = polled.map(|fd| !fd.revents().is_empty());
         if ended {
             launcher.report_ends(&signals)?;
