@@ -1,7 +1,7 @@
 //! Receiving files: pairs of a `metadata` and a `file` part, written while they arrive.
 //!
-//! Memory stays flat whatever the size: one batch is collected while the one before is written. All files of a request
-//! are put in place together at its end, or none is.
+//! Memory stays flat whatever the size: one batch is collected while the one before is written, and both are used again.
+//! All files of a request are put in place together at its end, or none is.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -212,34 +212,43 @@ enum Place {
 /// Writes one file.
 struct Writer {
     actor: Actor,
-    batch: Vec<Bytes>,
-    length: usize,
+    /// Copied out of the frames: the connection's buffer must be free before anything is waited for, or it takes another
+    /// one, and fresh memory costs more than copying.
+    batch: Vec<u8>,
     /// Absent while a batch is being written.
     place: Option<Place>,
-    writing: Option<JoinHandle<Result<Staged, FileError>>>,
+    writing: Option<JoinHandle<Result<Written, FileError>>>,
+}
+
+/// A file after a write, and the emptied batch.
+struct Written {
+    staged: Staged,
+    batch: Vec<u8>,
 }
 
 impl Writer {
     fn new(actor: Actor, target: Target) -> Self {
-        Self { actor, batch: Vec::new(), length: 0, place: Some(Place::Planned(target)), writing: None }
+        Self { actor, batch: Vec::new(), place: Some(Place::Planned(target)), writing: None }
     }
 
     async fn write(&mut self, data: Bytes) -> Result<(), FileError> {
-        self.length += data.len();
-        self.batch.push(data);
-        if self.length >= BATCH { self.flush().await } else { Ok(()) }
+        self.batch.extend_from_slice(&data);
+        drop(data);
+        if self.batch.len() >= BATCH { self.flush().await } else { Ok(()) }
     }
 
     /// Begins to write the batch, once the one before is written.
     async fn flush(&mut self) -> Result<(), FileError> {
+        let mut batch = Vec::new();
         if let Some(writing) = self.writing.take() {
-            self.place = Some(Place::Open(joined(writing.await)?));
+            let written = joined(writing.await)?;
+            self.place = Some(Place::Open(written.staged));
+            batch = written.batch;
         }
-        let batch = std::mem::take(&mut self.batch);
-        self.length = 0;
+        std::mem::swap(&mut batch, &mut self.batch);
         if let Some(place) = self.place.take() {
             let actor = self.actor.clone();
-            self.writing = Some(self.actor.spawn(move || place.append(actor, &batch)));
+            self.writing = Some(self.actor.spawn(move || place.append(actor, batch)));
         }
         Ok(())
     }
@@ -248,7 +257,7 @@ impl Writer {
     async fn finish(mut self) -> Result<Content, FileError> {
         self.flush().await?;
         match self.writing {
-            Some(writing) => Ok(joined(writing.await)?.content),
+            Some(writing) => Ok(joined(writing.await)?.staged.content),
             None => Err(FileError::Io("the file was not written".to_owned())),
         }
     }
@@ -256,14 +265,13 @@ impl Writer {
 
 impl Place {
     /// Writes at the file's end, making the file first if need be.
-    fn append(self, actor: Actor, batch: &[Bytes]) -> Result<Staged, FileError> {
+    fn append(self, actor: Actor, mut batch: Vec<u8>) -> Result<Written, FileError> {
         let mut staged = match self {
             Self::Planned(target) => Staged::create(actor, &target.path, target.attributes)?,
             Self::Open(staged) => staged,
         };
-        for data in batch {
-            staged.file.write_all(data).map_err(|error| FileError::io(staged.content.target(), error))?;
-        }
-        Ok(staged)
+        staged.file.write_all(&batch).map_err(|error| FileError::io(staged.content.target(), error))?;
+        batch.clear();
+        Ok(Written { staged, batch })
     }
 }
