@@ -232,9 +232,14 @@ impl Writer {
     }
 
     async fn write(&mut self, data: Bytes) -> Result<(), FileError> {
+        let full = self.batch.len() + data.len() >= BATCH;
+        if full {
+            // It grows no more.
+            self.batch.reserve_exact(data.len());
+        }
         self.batch.extend_from_slice(&data);
         drop(data);
-        if self.batch.len() >= BATCH { self.flush().await } else { Ok(()) }
+        if full { self.flush().await } else { Ok(()) }
     }
 
     /// Begins to write the batch, once the one before is written.
