@@ -56,9 +56,9 @@ async fn a_language_that_was_used_has_one_waiting() {
     assert_ne!(second, waiting);
     let (third, _) = new_context(&execd, python.clone()).await;
     assert_eq!(third, waiting);
-    // So does another environment, and one that has ended is not used.
+    // So does what Python reads when it starts, and one that has ended is not used.
     let waiting = spare(&execd, &[first, second, third]).await;
-    std::fs::write(execd.home.path().join("envs"), "NEW=1\n").unwrap();
+    std::fs::write(execd.home.path().join("envs"), "PYTHONHASHSEED=1\n").unwrap();
     let (fourth, _) = new_context(&execd, python.clone()).await;
     assert_ne!(fourth, waiting);
     let waiting = spare(&execd, &[first, second, third, fourth, waiting]).await;
@@ -67,6 +67,28 @@ async fn a_language_that_was_used_has_one_waiting() {
     eventually("the spare lives on", || !is_alive(waiting)).await;
     let (fifth, _) = new_context(&execd, python).await;
     assert_ne!(fifth, waiting);
+}
+
+#[tokio::test]
+async fn one_that_waits_gets_the_environment_of_the_day() {
+    let envs = "CHANGED=before\nGONE=1\n";
+    let execd = Execd::start_with(|command, home| {
+        std::fs::write(home.join("envs"), envs).unwrap();
+        command.args(["--prestart", "python"]);
+    })
+    .await;
+    let waiting = spare(&execd, &[]).await;
+    std::fs::write(execd.home.path().join("envs"), "CHANGED=after = all\nNEW='two\nlines'\n").unwrap();
+    let (used, id) = new_context(&execd, json!({"language": "python"})).await;
+    assert_eq!(used, waiting);
+    let code = "import os, subprocess\nnames = ('CHANGED', 'NEW', 'GONE', 'MPLBACKEND')\n\
+                shown = subprocess.run(['env', '-0'], capture_output=True, text=True).stdout.split('\\0')\n\
+                [[os.environ.get(n) for n in names], sorted(s for s in shown if s.split('=')[0] in names)]";
+    let mut run = execd.begin_at("/code", json!({"context": {"id": id}, "code": code})).await;
+    while run.next().await.is_some() {}
+    let found = run.events.iter().find_map(|event| event.results.as_ref()).unwrap();
+    let expected = "[['after = all', 'two\\nlines', None, 'Agg'], ['CHANGED=after = all', 'MPLBACKEND=Agg', 'NEW=two\\nlines']]";
+    assert_eq!(found["text"].as_str().unwrap(), expected);
 }
 
 #[tokio::test]

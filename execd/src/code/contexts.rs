@@ -141,7 +141,10 @@ impl Contexts {
         let start = self.plan(language, cwd).await?;
         let spares = &self.0.spares;
         let interpreter = match spares.take(&start) {
-            Some(waiting) => waiting,
+            Some((mut waiting, changes)) => match waiting.change(&changes).await {
+                Ok(()) => waiting,
+                Err(_) => start.interpreter()?,
+            },
             None => start.interpreter()?,
         };
         spares.expect(Start { cwd: self.0.settings.cwd.clone(), ..start.clone() });

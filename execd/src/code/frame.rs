@@ -9,6 +9,9 @@ use thiserror::Error;
 /// Longest frame taken from a driver, in bytes. Drivers cut what they send well below it.
 const MAX_FRAME: usize = 64 * 1024 * 1024;
 
+/// Marks the length of a frame that holds changes of the environment. No code is that long.
+const CHANGES: u32 = 1 << 31;
+
 /// Room kept in the buffer between frames, in bytes.
 const KEPT: usize = 64 * 1024;
 
@@ -34,6 +37,12 @@ pub(crate) struct Garbled;
 pub(crate) fn run(code: &str) -> Vec<u8> {
     let length = u32::try_from(code.len()).unwrap_or(u32::MAX);
     [&length.to_le_bytes(), code.as_bytes()].concat()
+}
+
+/// The frame that makes Python's driver change its environment.
+pub(crate) fn change(changes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(changes.len()).unwrap_or(u32::MAX) | CHANGES;
+    [&length.to_le_bytes(), changes].concat()
 }
 
 /// Cuts what a driver sends into reports.

@@ -72,6 +72,17 @@ impl Interpreter {
         self.socket.write_all(&frame::run(code)).await
     }
 
+    /// Has the driver change the environment.
+    ///
+    /// # Errors
+    /// When the interpreter is gone.
+    pub(crate) async fn change(&mut self, changes: &[u8]) -> io::Result<()> {
+        match changes {
+            [] => Ok(()),
+            changes => self.socket.write_all(&frame::change(changes)).await,
+        }
+    }
+
     /// Waits for the next thing to happen. May be cancelled.
     pub(crate) async fn next(&mut self) -> Event {
         loop {

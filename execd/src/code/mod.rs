@@ -1,5 +1,6 @@
 //! Code contexts: interpreters that keep what is run in them.
 
+mod adapt;
 pub mod api;
 pub mod compat;
 mod contexts;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::adapt;
 use super::interpreter::Interpreter;
 use super::language::Language;
 use super::start::{Driver, Start};
@@ -102,18 +103,18 @@ impl Spares {
         table.waiting.clear();
     }
 
-    /// A waiting interpreter that is just what `start` would make. One that differs, by its environment for example, or
-    /// has ended is of no use any more.
-    pub(crate) fn take(&self, start: &Start) -> Option<Interpreter> {
+    /// A waiting interpreter that is what `start` would make once the changes that come along are made in its environment.
+    /// One that differs otherwise or has ended is of no use any more.
+    pub(crate) fn take(&self, start: &Start) -> Option<(Interpreter, Vec<u8>)> {
         let mut table = self.lock();
         let spare = table.waiting.get_mut(&start.driver)?;
         if spare.start.cwd != start.cwd {
             // The next context may be in the usual directory again.
             return None;
         }
-        let fits = spare.start == *start && spare.interpreter.is_alive();
+        let changes = adapt::changes(&spare.start, start).filter(|_| spare.interpreter.is_alive());
         let spare = table.waiting.remove(&start.driver)?;
-        fits.then_some(spare.interpreter)
+        changes.map(|changes| (spare.interpreter, changes))
     }
 
     /// Sees to it that an interpreter like this waits soon, for as long as the language is used.

@@ -127,7 +127,7 @@ impl Start {
         std::iter::once(program).chain(arguments.iter().map(OsString::from)).collect()
     }
 
-    fn env(&self) -> Environment {
+    pub(super) fn env(&self) -> Environment {
         match self.driver {
             Driver::Python => python::env(self.env.clone()),
             _ => self.env.clone(),

@@ -4,7 +4,8 @@ Only modules that are built into the interpreter are imported at the start: that
 needs more is imported when it is needed. Output is not our business, it goes through descriptors 1 and 2, so that
 whatever subprocesses and C libraries write takes the same way.
 
-Frames have a length of four bytes, little-endian. To us: the code. From us: a letter and fields, each with its own
+Frames have a length of four bytes, little-endian. To us: the code, or, if the length's highest bit is set, changes of
+the environment: NAME=VALUE or the NAME of one to remove, each with a NUL byte at its end. From us: a letter and fields, each with its own
 length. S: the code begins and can be interrupted; V: a value as flag, MIME type and text, repeated; E: name, message and
 traceback lines; D: the run is done.
 """
@@ -26,6 +27,8 @@ MODERN = sys.version_info >= (3, 8)
 TOP_LEVEL_AWAIT = 0x2000 if MODERN else 0
 # What "from __future__ import" sets; it holds for the cells that follow, too.
 FUTURES = 0x1FE0000 if MODERN else 0
+
+CHANGES = 1 << 31
 
 MAX_TEXT = 4 << 20
 MAX_MESSAGE = 1 << 20
@@ -412,6 +415,19 @@ def load_site():
             sys.path.insert(0, "")
 
 
+def change_environment(changes):
+    """Makes the environment the one we were to be started with."""
+    for entry in changes.split(b"\0")[:-1]:
+        name, set_it, value = entry.partition(b"=")
+        # What os.environ is made of.
+        if set_it:
+            posix.environ[name] = value
+            posix.putenv(name, value)
+        else:
+            posix.environ.pop(name, None)
+            posix.unsetenv(name)
+
+
 def no_input(prompt=""):
     raise RuntimeError("input() is not available: code runs here without a terminal")
 
@@ -446,7 +462,11 @@ def main():
     sys.meta_path.append(DisplayFinder)
     _signal.signal(_signal.SIGINT, on_interrupt)
     while True:
-        run(receive(int.from_bytes(receive(4), "little")).decode("utf-8", "replace"))
+        length = int.from_bytes(receive(4), "little")
+        if length & CHANGES:
+            change_environment(receive(length ^ CHANGES))
+            continue
+        run(receive(length).decode("utf-8", "replace"))
         load_site()
 
 
