@@ -65,7 +65,9 @@ pub(crate) fn install() -> Result<()> {
 
 /// Installs what testing needs too.
 pub(crate) fn install_for_tests() -> Result<()> {
-    ensure(&[BASE, TESTS].concat())
+    // Node from elsewhere brings npm along and does not get on with Debian's.
+    let npm: &[&str] = if shell::has("npm") { &[] } else { &["npm"] };
+    ensure(&[BASE, TESTS, npm].concat())
 }
 
 fn ensure(wanted: &[&str]) -> Result<()> {

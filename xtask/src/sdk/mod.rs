@@ -1,6 +1,7 @@
 //! The generated parts of the SDKs, made from `specs/openapi`.
 
 mod python;
+mod typescript;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,12 +23,20 @@ struct Language {
     generate: fn(&Path) -> Result<()>,
 }
 
-const LANGUAGES: &[Language] = &[Language {
-    name: "python",
-    home: "sdk/python",
-    generated: &["src/sandkeep/_api", "src/sandkeep/_sync"],
-    generate: python::generate,
-}];
+const LANGUAGES: &[Language] = &[
+    Language {
+        name: "python",
+        home: "sdk/python",
+        generated: &["src/sandkeep/_api", "src/sandkeep/_sync"],
+        generate: python::generate,
+    },
+    Language {
+        name: "typescript",
+        home: "sdk/typescript",
+        generated: &["src/generated"],
+        generate: typescript::generate,
+    },
+];
 
 /// How many differing files `--check` names for each SDK.
 const SHOWN_DIFFERENCES: usize = 20;
