@@ -50,7 +50,8 @@ impl Netns {
         Ok(netns)
     }
 
-    fn path(&self) -> PathBuf {
+    /// The file that stands for it.
+    pub fn path(&self) -> PathBuf {
         format!("/proc/{}/ns/net", self.holder.id()).into()
     }
 
@@ -77,7 +78,7 @@ impl Netns {
     }
 
     /// Runs `ip ARGUMENTS` inside.
-    fn ip(&self, arguments: &str) -> Result<()> {
+    pub fn ip(&self, arguments: &str) -> Result<()> {
         let output = self.command("ip").args(arguments.split(' ')).output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "ip {arguments}: {complaint}");

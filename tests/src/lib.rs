@@ -8,6 +8,7 @@ pub mod browser;
 pub mod execd;
 pub mod internet;
 pub mod leaks;
+pub mod outside;
 pub mod paths;
 pub mod postgresql;
 pub mod python;

@@ -1,0 +1,220 @@
+//! A network namespace with an egress sidecar, and an outside of many addresses behind its only link.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{internet::Netns, paths};
+
+/// The name server the sidecar asks.
+pub const RESOLVER: &str = "1.1.1.1";
+/// One that never answers.
+pub const SILENT: &str = "198.51.100.9";
+/// Opens the sidecar's API.
+pub const TOKEN: &str = "a-token-of-the-test";
+const ADDRESSES: [&str; 11] = [
+    "1.1.1.1/32",
+    "8.8.8.8/32",
+    "9.9.9.9/32",
+    "10.9.9.9/32",
+    "93.184.216.34/32",
+    "93.184.216.35/32",
+    "169.254.169.254/32",
+    "198.51.100.9/32",
+    "2001:db8:1::34/128",
+    "2001:db8:1::35/128",
+    "2001:db8:1::53/128",
+];
+
+/// The namespace to be guarded, and the outside.
+pub struct Lab {
+    pub inside: Netns,
+    _outside: Netns,
+    servers: Child,
+    dir: TempDir,
+}
+
+impl Lab {
+    pub fn new() -> Result<Self> {
+        paths::require_root()?;
+        let (inside, outside) = (Netns::new()?, Netns::new()?);
+        let holder = outside.path();
+        let outside_pid = holder.iter().nth(2).context("a path in /proc")?.to_string_lossy().into_owned();
+        inside.ip(&format!("link add wan type veth peer name wan netns {outside_pid}"))?;
+        inside.ip("address add 198.51.100.2/30 dev wan")?;
+        inside.ip("address add 2001:db8::2/64 dev wan nodad")?;
+        outside.ip("address add 198.51.100.1/30 dev wan")?;
+        outside.ip("address add 2001:db8::1/64 dev wan nodad")?;
+        for netns in [&inside, &outside] {
+            netns.ip("link set wan up")?;
+        }
+        for address in ADDRESSES {
+            // Addresses in use need no look for others who have them.
+            let mode = if address.contains(':') { " nodad" } else { "" };
+            outside.ip(&format!("address add {address} dev lo{mode}"))?;
+        }
+        inside.ip("route add default via 198.51.100.1")?;
+        inside.ip("-6 route add default via 2001:db8::1")?;
+        // Anybody may ping, as in a sandbox.
+        let range = "echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range";
+        ensure!(inside.command("sh").args(["-c", range]).status()?.success(), "cannot allow pings");
+        let dir = tempfile::tempdir()?;
+        let mut servers = outside
+            .command("python3")
+            .arg(paths::script("outside.py"))
+            .arg(dir.path().join("questions"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(servers.stdout.take().context("its output")?).read_line(&mut line)?;
+        ensure!(line.trim() == "ready", "the outside does not start: {line:?}");
+        Ok(Self { inside, _outside: outside, servers, dir })
+    }
+
+    /// A directory of the test's own.
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    /// Questions that got out, as `SERVER udp|tcp NAME TYPE`.
+    pub fn questions(&self) -> Result<Vec<String>> {
+        Ok(fs::read_to_string(self.dir.path().join("questions"))?.lines().map(str::to_owned).collect())
+    }
+
+    /// Starts a sidecar with these settings (names without their prefix), and returns when it says that it is ready.
+    pub fn sidecar(&self, settings: &[(&str, &str)]) -> Result<Sidecar> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("log"))?;
+        let mut command = Command::new(paths::dist("egress-sidecar")?);
+        command.current_dir(self.dir.path()).env_clear().env("OPENSANDBOX_EGRESS_NETNS", self.inside.path());
+        let fixed = [
+            ("TOKEN", TOKEN),
+            ("MODE", "dns+nft"),
+            ("DNS_UPSTREAM", RESOLVER),
+            ("RULES_DIR", "rules"),
+            // Told on standard output, which is nothing else's.
+            ("READY_FD", "1"),
+        ];
+        for (name, value) in fixed.iter().chain(settings) {
+            command.env(format!("OPENSANDBOX_EGRESS_{name}"), value);
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
+        let mut told = Vec::new();
+        child.stdout.take().context("its output")?.read_to_end(&mut told)?;
+        let sidecar = Sidecar { child };
+        ensure!(told == b"R", "the sidecar does not start: {}", self.log());
+        Ok(sidecar)
+    }
+
+    /// What the sidecars have logged, but for floods.
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        log.lines().filter(|line| !line.contains(".flood.test")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Calls the sidecar's API from inside, with the token.
+    pub fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, String)> {
+        let mut command = self.inside.command("curl");
+        command.args(["--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}"]);
+        command.args(["--request", method, "--header", &format!("OPENSANDBOX-EGRESS-AUTH: {TOKEN}")]);
+        if let Some(body) = body {
+            command.args(["--data-binary", body]);
+        }
+        let output = command.arg(format!("http://127.0.0.1:18080{path}")).output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{method} {path}: {complaint} {}", self.log());
+        let text = String::from_utf8(output.stdout)?;
+        let (body, status) = text.rsplit_once('\n').context("a status")?;
+        Ok((status.parse()?, body.to_owned()))
+    }
+
+    /// A call that must succeed.
+    pub fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Result<Value> {
+        let (status, text) = self.call(method, path, body)?;
+        ensure!(status == 200, "{method} {path}: {status} {text}");
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Somebody inside without any power.
+    pub fn intruder(&self) -> Result<Intruder> {
+        let mut child = self
+            .inside
+            .command("python3")
+            .arg(paths::script("egress_attempts.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let input = child.stdin.take().context("its input")?;
+        let output = BufReader::new(child.stdout.take().context("its output")?);
+        Ok(Intruder { child, input, output })
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // It also ends when its standard input closes.
+        let _ = self.servers.kill();
+        let _ = self.servers.wait();
+    }
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    child: Child,
+}
+
+impl Sidecar {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Does what it is told, one attempt after the other.
+pub struct Intruder {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Intruder {
+    /// What came of an attempt of `egress_attempts.py`.
+    pub fn tries(&mut self, attempt: &str, arguments: Value) -> Result<String> {
+        self.tries_with(attempt, arguments, json!({}))
+    }
+
+    /// The same with arguments that have names.
+    pub fn tries_with(&mut self, attempt: &str, arguments: Value, named: Value) -> Result<String> {
+        writeln!(self.input, "{}", json!([attempt, arguments, named]))?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        serde_json::from_str(&line).with_context(|| format!("{attempt}: {line:?}"))
+    }
+}
+
+impl Drop for Intruder {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
