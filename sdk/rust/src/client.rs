@@ -137,7 +137,7 @@ impl Client {
 
     /// Opens a TCP connection to a port of a sandbox, through the server.
     pub async fn open_tunnel(&self, id: &str, port: u16) -> Result<Tunnel> {
-        let upgraded = self.http.upgrade(&["v1", "sandboxes", id, "tunnel", &port.to_string()]).await?;
+        let upgraded = self.http.upgrade(&["v1", "sandboxes", id, "tunnel", &port.to_string()], &[]).await?;
         Ok(Tunnel::new(upgraded).await)
     }
 

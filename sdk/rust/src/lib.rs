@@ -40,7 +40,7 @@ pub use diagnostics::LogQuery;
 pub use error::Error;
 pub use execd::{
     ByteStream, Code, Command, Commands, EventStream, Execd, Execution, FileSource, Files, Logs,
-    MetricsStream, WatchStream,
+    MetricsStream, Pty, PtyAttach, PtyEvent, WatchStream,
 };
 pub use images::Images;
 pub use options::CreateOptions;
@@ -52,6 +52,8 @@ pub use snapshots::SnapshotQuery;
 pub use templates::Templates;
 pub use transport::Timeouts;
 pub use tunnel::Tunnel;
+
+pub use reqwest::Body;
 
 /// What every operation of this crate answers.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -6,6 +6,7 @@ mod events;
 mod execution;
 mod files;
 mod metrics;
+mod pty;
 mod transfer;
 mod watch;
 
@@ -18,6 +19,7 @@ pub use events::EventStream;
 pub use execution::Execution;
 pub use files::Files;
 pub use metrics::MetricsStream;
+pub use pty::{Pty, PtyAttach, PtyEvent};
 pub use transfer::{ByteStream, FileSource};
 pub use watch::WatchStream;
 

@@ -73,12 +73,13 @@ impl Http {
     }
 
     /// Makes a connection into a WebSocket.
-    pub(crate) async fn upgrade(&self, segments: &[&str]) -> Result<Upgraded> {
+    pub(crate) async fn upgrade(&self, segments: &[&str], query: &[(&str, String)]) -> Result<Upgraded> {
         const WHAT: &str = "the WebSocket handshake";
         let key = generate_key();
         let request = self
             .http1
             .get(self.url(segments))
+            .query(query)
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13")

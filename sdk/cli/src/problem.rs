@@ -1,0 +1,37 @@
+//! What went wrong, and what to do next.
+
+use sandkeep::Error;
+
+/// Tells the user, with the next step where there is one.
+pub(crate) fn tell(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+    if let Some(hint) = error.chain().find_map(|cause| hint(cause.downcast_ref()?)) {
+        eprintln!("hint: {hint}");
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Transport { .. } => Some(
+            "is the server up, and the address right? `sb up` starts one on this machine, `sb config set` names another",
+        ),
+        Error::Api { status: 401, .. } => {
+            Some("give the server's key with OPEN_SANDBOX_API_KEY, or keep it with `sb config set`")
+        }
+        Error::Api { code, .. } => match code.as_str() {
+            "SANDBOX::NOT_FOUND" => Some("`sb ps --all` lists the sandboxes there are"),
+            "SANDBOX::NOT_REACHABLE" | "SANDBOX::INVALID_STATE" => {
+                Some("`sb ps --all` shows its state; `sb resume` and `sb start` bring it back")
+            }
+            "IMAGE::NOT_FOUND" => Some("`sb image ls` lists the images there are"),
+            "SANDBOX::NO_NETWORK_POLICY" => {
+                Some("a policy is given at the start: `sb create --allow TARGET …`")
+            }
+            "SANDBOX::CAPACITY_EXHAUSTED" | "SANDBOX::QUOTA_EXCEEDED" => {
+                Some("delete sandboxes that are not needed (`sb rm`), or wait for them to expire")
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}

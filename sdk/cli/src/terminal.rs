@@ -1,0 +1,37 @@
+//! This tool's own terminal.
+
+use std::io::{self, IsTerminal as _};
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+
+/// A terminal that passes on every key; as before once this is dropped.
+pub(crate) struct Raw {
+    before: Termios,
+}
+
+impl Raw {
+    /// `None` if standard input is no terminal.
+    pub(crate) fn enter() -> io::Result<Option<Self>> {
+        if !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        let before = tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Some(Self { before }))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        // There is nothing to do about a terminal that is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.before);
+    }
+}
+
+/// Columns and rows, if standard output is a terminal that knows them.
+pub(crate) fn size() -> Option<(u16, u16)> {
+    let size = tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
