@@ -34,6 +34,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// A JSON body that is an array.
+#[derive(Debug)]
+pub(crate) struct JsonList<T>(pub Vec<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonList<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        check_content_type(request.headers())?;
+        parse(&read(request).await?).map(JsonList)
+    }
+}
+
 /// Nothing at all is `None`.
 impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -84,12 +97,16 @@ fn too_large() -> ApiError {
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    if bytes.is_empty() {
-        return Err(ApiError::invalid("body", "is empty; a JSON document is expected"));
-    }
     // The decoder would take an array for an object without names.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(ApiError::invalid("body", "must be a JSON object, is an array"));
+    }
+    parse(bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    if bytes.is_empty() {
+        return Err(ApiError::invalid("body", "is empty; a JSON document is expected"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::{
         error::{ApiError, Code},
-        extract::{Json, SandboxId},
+        extract::{Json, JsonList, SandboxId},
         state::ApiState,
         validate::check_rules,
     },
@@ -107,7 +107,7 @@ async fn replace_sandbox_network_policy(
 async fn patch_sandbox_network_policy(
     State(state): State<ApiState>,
     SandboxId(id): SandboxId,
-    Json(rules): Json<Vec<NetworkRule>>,
+    JsonList(rules): JsonList<NetworkRule>,
 ) -> Result<JsonBody<PolicyStatusResponse>, ApiError> {
     check_rules(&NetworkPolicy { default_action: None, egress: Some(rules.clone()) })?;
     ask(&state, &id, Method::PATCH, Some(&rules)).await
@@ -134,7 +134,7 @@ async fn patch_sandbox_network_policy(
 async fn delete_sandbox_network_policy_rules(
     State(state): State<ApiState>,
     SandboxId(id): SandboxId,
-    Json(targets): Json<Vec<String>>,
+    JsonList(targets): JsonList<String>,
 ) -> Result<JsonBody<PolicyStatusResponse>, ApiError> {
     ask(&state, &id, Method::DELETE, Some(&targets)).await
 }
