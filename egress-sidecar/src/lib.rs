@@ -1,11 +1,15 @@
 //! egress-sidecar: shares a sandbox's network namespace, decides what it reaches, and lends it credentials.
 
 pub mod api;
+pub mod audit;
 pub mod config;
 pub mod daemon;
 pub mod denials;
 pub mod dns;
 pub mod engine;
 pub mod firewall;
+pub mod intercept;
+pub mod memory;
 pub mod policy;
 pub mod state;
+pub mod vault;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use egress_sidecar::{api, config::Config, daemon};
+use egress_sidecar::{api, config::Config, daemon, memory::Scrubbing};
 
 /// Decides what the network namespace it runs in may reach. Everything is set by OPENSANDBOX_EGRESS_* variables.
 #[derive(Debug, Parser)]
@@ -22,6 +22,9 @@ enum Action {
     /// Print the OpenAPI document as YAML
     Openapi,
 }
+
+#[global_allocator]
+static ALLOCATOR: Scrubbing = Scrubbing;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().action {

@@ -1,10 +1,12 @@
 //! The HTTP surface: routes and their document come from the same registration.
 
+mod audit;
 mod auth;
 pub mod error;
 mod policy;
 mod reply;
 mod system;
+mod vault;
 
 use axum::{Router, http::StatusCode, middleware};
 use utoipa::{
@@ -14,7 +16,11 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::error::ApiError;
-pub use self::reply::{Answer, MAX_BODY_BYTES, body};
+pub(crate) use self::vault::OwnSocket;
+pub use self::{
+    reply::{Answer, MAX_BODY_BYTES, body},
+    vault::INTERCEPTION,
+};
 use crate::state::AppState;
 
 #[derive(OpenApi)]
@@ -40,12 +46,12 @@ impl Modify for Security {
 
 /// Routes anybody may call.
 fn open() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(system::healthz))
+    OpenApiRouter::new().routes(routes!(system::healthz)).merge(vault::active())
 }
 
 /// Routes that need the token.
 fn protected() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().merge(policy::router())
+    OpenApiRouter::new().merge(policy::router()).merge(vault::protected()).routes(routes!(audit::read))
 }
 
 /// The document of all routes.
@@ -63,6 +69,12 @@ pub fn service(state: AppState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(state.clone(), auth::require_token));
     open.method_not_allowed_fallback(wrong_method).merge(protected).fallback(not_found).with_state(state)
+}
+
+/// What the vault's own socket serves.
+pub fn active_service(state: AppState) -> Router {
+    let (active, _) = vault::active().split_for_parts();
+    active.method_not_allowed_fallback(wrong_method).fallback(not_found).with_state(state)
 }
 
 async fn wrong_method() -> ApiError {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::vault::HostPattern;
+
 use super::{Cidr, ConfigError, environment::Environment, not};
 
 const DEFAULT_PORT: u16 = 18081;
@@ -27,9 +29,11 @@ pub struct InterceptConfig {
     pub extra_ca: Option<PathBuf>,
     /// Where the certificate the namespace must trust is written (`CA_FILE`).
     pub ca_file: PathBuf,
+    /// Hosts whose connections are passed on unopened (`INTERCEPT_PASS_HOSTS`).
+    pub pass_hosts: Vec<HostPattern>,
     /// Where the vault hands over what is active (`OPENSANDBOX_CREDENTIAL_PROXY_SOCKET`).
     pub vault_socket: PathBuf,
-    /// Whether the vault may only be changed over TLS (`CREDENTIAL_VAULT_REQUIRE_TLS`).
+    /// Whether the vault may only be changed over TLS or from this host; unless said otherwise it may (`CREDENTIAL_VAULT_REQUIRE_TLS`).
     pub vault_require_tls: bool,
     /// Whether bindings must say more than a host (`CREDENTIAL_VAULT_REQUIRE_SCOPED_MATCH`).
     pub vault_require_scoped_match: bool,
@@ -55,10 +59,14 @@ impl InterceptConfig {
             trust_dir: env.path("MITMPROXY_UPSTREAM_TRUST_DIR"),
             extra_ca: env.path("MITMPROXY_UPSTREAM_EXTRA_CA"),
             ca_file: env.path("CA_FILE").unwrap_or_else(|| DEFAULT_CA_FILE.into()),
+            pass_hosts: env.list("INTERCEPT_PASS_HOSTS", |text| {
+                HostPattern::parse(text).map_err(|error| error.to_string())
+            })?,
             vault_socket: env
                 .whole("OPENSANDBOX_CREDENTIAL_PROXY_SOCKET")
                 .map_or_else(|| DEFAULT_SOCKET.into(), PathBuf::from),
-            vault_require_tls: env.flag("CREDENTIAL_VAULT_REQUIRE_TLS"),
+            vault_require_tls: env.text("CREDENTIAL_VAULT_REQUIRE_TLS").is_none()
+                || env.flag("CREDENTIAL_VAULT_REQUIRE_TLS"),
             vault_require_scoped_match: env.flag("CREDENTIAL_VAULT_REQUIRE_SCOPED_MATCH"),
             vault_trusted_proxies: env.list("CREDENTIAL_VAULT_TRUSTED_PROXY_CIDRS", str::parse)?,
         })

@@ -98,6 +98,8 @@ pub struct Config {
     pub netns: Option<PathBuf>,
     /// Descriptor that gets one byte and is closed once everything is in force (`READY_FD`).
     pub ready_fd: Option<u16>,
+    /// Where the certificate authority is kept, so that it is the same after a restart (`SANDKEEP_EGRESS_STATE_DIR`).
+    pub state_dir: Option<PathBuf>,
     /// The proxy that opens HTTPS, and the vault it takes credentials from.
     pub intercept: InterceptConfig,
 }
@@ -151,6 +153,7 @@ impl Config {
             sandbox_id: env.text("SANDBOX_ID").unwrap_or_default(),
             netns: env.path("NETNS"),
             ready_fd: env.parsed("READY_FD", |text| text.parse().map_err(|_| not("a descriptor", text)))?,
+            state_dir: env.whole("SANDKEEP_EGRESS_STATE_DIR").map(PathBuf::from),
             intercept: InterceptConfig::read(&env)?,
         })
     }

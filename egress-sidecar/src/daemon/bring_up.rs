@@ -7,6 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::health::Health;
 use crate::{
+    audit::Audit,
     config::Config,
     denials::{Denials, Webhook},
     dns::{self, Dns, Listeners},
@@ -31,7 +32,7 @@ pub(super) struct Enforcement {
 
 /// Puts everything in force, names and addresses. Questions find somebody who answers from the moment they are
 /// redirected.
-pub(super) fn enforce(config: &Config, health: &Arc<Health>) -> Result<Enforcement> {
+pub(super) fn enforce(config: &Config, health: &Arc<Health>, audit: Arc<Audit>) -> Result<Enforcement> {
     let listeners = Listeners::bind()?;
     let engine = Arc::new(Engine::start(config, fixed(config))?);
     // Every packet is judged anyhow; this only keeps strangers' connections out of the table.
@@ -44,7 +45,7 @@ pub(super) fn enforce(config: &Config, health: &Arc<Health>) -> Result<Enforceme
         }
         None => (None, None),
     };
-    let denials = Arc::new(Denials::new(skip, hook));
+    let denials = Arc::new(Denials::new(skip, hook, audit));
     let dns = Dns::start(listeners, config, Arc::clone(&engine), denials, Arc::clone(health), webhook)?;
     Ok(Enforcement { engine, dns })
 }

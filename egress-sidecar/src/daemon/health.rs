@@ -22,6 +22,11 @@ impl Health {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
     }
 
+    /// Whether `part` does not work.
+    pub fn is_broken(&self, part: &'static str) -> bool {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).contains_key(part)
+    }
+
     /// The first complaint, if there is any.
     pub fn complaint(&self) -> Option<String> {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned()

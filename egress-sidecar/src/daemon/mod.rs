@@ -1,7 +1,9 @@
 //! The running daemon: what is brought up in which order, and the end.
 
 mod bring_up;
+mod gate;
 pub mod health;
+mod interception;
 mod log;
 mod ready;
 mod serve;
@@ -14,13 +16,16 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{api, config::Config, state::AppState};
+use crate::{api, audit::Audit, config::Config, memory, state::AppState, vault::store::Store};
 use health::Health;
 
 /// Runs until a signal ends it. Rules put into the kernel stay there: a namespace whose sidecar is gone reaches less,
 /// not more.
 pub fn run(config: Config) -> Result<()> {
     log::init(config.log_level);
+    if let Err(error) = memory::close() {
+        tracing::warn!(%error, "this process's memory is open to others");
+    }
     if let Some(netns) = &config.netns {
         enter(netns).with_context(|| format!("cannot enter the network namespace {}", netns.display()))?;
     }
@@ -44,18 +49,31 @@ async fn serve(config: Config) -> Result<()> {
     let address = config.http_addr;
     // Everybody who is told to be ready finds the API listening, and everything in force before.
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let enforcement = bring_up::enforce(&config, &health)?;
+    let audit = Audit::start().context("cannot start the audit log")?;
+    let enforcement = bring_up::enforce(&config, &health, audit.clone())?;
+    let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
+    let gate = gate::PolicyGate::new(enforcement.engine.clone(), enforcement.dns.names());
+    gate.guard(vault.clone());
     let state = AppState {
         config: Arc::clone(&config),
         health,
         engine: Arc::clone(&enforcement.engine),
         names: enforcement.dns.names(),
+        gate: Arc::new(gate),
+        vault,
+        audit,
+    };
+    // Until it listens, redirected connections are refused.
+    let interception = match config.intercept.enabled {
+        true => Some(interception::start(&state).await?),
+        false => None,
     };
     let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone()));
     ready::tell(config.ready_fd);
     tracing::info!(%address, "serving");
     serve::serve(listener, api::service(state), ended).await;
     reloading.abort();
+    drop(interception);
     drop(enforcement);
     Ok(())
 }

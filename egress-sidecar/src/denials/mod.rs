@@ -5,14 +5,18 @@ mod webhook;
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use sandkeep_specs::egress::audit::AuditKind;
 use tokio::sync::mpsc;
 
 pub use self::webhook::Webhook;
-use crate::policy::{Index, Judgement, Source};
+use crate::{
+    audit::{Audit, Event},
+    policy::{Index, Judgement, Source},
+};
 
 /// A name that is asked for again and again is logged this often.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -29,6 +33,7 @@ pub struct Denials {
     hook: Option<mpsc::Sender<Box<str>>>,
     /// Names that are not worth a line.
     skip: Index,
+    audit: Arc<Audit>,
 }
 
 #[derive(Debug)]
@@ -72,11 +77,11 @@ fn word(source: Source) -> &'static str {
 }
 
 impl Denials {
-    /// Reports to the log, but not of names in `skip`, and to `hook`.
+    /// Reports to the log and the audit log, but not of names in `skip`, and to `hook`.
     #[must_use]
-    pub fn new(skip: Index, hook: Option<mpsc::Sender<Box<str>>>) -> Self {
+    pub fn new(skip: Index, hook: Option<mpsc::Sender<Box<str>>>, audit: Arc<Audit>) -> Self {
         let recent = Recent { names: HashMap::new(), since: Instant::now(), lines: 0, unsaid: 0 };
-        Self { recent: Mutex::new(recent), hook, skip }
+        Self { recent: Mutex::new(recent), hook, skip, audit }
     }
 
     /// A name was refused.
@@ -84,6 +89,7 @@ impl Denials {
         if let Some(unsaid) = self.report(name) {
             let (by, target) = (word(judgement.source), judgement.target.unwrap_or_default());
             tracing::info!(event = "denied", name, by, target, unsaid, "a name is refused");
+            self.record(name, judgement.target, by.to_owned());
         }
     }
 
@@ -100,6 +106,7 @@ impl Denials {
                 unsaid,
                 "a name is refused for its alias"
             );
+            self.record(name, judgement.target, format!("its alias {alias} is denied"));
         }
     }
 
@@ -107,7 +114,18 @@ impl Denials {
     pub fn address(&self, name: &str, address: IpAddr) {
         if let Some(unsaid) = self.report(name) {
             tracing::info!(event = "denied", name, %address, unsaid, "a name is refused for its address");
+            self.record(name, None, format!("it stands for {address}"));
         }
+    }
+
+    fn record(&self, name: &str, rule: Option<&str>, reason: String) {
+        self.audit.record(Event {
+            kind: Some(AuditKind::Dns),
+            host: Some(name.to_owned()),
+            rule: rule.map(str::to_owned),
+            reason: Some(reason),
+            ..Event::default()
+        });
     }
 
     fn report(&self, name: &str) -> Option<u64> {
@@ -143,11 +161,14 @@ mod tests {
     #[test]
     fn a_hook_that_does_not_keep_up_loses_some() {
         let (hook, mut taken) = mpsc::channel(1);
-        let denials = Denials::new(Index::new(["quiet.test"]), Some(hook));
+        let denials = Denials::new(Index::new(["quiet.test"]), Some(hook), Arc::default());
         let judgement = Judgement { allowed: false, source: Source::Default, target: None };
         denials.name("quiet.test", &judgement);
         denials.name("b.test", &judgement);
         assert_eq!(taken.try_recv().as_deref(), Ok("quiet.test"));
         assert!(taken.try_recv().is_err());
+        let audited = denials.audit.after(0, 10).entries;
+        assert_eq!(audited.len(), 1);
+        assert_eq!((audited[0].host.as_deref(), audited[0].allowed), (Some("b.test"), false));
     }
 }

@@ -1,3 +1,5 @@
 //! Wire types of the egress sidecar.
 
+pub mod audit;
 pub mod policy;
+pub mod vault;

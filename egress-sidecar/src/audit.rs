@@ -1,0 +1,205 @@
+//! Remembers what was asked for: the newest in memory for `GET /audit`, all of it as log lines.
+//!
+//! Whoever records something only takes a lock. Lines are written by a thread of their own, so that a log nobody reads
+//! stops nothing; what it cannot keep up with is counted.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use sandkeep_specs::egress::audit::{AuditEntry, AuditKind, AuditList};
+
+/// Entries kept.
+const KEPT: usize = 2048;
+/// Longest text of an entry: names and paths come from the sandbox.
+const LONGEST_TEXT: usize = 256;
+/// Entries written in one go.
+const BATCH: usize = 256;
+/// The writer looks after new entries at least so often, and so sees that it is to end.
+const LOOK: Duration = Duration::from_secs(1);
+/// It needs little.
+const WRITER_STACK: usize = 128 * 1024;
+
+/// Something that was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Event {
+    pub kind: Option<AuditKind>,
+    pub allowed: bool,
+    pub host: Option<String>,
+    pub destination: Option<String>,
+    pub method: Option<String>,
+    pub path: Option<String>,
+    pub rule: Option<String>,
+    pub binding: Option<String>,
+    pub status: Option<u16>,
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: VecDeque<AuditEntry>,
+    /// Entries there ever were.
+    count: u64,
+}
+
+/// The audit log.
+#[derive(Debug, Default)]
+pub struct Audit {
+    kept: Mutex<Kept>,
+    new: Condvar,
+}
+
+impl Audit {
+    /// An empty log whose entries are written as log lines, as long as it lives.
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub fn start() -> io::Result<Arc<Self>> {
+        let audit = Arc::new(Self::default());
+        let watched = Arc::downgrade(&audit);
+        thread::Builder::new().name("audit".to_owned()).stack_size(WRITER_STACK).spawn(move || {
+            let mut written = 0;
+            while let Some(audit) = watched.upgrade() {
+                written = audit.write_after(written);
+            }
+        })?;
+        Ok(audit)
+    }
+
+    /// Adds an entry.
+    pub fn record(&self, event: Event) {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut kept = self.lock();
+        kept.count += 1;
+        let entry = AuditEntry {
+            id: kept.count,
+            time: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            kind: event.kind.unwrap_or(AuditKind::Connection),
+            allowed: event.allowed,
+            host: event.host.map(cut),
+            destination: event.destination,
+            method: event.method.map(cut),
+            path: event.path.map(cut),
+            rule: event.rule.map(cut),
+            binding: event.binding.map(cut),
+            status: event.status,
+            reason: event.reason.map(cut),
+        };
+        if kept.entries.len() == KEPT {
+            kept.entries.pop_front();
+        }
+        kept.entries.push_back(entry);
+        drop(kept);
+        self.new.notify_one();
+    }
+
+    /// At most `limit` entries after the one with this number.
+    #[must_use]
+    pub fn after(&self, after: u64, limit: usize) -> AuditList {
+        let kept = self.lock();
+        let first = kept.count + 1 - kept.entries.len() as u64;
+        let after = after.min(kept.count);
+        let lost = first.saturating_sub(after + 1);
+        let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let entries: Vec<_> = kept.entries.iter().skip(skip).take(limit).cloned().collect();
+        let next = entries.last().map_or(after.max(first - 1), |entry| entry.id);
+        AuditList { entries, next, lost }
+    }
+
+    /// Waits for new entries and writes them; gives the number of the last one.
+    fn write_after(&self, written: u64) -> u64 {
+        let kept = self.lock();
+        if kept.count == written {
+            // Whether there are any is looked at again; that this one was poisoned changes nothing.
+            drop(self.new.wait_timeout(kept, LOOK));
+        } else {
+            drop(kept);
+        }
+        let list = self.after(written, BATCH);
+        if list.lost > 0 {
+            tracing::warn!(target: "audit", lost = list.lost, "entries came faster than they could be written");
+        }
+        list.entries.iter().for_each(write);
+        list.next
+    }
+
+    /// Entries are whole whenever the lock is free.
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    text
+}
+
+fn write(entry: &AuditEntry) {
+    let AuditEntry { id, allowed, host, destination, method, path, rule, binding, status, reason, .. } =
+        entry;
+    let kind = match entry.kind {
+        // Whoever refused it has logged it.
+        AuditKind::Dns => return,
+        AuditKind::Connection => "connection",
+        AuditKind::Https => "https",
+        AuditKind::Http => "http",
+    };
+    tracing::info!(
+        target: "audit", id, kind, allowed, host, destination, method, path, rule, binding, status, reason, "{}",
+        if *allowed { "allowed" } else { "denied" }
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(host: &str) -> Event {
+        Event { host: Some(host.to_owned()), ..Event::default() }
+    }
+
+    #[test]
+    fn entries_are_read_one_after_the_other() {
+        let audit = Audit::default();
+        assert_eq!((audit.after(0, 10).entries.len(), audit.after(7, 10).next), (0, 0));
+        for host in ["a", "b", "c"] {
+            audit.record(event(host));
+        }
+        let first = audit.after(0, 2);
+        assert_eq!((first.entries.len(), first.next, first.lost), (2, 2, 0));
+        let rest = audit.after(first.next, 2);
+        assert_eq!((rest.entries[0].host.as_deref(), rest.next, rest.lost), (Some("c"), 3, 0));
+        assert_eq!(audit.after(3, 2).next, 3);
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_is_counted() {
+        let audit = Audit::default();
+        for number in 0..KEPT + 5 {
+            audit.record(event(&number.to_string()));
+        }
+        let list = audit.after(2, 1);
+        assert_eq!((list.lost, list.entries[0].id, list.next), (3, 6, 6));
+        assert_eq!(audit.after(5, 1).lost, 0);
+    }
+
+    #[test]
+    fn texts_of_the_sandbox_are_cut() {
+        let audit = Audit::default();
+        audit.record(event(&"\u{e4}".repeat(LONGEST_TEXT)));
+        assert_eq!(audit.after(0, 1).entries[0].host.as_ref().map(String::len), Some(LONGEST_TEXT));
+    }
+
+    #[test]
+    fn the_writer_keeps_its_place() {
+        let audit = Audit::default();
+        audit.record(event("a"));
+        assert_eq!(audit.write_after(0), 1);
+        audit.record(event("b"));
+        assert_eq!(audit.write_after(1), 2);
+    }
+}

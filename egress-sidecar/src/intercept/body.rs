@@ -1,0 +1,268 @@
+//! Bodies on their way through.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap,
+    body::{Body, Frame, Incoming, SizeHint},
+};
+use tokio::{
+    sync::futures::OwnedNotified,
+    time::{Sleep, sleep},
+};
+
+use super::upstream::Busy;
+use crate::vault::{
+    redact::{Redactions, Stream},
+    store::Store,
+    substitute::BodyReplacer,
+};
+
+/// What is spoken on both sides of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Protocol {
+    H1,
+    H2,
+}
+
+/// What a body fails with.
+pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request's body on its way out.
+pub(super) enum RequestBody {
+    /// As it comes.
+    Plain(Incoming),
+    /// As it comes, once the upstream asks for it.
+    Asked { inner: Incoming, asked: Pin<Box<dyn Future<Output = ()> + Send>>, waiting: bool },
+    /// With marks replaced.
+    Replaced { inner: Incoming, replacer: BodyReplacer, ended: bool },
+    /// Known in full.
+    Whole(Full<Bytes>),
+}
+
+impl RequestBody {
+    /// A body that is not read before `asked` is done.
+    pub(super) fn asked(inner: Incoming, asked: OwnedNotified, patience: std::time::Duration) -> Self {
+        let asked = Box::pin(async move {
+            // An upstream that does not answer to the question gets the body all the same.
+            let _ = tokio::time::timeout(patience, asked).await;
+        });
+        Self::Asked { inner, asked, waiting: true }
+    }
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        match self.get_mut() {
+            Self::Plain(inner) => Pin::new(inner).poll_frame(cx).map_err(Into::into),
+            Self::Asked { inner, asked, waiting } => {
+                if *waiting {
+                    ready!(asked.as_mut().poll(cx));
+                    *waiting = false;
+                }
+                Pin::new(inner).poll_frame(cx).map_err(Into::into)
+            }
+            Self::Replaced { inner, replacer, ended } => poll_replaced(inner, replacer, ended, cx),
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(inner) | Self::Asked { inner, .. } => inner.is_end_stream(),
+            Self::Replaced { ended, .. } => *ended,
+            Self::Whole(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(inner) | Self::Asked { inner, .. } => inner.size_hint(),
+            Self::Replaced { .. } => SizeHint::default(),
+            Self::Whole(body) => body.size_hint(),
+        }
+    }
+}
+
+fn poll_replaced(
+    inner: &mut Incoming,
+    replacer: &mut BodyReplacer,
+    ended: &mut bool,
+    cx: &mut Context<'_>,
+) -> Polled {
+    loop {
+        if *ended {
+            return Poll::Ready(None);
+        }
+        let data = match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => replacer.push(&data),
+                // Trailers say nothing that a marked body needs, and the marks' rest must come before its end.
+                Err(_) => continue,
+            },
+            None => {
+                *ended = true;
+                replacer.finish()
+            }
+        };
+        if !data.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+}
+
+/// An answer's body on its way in.
+pub(super) enum ResponseBody {
+    /// As it comes.
+    Plain(Incoming, #[expect(dead_code, reason = "counts as long as it lives")] Busy),
+    /// With secrets overwritten.
+    Cleaned(Box<Cleaned>),
+    /// One of our own.
+    Whole(Full<Bytes>),
+}
+
+impl ResponseBody {
+    pub(super) fn text(text: String) -> Self {
+        Self::Whole(Full::new(Bytes::from(text)))
+    }
+
+    pub(super) fn cleaned(inner: Incoming, vault: Arc<Store>, busy: Busy) -> Self {
+        let stream = Stream::default();
+        Self::Cleaned(Box::new(Cleaned {
+            inner,
+            vault,
+            stream,
+            timer: None,
+            trailers: None,
+            ended: false,
+            _busy: busy,
+        }))
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        match self.get_mut() {
+            Self::Plain(inner, _) => Pin::new(inner).poll_frame(cx).map_err(Into::into),
+            Self::Cleaned(cleaned) => cleaned.poll(cx),
+            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(inner, _) => inner.is_end_stream(),
+            Self::Cleaned(cleaned) => cleaned.is_end(),
+            Self::Whole(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(inner, _) => inner.size_hint(),
+            Self::Cleaned(cleaned) => cleaned.size_hint(),
+            Self::Whole(body) => body.size_hint(),
+        }
+    }
+}
+
+/// A body in which secrets are overwritten; its length stays the same.
+pub(super) struct Cleaned {
+    inner: Incoming,
+    /// Asked for every piece, as no secret may be kept here longer than there.
+    vault: Arc<Store>,
+    stream: Stream,
+    /// Ends the wait for the rest of what may be a secret.
+    timer: Option<Pin<Box<Sleep>>>,
+    trailers: Option<HeaderMap>,
+    ended: bool,
+    _busy: Busy,
+}
+
+impl Cleaned {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        loop {
+            if self.ended {
+                return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+            }
+            let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => return self.poll_timer(cx),
+            };
+            self.timer = None;
+            let redactions = redactions(&self.vault);
+            let data = match frame {
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => match &redactions {
+                        Some(redactions) => self.stream.push(data, redactions),
+                        // There is no vault any more; nothing may overtake what was kept back.
+                        None if self.stream.held() == 0 => data,
+                        None => [self.stream.flush(), data].concat().into(),
+                    },
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok().map(|mut trailers| {
+                            if let Some(redactions) = &redactions {
+                                redactions.clean_headers(&mut trailers);
+                            }
+                            trailers
+                        });
+                        self.ended = true;
+                        self.stream.flush()
+                    }
+                },
+                None => {
+                    self.ended = true;
+                    self.stream.flush()
+                }
+            };
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+        }
+    }
+
+    /// Gives out what was kept back when the rest of it does not come.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Polled {
+        let Some(patience) = self.stream.patience() else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(timer.as_mut().poll(cx));
+        self.timer = None;
+        Poll::Ready(Some(Ok(Frame::data(self.stream.flush()))))
+    }
+
+    fn is_end(&self) -> bool {
+        (self.ended && self.trailers.is_none()) || (self.inner.is_end_stream() && self.stream.held() == 0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.stream.held() as u64;
+        let inner = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower() + held);
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint
+    }
+}
+
+pub(super) fn redactions(vault: &Store) -> Option<Arc<Redactions>> {
+    vault.active().map(|active| active.redactions()).filter(|redactions| !redactions.is_empty())
+}

@@ -1,0 +1,135 @@
+//! Takes redirected connections.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
+
+use super::{
+    Authority, Gate, Shared,
+    connect::{Connector, Trust},
+    original, pool, session,
+};
+use crate::{audit::Audit, vault::HostPattern, vault::store::Store};
+
+/// Connections open at the same time; later ones wait.
+const MOST: usize = 4096;
+/// Pause after the system refused a connection for want of resources.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A client that acknowledges nothing for so long is gone.
+const SILENCE_LIMIT: Duration = Duration::from_secs(120);
+
+/// How the proxy is set up.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Local port that connections are redirected to.
+    pub port: u16,
+    /// Whether certificates are believed unchecked. Secrets stay in the vault then.
+    pub trust_anything: bool,
+    /// A directory of more trusted authorities.
+    pub trust_directory: Option<std::path::PathBuf>,
+    /// A file of more trusted authorities.
+    pub trust_file: Option<std::path::PathBuf>,
+    /// Hosts whose connections are passed on unopened.
+    pub pass: Vec<HostPattern>,
+}
+
+/// The intercepting proxy.
+pub struct Proxy {
+    listeners: Vec<TcpListener>,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    /// Listens on the loopback addresses.
+    ///
+    /// # Errors
+    /// If the port is taken.
+    pub async fn bind(
+        settings: Settings,
+        authority: Authority,
+        gate: Arc<dyn Gate>,
+        vault: Arc<Store>,
+        audit: Arc<Audit>,
+    ) -> io::Result<Self> {
+        let mut listeners = vec![TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?];
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, settings.port)).await {
+            Ok(listener) => listeners.push(listener),
+            // A namespace without IPv6 has nothing to redirect there.
+            Err(error) => tracing::debug!(%error, "not listening on IPv6"),
+        }
+        let trust = Trust {
+            anything: settings.trust_anything,
+            directory: settings.trust_directory.clone(),
+            file: settings.trust_file.clone(),
+        };
+        let connector = Connector::new(trust);
+        let pool = pool::Pool::default();
+        let authority = Arc::new(authority);
+        let server_configs = session::ServerConfigs::new(authority.clone());
+        let shared = Shared { settings, authority, server_configs, gate, vault, audit, connector, pool };
+        Ok(Self { listeners, shared: Arc::new(shared) })
+    }
+
+    /// Serves until it is dropped.
+    pub async fn run(self) {
+        let slots = Arc::new(Semaphore::new(MOST));
+        let mut tasks = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            tasks.spawn(accept(listener, self.shared.clone(), slots.clone()));
+        }
+        self.shared.connector.prepare().await;
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, slots: Arc<Semaphore>) {
+    // Dropped together with this, and with it all connections.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let shared = shared.clone();
+                connections.spawn(async move {
+                    if let Err(error) = connection(stream, shared).await {
+                        tracing::debug!(%error, "an intercepted connection ended early");
+                    }
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot take an intercepted connection");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
+    let destination = canonical(original::destination(stream.as_fd(), stream.local_addr()?)?);
+    // Only costs a delay where it fails.
+    let _ = stream.set_nodelay(true);
+    rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
+    let silence = u32::try_from(SILENCE_LIMIT.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(&stream, silence)?;
+    session::serve(stream, destination, shared).await
+}
+
+/// IPv4 as IPv4, however it was written.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,63 @@
+//! Memory hygiene: what is given back is overwritten, and nobody may look into this process.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    ffi::c_void,
+    io,
+};
+
+/// The system's allocator, which overwrites what it is given back.
+///
+/// A secret passes through many buffers on its way: of the API's connection, the JSON reader, headers, TLS. None of them
+/// knows what it holds, so all are cleared.
+pub struct Scrubbing;
+
+// SAFETY: everything is passed on to the system's allocator under the same contract; what is overwritten before is
+// memory that the caller has given back.
+unsafe impl GlobalAlloc for Scrubbing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller owns these bytes and gives them up; a plain write could be left out as nobody reads it.
+        unsafe {
+            libc::explicit_bzero(pointer.cast::<c_void>(), layout.size());
+            System.dealloc(pointer, layout);
+        }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // The system may move a block and leave its bytes behind, so every new size is a new block.
+        // SAFETY: the caller promises that the size, rounded up to the alignment, is acceptable.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: both blocks have at least so many bytes, and a new block does not overlap an old one.
+            unsafe {
+                std::ptr::copy_nonoverlapping(pointer, new, layout.size().min(size));
+                self.dealloc(pointer, layout);
+            }
+        }
+        new
+    }
+}
+
+/// Keeps others out of this process's memory: no core dumps, and no debugger but root's.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn close() -> io::Result<()> {
+    // SAFETY: sets an attribute of this process; reads and writes no memory.
+    let result = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    Ok(rustix::process::setrlimit(rustix::process::Resource::Core, none)?)
+}

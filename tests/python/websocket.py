@@ -1,0 +1,41 @@
+"""Opens a WebSocket over TLS, prints what it hears first, says something and prints the answer.
+
+Arguments: host, path, file of the trusted authority, what to say. Written by hand, so that only Python itself is needed.
+"""
+
+import base64
+import os
+import socket
+import ssl
+import sys
+
+host, path, authority, text = sys.argv[1:]
+
+context = ssl.create_default_context(cafile=authority)
+context.set_alpn_protocols(["http/1.1"])
+plain = socket.create_connection((host, 443), timeout=60)
+stream = context.wrap_socket(plain, server_hostname=host)
+key = base64.b64encode(os.urandom(16)).decode()
+stream.sendall(
+    f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+)
+reader = stream.makefile("rb")
+status = reader.readline()
+assert b" 101 " in status, status
+while reader.readline() not in (b"\r\n", b""):
+    pass
+
+
+def hear() -> str:
+    head = reader.read(2)
+    assert head[0] == 0x81 and head[1] < 126, head
+    return reader.read(head[1]).decode()
+
+
+print(hear())
+mask = os.urandom(4)
+data = text.encode()
+frame = bytes([0x81, 0x80 | len(data)]) + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+stream.sendall(frame)
+print(hear())
