@@ -1,0 +1,1 @@
+"""What the asynchronous and the blocking half do differently, under the same names."""

@@ -1,0 +1,190 @@
+# Generated from ../_async by `cargo xtask sdk`; do not edit.
+"""Terminals and tunnels: what goes over WebSockets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from .._api.execd import models
+from .._api.execd import operations as execd
+from .._glue.glue_sync import Socket, attempt, next_message, open_socket, pending
+from .._operation import Operation
+from ..errors import ConnectionFailed, SandkeepError
+from .transport import Http
+
+_STDIN = b"\0"
+_STDERR = 2
+_REPLAY = 3
+_OFFSET_BYTES = 8
+
+
+def connect(http: Http, operation: Operation[Any]) -> Socket:
+    """The WebSocket of an operation."""
+    query = {name: value for name, value in (operation.query or {}).items() if value is not None}
+    request = http.request(operation)
+    url = str(request.url.copy_with(scheme="wss" if request.url.scheme == "https" else "ws", params=query or None))
+    return open_socket(url, http.headers, http.settings, not http.near)
+
+
+class Terminal:
+    """A program on a terminal. Iterating gives its output; as a context manager it ends with the block."""
+
+    def __init__(self, http: Http, id: str, *, owned: bool) -> None:
+        self._http = http
+        self._owned = owned
+        self._socket: Socket | None = None
+        self.id = id
+        self.exit_code: int | None = None
+        """Exit status, once the program has ended: 128 + N after signal N."""
+        self.position = 0
+        """Bytes of output seen, for attaching again with `since`."""
+
+    def attach(self, *, since: int | None = None, takeover: bool = False, pipes: bool = False) -> Terminal:
+        """Connects. `takeover` replaces another client; `pipes` starts the program without a terminal."""
+        operation = execd.pty_web_socket(
+            self.id, since=since, takeover="1" if takeover else None, pty="0" if pipes else None
+        )
+        self._socket = connect(self._http, operation)
+        return self
+
+    @property
+    def _connected(self) -> Socket:
+        if self._socket is None:
+            raise SandkeepError("the terminal is not attached")
+        return self._socket
+
+    def write(self, data: str | bytes) -> None:
+        """Types."""
+        self._connected.send(_STDIN + (data.encode() if isinstance(data, str) else data))
+
+    def resize(self, cols: int, rows: int) -> None:
+        """Says how large the terminal is."""
+        self._frame(models.PTYClientFrame(type_="resize", cols=cols, rows=rows))
+
+    def signal(self, name: Literal["SIGINT", "SIGTERM", "SIGKILL", "SIGQUIT", "SIGHUP"]) -> None:
+        """Sends a signal to what runs in the foreground."""
+        self._frame(models.PTYClientFrame(type_="signal", signal=name))
+
+    def _frame(self, frame: models.PTYClientFrame) -> None:
+        self._connected.send(json.dumps(frame.to_dict()))
+
+    def __iter__(self) -> Terminal:
+        return self
+
+    def __next__(self) -> bytes:
+        while (message := next_message(self._connected)) is not None:
+            if isinstance(message, str):
+                self._told(models.PTYServerFrame.from_dict(json.loads(message)))
+                continue
+            output = message[1:]
+            if message[0] == _REPLAY:
+                self.position = int.from_bytes(output[:_OFFSET_BYTES], "big")
+                output = output[_OFFSET_BYTES:]
+            self.position += len(output)
+            if output:
+                return output
+        raise StopIteration
+
+    def _told(self, frame: models.PTYServerFrame) -> None:
+        if frame.type_ == "exit":
+            self.exit_code = frame.exit_code
+        elif frame.type_ == "error":
+            raise SandkeepError(f"{frame.code}: {frame.error}")
+
+    def read_until(self, text: str | bytes) -> bytes:
+        """Output up to and including the piece in which `text` is complete, or to the end."""
+        wanted = text.encode() if isinstance(text, str) else text
+        seen = b""
+        for piece in self:
+            seen += piece
+            if wanted in seen:
+                break
+        return seen
+
+    def status(self) -> models.PTYSessionStatusResponse:
+        """Whether the program runs, and how much it has written."""
+        return self._http.call(execd.get_pty_session(self.id))
+
+    def detach(self) -> None:
+        """Leaves the program running; `attach` comes back to it."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def delete(self) -> None:
+        """Ends the program."""
+        self._http.call(execd.delete_pty_session(self.id))
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        limit = self._http.settings.timeouts.cleanup
+        attempt(self.detach, limit)
+        if self._owned:
+            attempt(self.delete, limit)
+
+
+class Terminals:
+    """Terminals of a sandbox."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    @pending
+    def create(
+        self, command: str | None = None, *, cwd: str | None = None, cols: int = 80, rows: int = 24, pipes: bool = False
+    ) -> Terminal:
+        """Starts an interactive shell, or a command, on a terminal of this size and attaches to it."""
+        request = models.CreatePTYSessionRequest(command=command, cwd=cwd)
+        made = self._http.call(execd.create_pty_session(body=request))
+        terminal = Terminal(self._http, made.session_id, owned=True)
+        terminal.attach(pipes=pipes)
+        if not pipes:
+            terminal.resize(cols, rows)
+        return terminal
+
+    @pending
+    def attach(self, id: str, *, since: int | None = None, takeover: bool = False) -> Terminal:
+        """Comes back to a terminal; leaving does not end its program."""
+        return Terminal(self._http, id, owned=False).attach(since=since, takeover=takeover)
+
+
+class Tunnel:
+    """A TCP connection to a port of a sandbox. Bounds of messages mean nothing."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._ended = False
+
+    def send(self, data: bytes) -> None:
+        """Sends."""
+        for start in range(0, len(data), 65536):
+            self._socket.send(data[start : start + 65536])
+
+    def send_eof(self) -> None:
+        """Says that no more is sent; what the other side still sends can be read."""
+        self._socket.send(b"")
+
+    def receive(self) -> bytes:
+        """The next bytes; empty once the other side has ended."""
+        if self._ended:
+            return b""
+        message = next_message(self._socket)
+        if message is None:
+            code = self._socket.protocol.close_code
+            if code not in (None, 1000):
+                raise ConnectionFailed(f"the sandbox broke the connection ({code})")
+        self._ended = not message
+        return message.encode() if isinstance(message, str) else message or b""
+
+    def close(self) -> None:
+        """Breaks the connection."""
+        self._socket.close()
+
+    def __enter__(self) -> Tunnel:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
