@@ -31,7 +31,8 @@ pub fn schemathesis() -> Result<PathBuf> {
     installed("venv-schemathesis", &SCHEMATHESIS)
 }
 
-fn installed(name: &str, packages: &[&str]) -> Result<PathBuf> {
+/// The `bin` directory of an environment that has these packages and nothing else; made once and kept.
+pub fn installed(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let dir = paths::artifacts()?;
     let lock = File::create(dir.join(format!("{name}.lock")))?;
     flock(&lock, FlockOperation::LockExclusive)?;
@@ -50,7 +51,8 @@ fn installed(name: &str, packages: &[&str]) -> Result<PathBuf> {
     Ok(venv.join("bin"))
 }
 
-fn must(command: &mut Command, hint: &str) -> Result<()> {
+/// Runs a command that must succeed; the hint says what may be missing.
+pub fn must(command: &mut Command, hint: &str) -> Result<()> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed ({hint}): {complaint}");

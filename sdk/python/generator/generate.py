@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 from ruamel.yaml import YAML
+
 from unasync import to_sync
 
 HERE = pathlib.Path(__file__).resolve().parent

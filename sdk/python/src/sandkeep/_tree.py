@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ def pack(root: Path, counted: list[int]) -> Iterator[bytes]:
 
     Owners are left out: what is unpacked belongs to whoever unpacks it. Sockets and devices are passed over.
     """
-    with tarfile.TarFile(fileobj=open(os.devnull, "wb"), mode="w", format=tarfile.PAX_FORMAT) as frame:
+    with tarfile.TarFile(fileobj=io.BytesIO(), mode="w", format=tarfile.PAX_FORMAT) as frame:
         for path in _walk(root):
             member = frame.gettarinfo(path, arcname=path.relative_to(root).as_posix())
             if not (member.isfile() or member.isdir() or member.issym()):

@@ -49,7 +49,7 @@ class Session:
         body = models.RunInSessionRequest(
             command=command, cwd=cwd, envs=dict(env) if env else None, timeout=millis(timeout)
         )
-        return Process(self._http, execd.run_in_session(self.id, body=body), "interrupt")
+        return Process(self._http, execd.run_in_session(self.id, body=body), "nothing")
 
     async def delete(self) -> None:
         """Ends the shell and what runs in it."""

@@ -84,6 +84,7 @@ def open_socket(url: str, headers: dict[str, str], settings: Settings, proxied: 
     context = settings.ssl_context()
     secure = {"ssl": None if context is True else context} if url.startswith("wss:") else {}
     with translated_socket(url):
+        # Left by `close`: newer versions want to be entered, older ones do not mind.
         return _websockets.connect(
             url,
             additional_headers=headers,
@@ -94,7 +95,7 @@ def open_socket(url: str, headers: dict[str, str], settings: Settings, proxied: 
             max_size=MAX_MESSAGE,
             proxy=(settings.proxy or True) if proxied else None,
             **secure,  # type: ignore[arg-type]
-        )
+        ).__enter__()
 
 
 def next_message(socket: Socket) -> str | bytes | None:

@@ -80,7 +80,7 @@ class Client:
         page, more = 1, True
         while more:
             found = self.list(states=states, metadata=metadata, page=page, page_size=100)
-            for sandbox in found.items:  # noqa: UP028 - there is no asynchronous `yield from`
+            for sandbox in found.items:
                 yield sandbox
             page, more = page + 1, found.pagination.has_next_page
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _IDLE: tuple[str, ...] = ("tail", "-f", "/dev/null")
 """Keeps a sandbox alive without doing anything."""
+_ISOLATION = "bootstrap.execd.isolation"
 
 
 def request_of(
@@ -37,6 +38,7 @@ def request_of(
     platform: models.PlatformSpec | None,
     extensions: Mapping[str, str] | None,
     secure_access: bool | None,
+    isolation: bool,
 ) -> models.CreateSandboxRequest:
     """What the server is asked for."""
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
@@ -44,6 +46,8 @@ def request_of(
     options = dict(extensions or {})
     if pool is not None:
         options["poolRef"] = pool
+    if isolation:
+        options[_ISOLATION] = "enable"
     # A template says by itself what runs, and a pool how much it may use.
     idle = None if template is not None else list(_IDLE)
     bounds = dict(resources) if resources else {} if image is not None or snapshot is not None else None

@@ -86,14 +86,15 @@ class Sandbox:
         platform: models.PlatformSpec | None = None,
         extensions: Mapping[str, str] | None = None,
         secure_access: bool | None = None,
+        isolation: bool = False,
         idempotency_key: str | None = None,
     ) -> Sandbox:
         """Creates a sandbox from an image, a snapshot, a template or a pool, and waits until it answers.
 
         It expires after `timeout` seconds (10 minutes; `None`: never). `resources` are upper bounds such as
         `{"cpu": "500m", "memory": "512Mi", "disk": "2Gi", "pids": "100"}`. Without an `entrypoint` it idles. `client`
-        says where the server is; by default the environment does (`SANDKEEP_URL`, `OPEN_SANDBOX_API_KEY`). One that
-        never answers is deleted again.
+        says where the server is; by default the environment does (`SANDKEEP_URL`, `OPEN_SANDBOX_API_KEY`).
+        `isolation` allows isolated sessions. One that never answers is deleted again.
         """
         from .client import Client
         from .create import request_of, send
@@ -118,6 +119,7 @@ class Sandbox:
             platform=platform,
             extensions=extensions,
             secure_access=secure_access,
+            isolation=isolation,
         )
         owner = client or Client()
         try:
@@ -321,7 +323,8 @@ class Sandbox:
     def request(self, method: str, port: int, path: str = "/", **options: Any) -> httpx.Response:
         """An HTTP request to a port, through the server. `options` are those of httpx: `json`, `params`, `timeout`…"""
         server = self._client.http
-        return server.passed(method, f"{self._proxied(port)}/{path.removeprefix('/')}", **options)
+        path = "" if path == "/" else f"/{path.removeprefix('/')}"
+        return server.passed(method, self._proxied(port) + path, **options)
 
     @pending
     def tunnel(self, port: int) -> Tunnel:

@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import deque
 from typing import Any, Literal
 
 from .._api.execd import models
 from .._api.execd import operations as execd
 from .._glue.glue_sync import Socket, attempt, next_message, open_socket, pending
 from .._operation import Operation
-from ..errors import ConnectionFailed, SandkeepError
+from ..errors import ConnectionFailed, SandkeepError, refused
 from .transport import Http
 
 _STDIN = b"\0"
 _STDERR = 2
 _REPLAY = 3
 _OFFSET_BYTES = 8
+_NORMAL = 1000
+_REFUSED = re.compile(r"answered the handshake with (\d{3})")
+_STATUS = {"SESSION_GONE": 404, "ALREADY_CONNECTED": 409, "TAKEN_OVER": 409, "INVALID_FRAME": 400}
 
 
 def connect(http: Http, operation: Operation[Any]) -> Socket:
@@ -27,6 +32,15 @@ def connect(http: Http, operation: Operation[Any]) -> Socket:
     return open_socket(url, http.headers, http.settings, not http.near)
 
 
+def closed(socket: Socket, what: str) -> SandkeepError:
+    """Why a socket closed. The server's proxy tells only there what the sandbox answered."""
+    reason = socket.protocol.close_reason or ""
+    refusal = _REFUSED.search(reason)
+    if refusal:
+        return refused(int(refusal[1]), f"HTTP_{refusal[1]}", f"{what}: {reason}", None)
+    return ConnectionFailed(f"{what} was closed ({socket.protocol.close_code}) {reason}".rstrip())
+
+
 class Terminal:
     """A program on a terminal. Iterating gives its output; as a context manager it ends with the block."""
 
@@ -34,6 +48,8 @@ class Terminal:
         self._http = http
         self._owned = owned
         self._socket: Socket | None = None
+        self._kept: deque[bytes] = deque()
+        self._greeted = False
         self.id = id
         self.exit_code: int | None = None
         """Exit status, once the program has ended: 128 + N after signal N."""
@@ -46,6 +62,16 @@ class Terminal:
             self.id, since=since, takeover="1" if takeover else None, pty="0" if pipes else None
         )
         self._socket = connect(self._http, operation)
+        self._greeted = False
+        self._kept.clear()
+        while not self._greeted:
+            message = next_message(self._socket)
+            if message is None:
+                raise closed(self._socket, f"terminal {self.id}")
+            if isinstance(message, str):
+                self._told(models.PTYServerFrame.from_dict(json.loads(message)))
+            else:
+                self._kept.append(message)
         return self
 
     @property
@@ -73,24 +99,35 @@ class Terminal:
         return self
 
     def __next__(self) -> bytes:
-        while (message := next_message(self._connected)) is not None:
+        while True:
+            message = self._kept.popleft() if self._kept else next_message(self._connected)
+            if message is None:
+                raise StopIteration
             if isinstance(message, str):
                 self._told(models.PTYServerFrame.from_dict(json.loads(message)))
-                continue
-            output = message[1:]
-            if message[0] == _REPLAY:
-                self.position = int.from_bytes(output[:_OFFSET_BYTES], "big")
-                output = output[_OFFSET_BYTES:]
-            self.position += len(output)
-            if output:
+            elif output := self._output(message):
                 return output
-        raise StopIteration
+
+    def _output(self, message: bytes) -> bytes:
+        output = message[1:]
+        if message[0] == _REPLAY:
+            self.position = int.from_bytes(output[:_OFFSET_BYTES], "big")
+            output = output[_OFFSET_BYTES:]
+        self.position += len(output)
+        return output
 
     def _told(self, frame: models.PTYServerFrame) -> None:
-        if frame.type_ == "exit":
-            self.exit_code = frame.exit_code
-        elif frame.type_ == "error":
-            raise SandkeepError(f"{frame.code}: {frame.error}")
+        match frame.type_:
+            case "connected":
+                self._greeted = True
+            case "exit":
+                self.exit_code = frame.exit_code
+            case "error":
+                # Said inside the WebSocket, as the contract has it; the status is what HTTP would have said.
+                status = _STATUS.get(frame.code or "", 500)
+                raise refused(status, frame.code or "RUNTIME_ERROR", frame.error or "", None)
+            case _:
+                pass
 
     def read_until(self, text: str | bytes) -> bytes:
         """Output up to and including the piece in which `text` is complete, or to the end."""
@@ -174,8 +211,8 @@ class Tunnel:
         message = next_message(self._socket)
         if message is None:
             code = self._socket.protocol.close_code
-            if code not in (None, 1000):
-                raise ConnectionFailed(f"the sandbox broke the connection ({code})")
+            if code not in (None, _NORMAL):
+                raise closed(self._socket, "the tunnel")
         self._ended = not message
         return message.encode() if isinstance(message, str) else message or b""
 

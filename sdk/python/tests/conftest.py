@@ -1,0 +1,83 @@
+"""A client of the server that `SANDKEEP_URL` and `OPEN_SANDBOX_API_KEY` name, and a record of what is asked of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+import sandkeep
+from sandkeep import Client, Sandbox
+from sandkeep import sync as blocking
+from sandkeep._glue import glue_async, glue_sync
+
+IMAGE = "sandkeep/base:latest"
+ROOT = Path(__file__).resolve().parents[3]
+
+asked: set[tuple[str, str]] = set()
+"""Method and path of every request of this run."""
+
+
+def _note(method: str, url: str) -> None:
+    asked.add((method, urlsplit(url).path))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _record() -> Iterator[None]:
+    """Notes requests where they leave the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        for client in (httpx.AsyncClient, httpx.Client):
+            send = client.send
+
+            def noting(self: object, request: httpx.Request, *, _send: object = send, **options: object) -> object:
+                _note(request.method, str(request.url))
+                return _send(self, request, **options)  # type: ignore[operator]
+
+            patch.setattr(client, "send", noting)
+        for glue in (glue_async, glue_sync):
+            connect = glue._websockets.connect
+
+            def connecting(url: str, *, _connect: object = connect, **options: object) -> object:
+                _note("GET", url)
+                return _connect(url, **options)  # type: ignore[operator]
+
+            patch.setattr(glue._websockets, "connect", connecting)
+        yield
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def client(anyio_backend: str) -> AsyncIterator[Client]:
+    async with Client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def sb(client: Client) -> AsyncIterator[Sandbox]:
+    """A sandbox for tests that leave it as it was."""
+    async with Sandbox.create(IMAGE, client=client, isolation=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def blocking_sb() -> Iterator[blocking.Sandbox]:
+    with blocking.Sandbox.create(IMAGE, isolation=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    """A path in the sandbox that no other test uses."""
+    return "/tmp/" + re.sub(r"\W+", "-", request.node.name)
+
+
+def pytest_report_header() -> str:
+    return f"sandkeep {sandkeep.__version__} from {sandkeep.__file__}"
