@@ -16,7 +16,7 @@ from unasync import to_sync
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The operations of the diagnostics document are in the lifecycle document too.
-DOCUMENTS = ("lifecycle", "execd", "egress")
+DOCUMENTS = ("lifecycle", "execd")
 # Any method with any content: not operations but a way through, which `Sandbox.request` goes.
 PASSED_THROUGH = "/proxy/{port}"
 BIN = pathlib.Path(sys.executable).parent

@@ -262,3 +262,25 @@ async def test_the_server_itself(client: Client) -> None:
     began = time.monotonic()
     await client.report_created(time.monotonic() - began, success=True, image=IMAGE)
     assert "# TYPE" in await client.prometheus()
+
+
+async def test_network_policies(client: Client) -> None:
+    policy = models.NetworkPolicy(
+        default_action="deny", egress=[models.NetworkRule(action="allow", target="192.0.2.1")]
+    )
+    async with Sandbox.create(IMAGE, client=client, network_policy=policy) as sb:
+
+        async def rules() -> set[tuple[str, str]]:
+            now = (await sb.network.policy()).policy
+            return {(rule.action, rule.target) for rule in (now and now.egress) or []}
+
+        assert await rules() == {("allow", "192.0.2.1")}
+        await sb.network.allow("a.invalid", "b.invalid")
+        await sb.network.deny("b.invalid")
+        assert await rules() == {("allow", "192.0.2.1"), ("allow", "a.invalid"), ("deny", "b.invalid")}
+        await sb.network.remove("a.invalid", "b.invalid")
+        await sb.network.replace(models.NetworkPolicy(default_action="allow"))
+        assert await rules() == set()
+    async with Sandbox.create(IMAGE, client=client) as sb:
+        with pytest.raises(NotFound):
+            await sb.network.policy()

@@ -12,6 +12,7 @@ from ._async.code import Code, CodeContext
 from ._async.commands import Command, Commands
 from ._async.files import Files, Progress, SandboxFiles
 from ._async.isolated import BackgroundRun, Isolated, IsolatedSession
+from ._async.network import Network
 from ._async.process import CodeRun, Process
 from ._async.sandbox import Sandbox
 from ._async.sessions import Session, Sessions
@@ -62,6 +63,7 @@ __all__ = [
     "Isolated",
     "IsolatedSession",
     "Logs",
+    "Network",
     "NotFound",
     "Preview",
     "Process",

@@ -10,6 +10,7 @@ from ._sync.code import Code, CodeContext
 from ._sync.commands import Command, Commands
 from ._sync.files import Files, Progress, SandboxFiles
 from ._sync.isolated import BackgroundRun, Isolated, IsolatedSession
+from ._sync.network import Network
 from ._sync.process import CodeRun, Process
 from ._sync.sandbox import Sandbox
 from ._sync.sessions import Session, Sessions
@@ -60,6 +61,7 @@ __all__ = [
     "Isolated",
     "IsolatedSession",
     "Logs",
+    "Network",
     "NotFound",
     "Preview",
     "Process",

@@ -23,6 +23,7 @@ from .code import Code
 from .commands import Commands
 from .files import SandboxFiles
 from .isolated import Isolated
+from .network import Network
 from .process import Process
 from .sessions import Sessions
 from .sockets import Terminals, Tunnel, connect
@@ -62,6 +63,8 @@ class Sandbox:
         """Programs on terminals."""
         self.isolated = Isolated(http)
         """Shells whose changes to files are kept apart."""
+        self.network = Network(client.http, id)
+        """What it may reach outside."""
 
     @classmethod
     @pending
