@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import openapiTS, { astToString } from "openapi-typescript";
 import { parse } from "yaml";
 
-const DOCUMENTS = ["lifecycle", "execd"];
+const DOCUMENTS = ["lifecycle", "execd", "egress"];
 /** A document that repeats operations of the first. */
 const REPEATING = "diagnostics";
 const METHODS = ["get", "put", "post", "delete", "options", "head", "patch"];

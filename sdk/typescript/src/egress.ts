@@ -1,114 +1,28 @@
-/** The API beside a sandbox that puts credentials into what it sends, in the contract's words. */
+import type { components, operations } from "./generated/egress.js";
+import { routes } from "./generated/egress.js";
+import { Http, type HttpConfig } from "./transport/http.js";
 
-/** A secret by a name. Its value is never given out again. */
-export interface Credential {
-  name: string;
-  source: { type: "inline"; value: string };
-}
+type Schemas = components["schemas"];
 
-/** Which requests a credential is for. */
-export interface CredentialMatch {
-  /** Names such as `api.example.com` or `*.example.com`. */
-  hosts: string[];
-  /** Default: `https`. */
-  schemes?: ("https" | "http")[];
-  /** Default: GET, POST, PUT, PATCH, DELETE. */
-  methods?: string[];
-  /** A `*` at the end matches any rest. Default: all. */
-  paths?: string[];
-}
-
-/** A text in requests that the credential stands in for. */
-export interface CredentialSubstitution {
-  credential: string;
-  placeholder: string;
-  in: ("path" | "query" | "header" | "body")[];
-}
-
-/** How credentials are put into requests. */
-export type CredentialAuth = { substitutions?: CredentialSubstitution[] } & (
-  | { type: "bearer" | "basic"; credential: string }
-  | { type: "apiKey"; name: string; credential: string }
-  | { type: "customHeaders"; headers: { name: string; credential: string }[] }
-  | { type: "passthrough" }
-);
-
-/** Credentials for certain requests. */
-export interface CredentialBinding {
-  name: string;
-  match: CredentialMatch;
-  auth: CredentialAuth;
-}
-
-/** What a vault holds. */
-export interface VaultContent {
-  credentials: Credential[];
-  bindings: CredentialBinding[];
-}
-
-/** Changes of one kind of thing in a vault, made in this order: delete, replace, add. */
-export interface Changes<Item> {
-  delete?: string[];
-  replace?: Item[];
-  add?: Item[];
-}
-
-export interface VaultChange {
-  /** Refuses the change when the vault has another revision. */
-  expectedRevision?: number;
-  credentials?: Changes<Credential>;
-  bindings?: Changes<CredentialBinding>;
-}
-
-export interface CredentialInfo {
-  name: string;
-  sourceType: string;
-  revision: number;
-}
-
-export interface BindingInfo {
-  name: string;
-  revision: number;
-  match?: CredentialMatch;
-  auth?: { type: string; name?: string };
-}
-
+/** What a vault holds: credentials by name, and which requests they are for. */
+export type VaultContent = Schemas["CredentialVaultCreateRequest"];
+/** Changes of a vault: all of them are made, or none. */
+export type VaultChange = Schemas["CredentialVaultMutationRequest"];
 /** A vault without its secrets. */
-export interface VaultState {
-  revision: number;
-  credentials: CredentialInfo[];
-  bindings: BindingInfo[];
-}
+export type VaultState = Schemas["CredentialVaultState"];
+/** A secret by a name. Its value is never given out again. */
+export type Credential = Schemas["Credential"];
+/** Credentials for certain requests. */
+export type CredentialBinding = Schemas["CredentialBinding"];
+export type CredentialInfo = Schemas["CredentialMetadata"];
+export type BindingInfo = Schemas["CredentialBindingMetadata"];
+/** What was asked for beyond the sandbox, and what became of it. */
+export type AuditEntry = Schemas["AuditEntry"];
+export type AuditList = Schemas["AuditList"];
 
-interface Json<Value> {
-  content: { "application/json": Value };
-}
+/** The API beside one sandbox. */
+export type EgressHttp = Http<operations>;
 
-interface Call<Answer, Body = never, Path = never> {
-  parameters: { path: Path };
-  requestBody: Json<Body>;
-  responses: { 200: Json<Answer> };
+export function egressHttp(config: HttpConfig): EgressHttp {
+  return new Http<operations>(config, routes);
 }
-
-/** Types of the operations. */
-export interface EgressOperations {
-  createCredentialVault: Call<VaultState, VaultContent>;
-  getCredentialVault: Call<VaultState>;
-  patchCredentialVault: Call<VaultState, VaultChange>;
-  deleteCredentialVault: Call<undefined>;
-  listCredentials: Call<{ credentials: CredentialInfo[] }>;
-  getCredential: Call<CredentialInfo, never, { name: string }>;
-  listCredentialBindings: Call<{ bindings: BindingInfo[] }>;
-  getCredentialBinding: Call<BindingInfo, never, { name: string }>;
-}
-
-export const egressRoutes = {
-  createCredentialVault: ["POST", "/credential-vault"],
-  getCredentialVault: ["GET", "/credential-vault"],
-  patchCredentialVault: ["PATCH", "/credential-vault"],
-  deleteCredentialVault: ["DELETE", "/credential-vault"],
-  listCredentials: ["GET", "/credential-vault/credentials"],
-  getCredential: ["GET", "/credential-vault/credentials/{name}"],
-  listCredentialBindings: ["GET", "/credential-vault/bindings"],
-  getCredentialBinding: ["GET", "/credential-vault/bindings/{name}"],
-} as const;

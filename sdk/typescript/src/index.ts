@@ -2,14 +2,12 @@
 
 export { Client, type ClientOptions } from "./client.js";
 export type {
+  AuditEntry,
+  AuditList,
   BindingInfo,
-  Changes,
   Credential,
-  CredentialAuth,
   CredentialBinding,
   CredentialInfo,
-  CredentialMatch,
-  CredentialSubstitution,
   VaultChange,
   VaultContent,
   VaultState,
@@ -30,7 +28,14 @@ export {
 export { Daemon, type DaemonMetrics } from "./execd/daemon.js";
 export type { ExecutionEvent, ExecutionFailure } from "./execd/events.js";
 export { Execution, type Listeners } from "./execd/execution.js";
-export { type FileInfo, Files, type NewFile, type Permissions, type ReadOptions, type WatchEvent } from "./execd/files.js";
+export {
+  type FileInfo,
+  Files,
+  type NewFile,
+  type Permissions,
+  type ReadOptions,
+  type WatchEvent,
+} from "./execd/files.js";
 export {
   type IsolatedRunOptions,
   type IsolatedRunStatus,

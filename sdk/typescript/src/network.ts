@@ -1,14 +1,15 @@
 import {
+  type AuditList,
   type BindingInfo,
   type CredentialInfo,
-  type EgressOperations,
+  type EgressHttp,
   type VaultChange,
   type VaultContent,
   type VaultState,
-  egressRoutes,
+  egressHttp,
 } from "./egress.js";
 import type { Ports } from "./ports.js";
-import { type CallOptions, Http } from "./transport/http.js";
+import type { CallOptions } from "./transport/http.js";
 import type { LifecycleHttp, Schemas } from "./wire.js";
 
 export type NetworkPolicy = Schemas["NetworkPolicy"];
@@ -24,12 +25,20 @@ export class Network {
   readonly vault: Vault;
   readonly #http: LifecycleHttp;
   readonly #path: { sandboxId: string };
+  readonly #reach: Reach;
 
   /** @internal */
   constructor(http: LifecycleHttp, sandboxId: string, ports: Ports) {
     this.#http = http;
     this.#path = { sandboxId };
-    this.vault = new Vault(ports);
+    this.#reach = reach(ports);
+    this.vault = new Vault(this.#reach);
+  }
+
+  /** What was asked for and what became of it, the oldest entry first that is kept or comes after a number. */
+  async audit(options: CallOptions & { after?: number; limit?: number } = {}): Promise<AuditList> {
+    const { after, limit } = options;
+    return (await this.#reach(options)).json("getAudit", { query: { after, limit } }, options);
   }
 
   policy(options: CallOptions = {}): Promise<PolicyStatus> {
@@ -54,12 +63,11 @@ export class Network {
 
 /** Secrets for requests of a sandbox. Needs `credentialProxy` at its creation. */
 export class Vault {
-  readonly #ports: Ports;
-  #http: Promise<Http<EgressOperations>> | undefined;
+  readonly #reach: Reach;
 
   /** @internal */
-  constructor(ports: Ports) {
-    this.#ports = ports;
+  constructor(reach: Reach) {
+    this.#reach = reach;
   }
 
   async create(content: VaultContent, options: CallOptions = {}): Promise<VaultState> {
@@ -84,7 +92,7 @@ export class Vault {
   }
 
   async credential(name: string, options: CallOptions = {}): Promise<CredentialInfo> {
-    return (await this.#reach(options)).json("getCredential", { path: { name } }, options);
+    return (await this.#reach(options)).json("getCredential", { path: { credential_name: name } }, options);
   }
 
   async bindings(options: CallOptions = {}): Promise<BindingInfo[]> {
@@ -92,16 +100,21 @@ export class Vault {
   }
 
   async binding(name: string, options: CallOptions = {}): Promise<BindingInfo> {
-    return (await this.#reach(options)).json("getCredentialBinding", { path: { name } }, options);
+    return (await this.#reach(options)).json("getCredentialBinding", { path: { binding_name: name } }, options);
   }
+}
 
-  #reach(options: CallOptions): Promise<Http<EgressOperations>> {
-    if (this.#http === undefined) {
-      const found = this.#ports.config(EGRESS_PORT, options);
-      this.#http = found.then((config) => new Http<EgressOperations>({ ...config, onRequest: undefined }, egressRoutes));
+type Reach = (options: CallOptions) => Promise<EgressHttp>;
+
+/** Finds the API beside a sandbox when it is used first. */
+function reach(ports: Ports): Reach {
+  let found: Promise<EgressHttp> | undefined;
+  return (options) => {
+    if (found === undefined) {
+      found = ports.config(EGRESS_PORT, options).then(egressHttp);
       // A failure to find it is not remembered.
-      this.#http.catch(() => (this.#http = undefined));
+      found.catch(() => (found = undefined));
     }
-    return this.#http;
-  }
+    return found;
+  };
 }

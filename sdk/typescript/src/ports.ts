@@ -38,7 +38,11 @@ export function ports(client: Client, sandboxId: string, throughServer: boolean)
   const endpoint = (port: number, options: EndpointOptions = {}): Promise<Schemas["Endpoint"]> => {
     const expires = options.expires === undefined ? undefined : String(Math.floor(options.expires.getTime() / 1000));
     const through = expires === undefined ? (options.throughServer ?? throughServer) : undefined;
-    return http.json("get_sandbox_endpoint", { path: { sandboxId, port }, query: { use_server_proxy: through, expires } }, options);
+    return http.json(
+      "get_sandbox_endpoint",
+      { path: { sandboxId, port }, query: { use_server_proxy: through, expires } },
+      options,
+    );
   };
   return {
     endpoint,

@@ -43,7 +43,10 @@ test("contexts keep their variables apart", async () => {
   assert.equal((await two.run("x")).error?.name, "NameError");
   assert.equal((await one.run("import os; (x, os.getcwd())")).text, "('one', '/tmp')");
   assert.equal((await code.context(one.id)).language, "python");
-  assert.deepEqual(new Set((await code.contexts({ language: "python" })).map(({ id }) => id)), new Set([one.id, two.id]));
+  assert.deepEqual(
+    new Set((await code.contexts({ language: "python" })).map(({ id }) => id)),
+    new Set([one.id, two.id]),
+  );
   await two.delete();
   await code.deleteContexts("python");
   assert.deepEqual(await code.contexts(), []);

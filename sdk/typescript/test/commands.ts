@@ -61,7 +61,7 @@ test("input is written whole, or as one talks", async () => {
   // A command that never reads does not hold its caller up.
   assert.equal((await sb.run("exit 5", { input: "x".repeat(1_000_000) })).exitCode, 5);
 
-  const talk = sb.stream("while read line; do echo \"<$line>\"; done", { stdin: true });
+  const talk = sb.stream('while read line; do echo "<$line>"; done', { stdin: true });
   const heard: string[] = [];
   await talk.write("one\n");
   for await (const event of talk) {

@@ -6,12 +6,21 @@ import { called } from "./setup.js";
 /** Operations that are not called on purpose, by the beginning of their names. */
 const EXPLAINED: [prefix: string, why: string][] = [
   ["handOver", "the server hands a pool's member over to its owner with it, once"],
-  ["localProxy", "execd's own way to ports, for those who reach nothing but execd; `ports.fetch` goes through the server"],
+  [
+    "localProxy",
+    "execd's own way to ports, for those who reach nothing but execd; `ports.fetch` goes through the server",
+  ],
+  ["getActiveVault", "the proxy beside a sandbox asks it, over a socket that nobody else reaches"],
+  ["healthz", "the server asks it before a sandbox with a policy begins"],
+  ["getPolicy", "the server's `getSandboxNetworkPolicy` asks it"],
+  ["replacePolicy", "the server's `replaceSandboxNetworkPolicy` asks it"],
+  ["patchPolicy", "the server's `patchSandboxNetworkPolicy` asks it"],
+  ["deletePolicyRules", "the server's `deleteSandboxNetworkPolicyRules` asks it"],
 ];
 
 async function documented(): Promise<string[]> {
   // Not exported: of the installed package, not of the sources.
-  const names = ["lifecycle", "execd"].map(async (api) => {
+  const names = ["lifecycle", "execd", "egress"].map(async (api) => {
     const address = new URL(`./generated/${api}.js`, import.meta.resolve("sandkeep"));
     const { routes } = (await import(address.href)) as { routes: Record<string, unknown> };
     return Object.keys(routes);

@@ -23,7 +23,10 @@ test("files are written and read as text, bytes and streams", async () => {
     assert.deepEqual(await files.read("/tmp/f/bytes"), data);
   }
   assert.deepEqual(await files.read("/tmp/f/bytes", { start: 10, length: 5 }), data.subarray(10, 15));
-  assert.deepEqual(new Uint8Array(await new Response(files.readStream("/tmp/f/bytes") as BodyInit).arrayBuffer()), data);
+  assert.deepEqual(
+    new Uint8Array(await new Response(files.readStream("/tmp/f/bytes") as BodyInit).arrayBuffer()),
+    data,
+  );
 });
 
 test("lines are read by their numbers", async () => {

@@ -6,7 +6,11 @@ import { IMAGE, all, bytes, create, direct, proxied, sandbox, until } from "./se
 test("a sandbox lives as long as the block that holds it", async () => {
   let id: string;
   {
-    await using sb = await create({ metadata: { test: "block" }, env: { GREETING: "hi" }, limits: { memory: "256Mi" } });
+    await using sb = await create({
+      metadata: { test: "block" },
+      env: { GREETING: "hi" },
+      limits: { memory: "256Mi" },
+    });
     id = sb.id;
     assert.equal((await sb.run("echo $GREETING")).stdout, "hi\n");
     assert.deepEqual((await sb.info()).metadata, { test: "block" });
@@ -65,7 +69,10 @@ test("files are kept as a snapshot that others begin from", async () => {
   await sb.files.write("/root/work", "done");
   const snapshot = await sb.snapshot({ name: "typescript" });
   assert.equal(snapshot.status.state, "Ready");
-  assert.deepEqual((await all(direct.snapshots.list({ sandboxId: sb.id }))).map(({ id }) => id), [snapshot.id]);
+  assert.deepEqual(
+    (await all(direct.snapshots.list({ sandboxId: sb.id }))).map(({ id }) => id),
+    [snapshot.id],
+  );
   const fork = await Sandbox.create({ snapshot: snapshot.id, client: direct });
   assert.equal(await fork.files.readText("/root/work"), "done");
   await Promise.all([fork.delete(), sb.delete()]);
@@ -84,7 +91,10 @@ test("a template says what sandboxes are made of", async () => {
   });
   assert.equal((await direct.templates.wait(templateId)).status.phase, "Succeeded");
   const listed = await all(direct.templates.list({ metadata: { of: "typescript" } }));
-  assert.deepEqual(listed.map((each) => each.templateId), [templateId]);
+  assert.deepEqual(
+    listed.map((each) => each.templateId),
+    [templateId],
+  );
   const sb = await Sandbox.create({ template: templateId, client: direct });
   assert.equal((await sb.run("echo $FROM")).stdout, "template\n");
   await sb.delete();
@@ -181,7 +191,8 @@ test("a sandbox is looked into from outside", async () => {
 });
 
 test("a policy says what a sandbox may reach, and can be changed", async () => {
-  const sb = await create({ networkPolicy: { defaultAction: "deny", egress: [{ action: "allow", target: "one.example" }] } });
+  const egress = [{ action: "allow" as const, target: "one.example" }];
+  const sb = await create({ networkPolicy: { defaultAction: "deny", egress } });
   const targets = ({ policy }: PolicyStatus): unknown => policy?.egress?.map(({ target }) => target);
   assert.deepEqual(targets(await sb.network.policy()), ["one.example"]);
   await sb.network.addRules([{ action: "allow", target: "*.two.example" }]);
@@ -190,6 +201,7 @@ test("a policy says what a sandbox may reach, and can be changed", async () => {
   assert.deepEqual(targets(await sb.network.policy()), ["*.two.example"]);
   await sb.network.setPolicy({ defaultAction: "allow", egress: [] });
   assert.equal((await sb.network.policy()).mode, "allow_all");
+  assert.ok(Array.isArray((await sb.network.audit({ limit: 10 })).entries));
   await sb.delete();
   await assert.rejects((await sandbox()).network.policy(), { name: /NotFoundError|ConflictError/ });
 });
@@ -204,7 +216,11 @@ test("the server tells of itself", async () => {
 
 test("refusals have names, codes and request ids", async () => {
   const stranger = new Client({ apiKey: "wrong", retries: 0 });
-  await assert.rejects(stranger.sandboxes.page(), { name: "AuthenticationError", status: 401, code: "INVALID_API_KEY" });
+  await assert.rejects(stranger.sandboxes.page(), {
+    name: "AuthenticationError",
+    status: 401,
+    code: "INVALID_API_KEY",
+  });
   await assert.rejects(direct.sandboxes.create({ image: "no such image!" }), { name: "InvalidRequestError" });
   await assert.rejects(direct.sandboxes.create({}), ConfigError);
   assert.throws(() => new Client({ url: "ftp://nowhere" }), ConfigError);

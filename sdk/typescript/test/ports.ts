@@ -67,7 +67,10 @@ test("a tunnel carries bytes both ways, each to its own end", async () => {
   await sb.delete();
 });
 
-for (const [how, through] of [["directly", direct], ["through the server", proxied]] as const) {
+for (const [how, through] of [
+  ["directly", direct],
+  ["through the server", proxied],
+] as const) {
   test(`a terminal is attached, resized, left and found again ${how}`, async () => {
     const sb = await Sandbox.connect((await sandbox()).id, { client: through });
     await using terminal = await sb.terminals.create({ cwd: "/tmp" });

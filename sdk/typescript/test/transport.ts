@@ -4,7 +4,7 @@ import { type IncomingMessage, type ServerResponse, createServer } from "node:ht
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Client, ConnectionError, Sandbox, StreamError, TimeoutError } from "sandkeep";
-import { all } from "./setup.js";
+import { all, called } from "./setup.js";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -45,7 +45,9 @@ function playing(handler: Handler): Handler {
 }
 
 test("what only reads is sent again, what changes something is not", async (context) => {
-  const { url, asked } = await serve(context, (_request, response) => json(response, 503, { code: "X", message: "no" }));
+  const { url, asked } = await serve(context, (_request, response) =>
+    json(response, 503, { code: "X", message: "no" }),
+  );
   const client = new Client({ url, retries: 2 });
   await assert.rejects(client.health(), { name: "ServerError", code: "X" });
   assert.equal(asked.length, 3);
@@ -69,7 +71,9 @@ test("a stream that breaks is an error, and its command is not run again", async
     context,
     playing((_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write('data: {"type":"init","text":"c"}\n\ndata: {"type":"stdout","text":"half"}\n\n', () => response.destroy());
+      response.write('data: {"type":"init","text":"c"}\n\ndata: {"type":"stdout","text":"half"}\n\n', () =>
+        response.destroy(),
+      );
     }),
   );
   const sb = await Sandbox.connect("s", { client: new Client({ url, retries: 5, throughServer: true }) });
@@ -106,7 +110,10 @@ test("older daemons' bare objects are understood, cut lines mended", async (cont
 test("an error inside a stream is an error", async (context) => {
   const { url } = await serve(
     context,
-    playing((_request, response) => void response.end('data: {"type":"init","text":"c"}\n\n{"code":"BUSY","message":"later"}')),
+    playing(
+      (_request, response) =>
+        void response.end('data: {"type":"init","text":"c"}\n\n{"code":"BUSY","message":"later"}'),
+    ),
   );
   const sb = await Sandbox.connect("s", { client: new Client({ url, throughServer: true }) });
   await assert.rejects(sb.code.python("1"), { name: "ServerError", code: "BUSY" });
@@ -121,24 +128,24 @@ test("silence has a limit, in answers and in streams", async (context) => {
       response.write('data: {"type":"init","text":"c"}\n\n');
     }),
   );
-  const client = new Client({ url, throughServer: true, timeouts: { request: 300, idle: 300 } });
-  await assert.rejects(client.health(), TimeoutError);
+  await assert.rejects(new Client({ url, timeouts: { request: 200 } }).health(), TimeoutError);
+  const client = new Client({ url, throughServer: true, timeouts: { idle: 200 } });
   const sb = await Sandbox.connect("s", { client });
   await assert.rejects(sb.run("echo"), TimeoutError);
 });
 
 test("a broken connection of events is made again where it broke", async (context) => {
+  let current: ServerResponse | undefined;
   const { url, asked } = await serve(context, (_request, response) => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
+    current = response.writeHead(200, { "content-type": "text/event-stream" });
     const id = asked.length;
-    response.write(`id: ${id}\nevent: sandbox.state\ndata: {"id":${id},"at":"","type":"sandbox.state"}\n\n`, () =>
-      response.destroy(),
-    );
+    response.write(`id: ${id}\nevent: sandbox.state\ndata: {"id":${id},"at":"","type":"sandbox.state"}\n\n`);
   });
   const ids: number[] = [];
   for await (const event of new Client({ url }).events({ types: ["sandbox.state"] })) {
     ids.push(event.id);
     if (ids.length === 3) break;
+    current?.destroy();
   }
   assert.deepEqual(ids, [1, 2, 3]);
   assert.match(asked[2] ?? "", /lastEventId=2/);
@@ -155,7 +162,8 @@ test("a vault is spoken to beside the sandbox, with the proof it asks for", asyn
       json(response, 200, { revision: 1, credentials: [], bindings: [], name: "n" });
     }),
   );
-  const { vault } = (await Sandbox.connect("s", { client: new Client({ url, throughServer: true }) })).network;
+  const client = new Client({ url, throughServer: true, onRequest: (operation) => called.add(operation) });
+  const { vault } = (await Sandbox.connect("s", { client })).network;
   await vault.create({
     credentials: [{ name: "key", source: { type: "inline", value: "secret" } }],
     bindings: [{ name: "api", match: { hosts: ["example.com"] }, auth: { type: "bearer", credential: "key" } }],
@@ -168,17 +176,20 @@ test("a vault is spoken to beside the sandbox, with the proof it asks for", asyn
   await assert.rejects(vault.credential("none"), { name: "NotFoundError", message: /no such credential/ });
   await vault.delete();
   const at = "/at/18080/credential-vault";
-  assert.deepEqual(asked.filter((each) => each.includes(at)), [
-    `POST ${at}`,
-    `GET ${at}`,
-    `PATCH ${at}`,
-    `GET ${at}/credentials`,
-    `GET ${at}/bindings`,
-    `GET ${at}/credentials/n`,
-    `GET ${at}/bindings/n`,
-    `GET ${at}/credentials/none`,
-    `DELETE ${at}`,
-  ]);
+  assert.deepEqual(
+    asked.filter((each) => each.includes(at)),
+    [
+      `POST ${at}`,
+      `GET ${at}`,
+      `PATCH ${at}`,
+      `GET ${at}/credentials`,
+      `GET ${at}/bindings`,
+      `GET ${at}/credentials/n`,
+      `GET ${at}/bindings/n`,
+      `GET ${at}/credentials/none`,
+      `DELETE ${at}`,
+    ],
+  );
   assert.ok(said.every((each) => each.startsWith("shown")));
   assert.equal(said[2], 'shown {"expectedRevision":1,"credentials":{"delete":["key"]}}');
 });

@@ -97,4 +97,3 @@ function mend(before: string | undefined, text: string): string {
   const seamless = before === undefined || before === "" || /[\r\n]$/.test(before) || /^[\r\n]/.test(text);
   return seamless ? text : `\n${text}`;
 }
-

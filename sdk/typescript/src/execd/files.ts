@@ -195,11 +195,19 @@ export class Files {
     return this.http.json(this.#name(operation), { ...parts, path: this.#place.path } as typeof parts, options);
   }
 
-  #done<Op extends FileOperation>(operation: Op, parts: Arguments<Operations[Op]>, options: SendOptions): Promise<void> {
+  #done<Op extends FileOperation>(
+    operation: Op,
+    parts: Arguments<Operations[Op]>,
+    options: SendOptions,
+  ): Promise<void> {
     return this.http.done(this.#name(operation), { ...parts, path: this.#place.path } as typeof parts, options);
   }
 
-  #open<Op extends FileOperation>(operation: Op, parts: Arguments<Operations[Op]>, options: SendOptions): Promise<Opened> {
+  #open<Op extends FileOperation>(
+    operation: Op,
+    parts: Arguments<Operations[Op]>,
+    options: SendOptions,
+  ): Promise<Opened> {
     return this.http.open(this.#name(operation), { ...parts, path: this.#place.path } as typeof parts, options);
   }
 }

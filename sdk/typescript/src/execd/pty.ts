@@ -104,7 +104,12 @@ export class TerminalConnection implements AsyncIterable<TerminalEvent> {
   #exitCode: number | undefined;
 
   /** @internal */
-  async open(dial: (events: { onMessage(m: Message): void; onClose(c: number, r: string, e?: unknown): void }) => Promise<Socket>): Promise<void> {
+  async open(
+    dial: (events: {
+      onMessage(m: Message): void;
+      onClose(c: number, r: string, e?: unknown): void;
+    }) => Promise<Socket>,
+  ): Promise<void> {
     const socket = await dial({
       onMessage: (message) => this.#take(message),
       onClose: (code, reason, error) => this.#closed(code, reason, error),
@@ -196,6 +201,8 @@ export class TerminalConnection implements AsyncIterable<TerminalEvent> {
 
   #closed(code: number, reason: string, error: unknown): void {
     const isUsual = code === 1000 || code === 1005;
-    this.#inbox.end(error ?? (isUsual ? undefined : new ConnectionError(`the terminal was closed: ${reason} (${code})`)));
+    this.#inbox.end(
+      error ?? (isUsual ? undefined : new ConnectionError(`the terminal was closed: ${reason} (${code})`)),
+    );
   }
 }

@@ -36,7 +36,9 @@ export class RichResult {
   /** A binary form, decoded. */
   bytes(type: string): Uint8Array | undefined {
     const encoded = this.#string(type);
-    return encoded === undefined ? undefined : Uint8Array.from(atob(encoded.replace(/\s/g, "")), (c) => c.charCodeAt(0));
+    return encoded === undefined
+      ? undefined
+      : Uint8Array.from(atob(encoded.replace(/\s/g, "")), (c) => c.charCodeAt(0));
   }
 
   #string(type: string): string | undefined {

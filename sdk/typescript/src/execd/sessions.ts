@@ -44,10 +44,7 @@ export class ShellSession {
     this.#http = http;
   }
 
-  async run(
-    command: string,
-    options: SessionRunOptions & Listeners & { check?: boolean } = {},
-  ): Promise<Execution> {
+  async run(command: string, options: SessionRunOptions & Listeners & { check?: boolean } = {}): Promise<Execution> {
     const result = await this.stream(command, options).result(options);
     return options.check === true ? result.check() : result;
   }

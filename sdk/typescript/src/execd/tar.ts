@@ -199,10 +199,22 @@ function describe(block: Uint8Array, type: string, attributes: Record<string, st
   const name = text(block, 0, 100);
   const full = attributes["path"] ?? (prefix === "" ? name : `${prefix}/${name}`);
   const path = full.replace(/^(\.\/)+/, "").replace(/\/+$/, "");
-  const kind = type === DIRECTORY ? "directory" : type === SYMLINK ? "symlink" : type === FILE || type === "\0" ? "file" : undefined;
+  const kind =
+    type === DIRECTORY
+      ? "directory"
+      : type === SYMLINK
+        ? "symlink"
+        : type === FILE || type === "\0"
+          ? "file"
+          : undefined;
   // The tree itself, and what only makes sense on the machine it came from.
   if (path === "" || path === "." || kind === undefined) return undefined;
-  const info: TreeEntryInfo = { path, type: kind, mode: number(block, 100, 8), modified: new Date(number(block, 136, 12) * 1000) };
+  const info: TreeEntryInfo = {
+    path,
+    type: kind,
+    mode: number(block, 100, 8),
+    modified: new Date(number(block, 136, 12) * 1000),
+  };
   if (kind === "symlink") info.target = attributes["linkpath"] ?? text(block, 157, 100);
   return info;
 }

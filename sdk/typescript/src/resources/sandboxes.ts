@@ -25,13 +25,17 @@ export class Sandboxes {
   /** Creates a sandbox, which may not answer yet. `Sandbox.create` waits until it does. */
   async create(options: NewSandbox, call: CallOptions = {}): Promise<Schemas["CreateSandboxResponse"]> {
     const key = options.idempotencyKey ?? crypto.randomUUID();
-    return this.#http.json("create_sandbox", { body: createRequest(options) }, {
-      ...call,
-      headers: { "idempotency-key": key },
-      timeout: this.#http.timeouts.create,
-      // The key makes the server recognise it.
-      repeatable: true,
-    });
+    return this.#http.json(
+      "create_sandbox",
+      { body: createRequest(options) },
+      {
+        ...call,
+        headers: { "idempotency-key": key },
+        timeout: this.#http.timeouts.create,
+        // The key makes the server recognise it.
+        repeatable: true,
+      },
+    );
   }
 
   get(sandboxId: string, options: CallOptions = {}): Promise<SandboxRecord> {

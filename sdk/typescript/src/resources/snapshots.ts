@@ -52,7 +52,8 @@ export class Snapshots {
       const snapshot = await this.get(snapshotId, options);
       const { state, message, reason } = snapshot.status;
       if (state === "Ready") return snapshot;
-      if (state !== "Creating") throw new SandkeepError(`snapshot ${snapshotId} is ${state}: ${message ?? reason ?? ""}`);
+      if (state !== "Creating")
+        throw new SandkeepError(`snapshot ${snapshotId} is ${state}: ${message ?? reason ?? ""}`);
       await sleep(POLL_MS, options.signal);
     }
     throw new TimeoutError(`snapshot ${snapshotId}`, limit);

@@ -1,6 +1,8 @@
 /** execd's members are written in `snake_case`; programs in JavaScript expect `camelCase`. */
 
-type CamelCase<Name> = Name extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelCase<Tail> & string>}` : Name;
+type CamelCase<Name> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail> & string>}`
+  : Name;
 
 /** A wire type with its members' names in camel case, all the way down. */
 export type Camel<Wire> = Wire extends readonly (infer Item)[]
@@ -11,7 +13,9 @@ export type Camel<Wire> = Wire extends readonly (infer Item)[]
 
 /** Renames the members of a value that was read from JSON. */
 export function camel<Wire>(value: Wire): Camel<Wire> {
-  return rename(value, (name) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())) as Camel<Wire>;
+  return rename(value, (name) =>
+    name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
+  ) as Camel<Wire>;
 }
 
 /** The way back, for requests. */

@@ -143,13 +143,7 @@ export class Http<Ops> {
     }
   }
 
-  async #once(
-    method: string,
-    path: string,
-    parts: Parts,
-    operation: string,
-    options: SendOptions,
-  ): Promise<Opened> {
+  async #once(method: string, path: string, parts: Parts, operation: string, options: SendOptions): Promise<Opened> {
     this.config.onRequest?.(operation);
     const watch = new Watch(options.signal);
     watch.limit(operation, options.timeout ?? this.config.timeouts.request);

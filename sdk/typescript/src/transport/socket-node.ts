@@ -20,7 +20,10 @@ export function openInNode(url: string, options: SocketOptions, events: SocketEv
       socket.terminate();
     };
     const onAbort = (): void => refuse(options.signal?.reason);
-    const timer = setTimeout(() => refuse(new TimeoutError("the WebSocket handshake", options.timeout)), options.timeout);
+    const timer = setTimeout(
+      () => refuse(new TimeoutError("the WebSocket handshake", options.timeout)),
+      options.timeout,
+    );
     const settle = (): void => {
       clearTimeout(timer);
       options.signal?.removeEventListener("abort", onAbort);

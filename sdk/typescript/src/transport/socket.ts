@@ -53,7 +53,10 @@ function openInBrowser(url: string, options: SocketOptions, events: SocketEvents
       socket.close();
     };
     const onAbort = (): void => refuse(options.signal?.reason);
-    const timer = setTimeout(() => refuse(new TimeoutError("the WebSocket handshake", options.timeout)), options.timeout);
+    const timer = setTimeout(
+      () => refuse(new TimeoutError("the WebSocket handshake", options.timeout)),
+      options.timeout,
+    );
     options.signal?.addEventListener("abort", onAbort, { once: true });
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) =>
       events.onMessage(typeof data === "string" ? data : new Uint8Array(data));

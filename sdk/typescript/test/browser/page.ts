@@ -36,7 +36,7 @@ async function play({ seen }: Report): Promise<void> {
     const aborted = sb.run("sleep 1000", { signal: abort.signal, onEvent: () => abort.abort() });
     seen["aborted"] = await aborted.catch((error: Error) => error.name);
 
-    const terminal = await sb.terminals.create({ command: "read line; echo \"got $line\"; exit 5" });
+    const terminal = await sb.terminals.create({ command: 'read line; echo "got $line"; exit 5' });
     const connection = await terminal.attach();
     await connection.write("typed\n");
     const text = await connection.text();
