@@ -171,8 +171,7 @@ fn take(pool: &Arc<Pool>) -> Option<Leaving> {
     if pool.closed.is_cancelled() {
         return None;
     }
-    let member = state.ready.pop_front()?;
-    state.leaving.insert(member.id.clone());
+    let member = state.take(Instant::now())?;
     drop(state);
     pool.changed.notify_one();
     Some(Leaving { pool: Arc::clone(pool), member })

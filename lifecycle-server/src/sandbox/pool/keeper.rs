@@ -28,13 +28,14 @@ impl Inner {
     async fn look_after(self: &Arc<Self>, pool: &Arc<Pool>) {
         let mut rest = Rest::default();
         loop {
-            let (missing, outcome) = {
+            let now = Instant::now();
+            let (missing, outcome, pause) = {
                 let mut state = pool.state();
                 let standing = state.standing(self.allocated(pool, &state));
-                (state.capacity.missing(&standing), state.outcome.take())
+                (state.capacity.missing(&standing), state.outcome.take(), state.pause(now))
             };
-            rest.note(outcome, Instant::now());
-            let left = rest.left(Instant::now());
+            rest.note(outcome, now);
+            let left = rest.left(now).max(pause);
             match usize::try_from(missing) {
                 Ok(count) if count > 0 && left.is_zero() => self.start_members(pool, count),
                 Ok(_) => {}

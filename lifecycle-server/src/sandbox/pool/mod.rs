@@ -18,7 +18,10 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,6 +38,9 @@ use crate::{runtime::Slot, store::PoolRow};
 const PARALLEL_STARTS: usize = 2;
 /// How long the end of a pool waits for members that are just being started.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long after a member was taken the start of another one waits: the taken one's hand-over and its owner's first
+/// request should not have to share the processor with it.
+const REFILL_PAUSE: Duration = Duration::from_millis(25);
 /// Hexadecimal digits of a revision.
 const REVISION_DIGITS: usize = 10;
 
@@ -72,6 +78,8 @@ struct State {
     /// Ids of members on their way to an owner, with a record or not yet.
     leaving: HashSet<String>,
     waiting: usize,
+    /// Before this nothing takes the place of members that were taken, unless there is no other.
+    refill_at: Option<Instant>,
     /// Why the last start failed.
     problem: Option<String>,
     /// Whether all went well since the keeper last looked; `None` if nothing happened.
@@ -179,6 +187,7 @@ impl Pool {
                 starting: 0,
                 leaving: HashSet::new(),
                 waiting: 0,
+                refill_at: None,
                 problem: None,
                 outcome: None,
             }),
@@ -211,6 +220,24 @@ impl Pool {
 }
 
 impl State {
+    /// Takes the member that has been ready for longest.
+    fn take(&mut self, now: Instant) -> Option<Member> {
+        let member = self.ready.pop_front()?;
+        self.leaving.insert(member.id.clone());
+        if self.pause(now).is_zero() {
+            self.refill_at = Some(now + REFILL_PAUSE);
+        }
+        Some(member)
+    }
+
+    /// How long the start of further members can wait.
+    fn pause(&self, now: Instant) -> Duration {
+        match self.refill_at {
+            Some(at) if !self.ready.is_empty() && self.waiting == 0 => at.saturating_duration_since(now),
+            _ => Duration::ZERO,
+        }
+    }
+
     fn note(&mut self, succeeded: bool) {
         self.outcome = Some(self.outcome.unwrap_or(true) && succeeded);
     }
@@ -284,5 +311,45 @@ impl Service {
             Ok(())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_hand_over_comes_before_the_next_start_unless_that_is_urgent() {
+        let member = |number| Member {
+            id: format!("member-{number}"),
+            slot: Slot { number, address: Ipv4Addr::LOCALHOST },
+            execd_token: String::new(),
+        };
+        let mut state = State {
+            capacity: Capacity { buffer_max: 3, buffer_min: 3, pool_max: 9, pool_min: 0 },
+            ready: (0..3).map(member).collect(),
+            starting: 0,
+            leaving: HashSet::new(),
+            waiting: 0,
+            refill_at: None,
+            problem: None,
+            outcome: None,
+        };
+        let start = Instant::now();
+        assert!(state.pause(start).is_zero());
+        assert_eq!(state.take(start).map(|member| member.id).as_deref(), Some("member-0"));
+        assert_eq!(state.pause(start), REFILL_PAUSE);
+        // Further ones do not put it off.
+        assert!(state.take(start + REFILL_PAUSE / 2).is_some());
+        assert!(state.pause(start + REFILL_PAUSE).is_zero());
+        assert_eq!(state.pause(start), REFILL_PAUSE);
+        state.waiting = 1;
+        assert!(state.pause(start).is_zero());
+        state.waiting = 0;
+        assert!(state.take(start).is_some());
+        assert!(state.pause(start).is_zero());
+        assert!(state.take(start).is_none());
     }
 }
