@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use hyper::Method;
 
-use super::memory::{peak_resident, reset_peak, sandbox_init};
+use super::memory::{SETTLE, peak_resident, reset_peak, sandbox_init};
 use crate::http::{Connection, count, read, streamed};
 use crate::sandbox::Bench;
 
@@ -80,13 +80,19 @@ async fn upload_once(execd: &mut Connection) -> Result<f64> {
     Ok(FILE as f64 / 1e6 / start.elapsed().as_secs_f64())
 }
 
-/// What execd's memory grows to while a file comes in.
+/// What an idle execd's memory grows to while a file comes in. Other rows' sandbox also remembers thousands of commands.
 pub(crate) async fn upload_memory(bench: &Bench, _: usize) -> Result<Vec<f64>> {
-    let target = bench.target().await?;
-    let pid = sandbox_init(&target.id)?;
+    let mut api = bench.api().await?;
+    let id = bench.create(&mut api).await?;
+    let target = bench.locate(&mut api, &id).await?;
+    target.connect().await?.get("/ping").await?;
+    tokio::time::sleep(SETTLE).await;
+    let pid = sandbox_init(&id)?;
     reset_peak(pid)?;
     upload_once(&mut target.connect().await?).await?;
-    Ok(vec![peak_resident(pid)?])
+    let peak = peak_resident(pid)?;
+    api.delete(&format!("/v1/sandboxes/{id}")).await?;
+    Ok(vec![peak])
 }
 
 /// A file out of the sandbox.

@@ -9,7 +9,7 @@ use sandkeep_tests::paths;
 use crate::sandbox::Bench;
 
 /// Idle means: nothing was asked for this long.
-const SETTLE: Duration = Duration::from_secs(2);
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
 /// The server with its helper processes, doing nothing.
 pub(crate) async fn server(bench: &Bench, _: usize) -> Result<Vec<f64>> {
