@@ -36,7 +36,7 @@ const ADDRESSES: [&str; 11] = [
 /// The namespace to be guarded, and the outside.
 pub struct Lab {
     pub inside: Netns,
-    _outside: Netns,
+    pub outside: Netns,
     servers: Child,
     dir: TempDir,
 }
@@ -76,7 +76,7 @@ impl Lab {
         let mut line = String::new();
         BufReader::new(servers.stdout.take().context("its output")?).read_line(&mut line)?;
         ensure!(line.trim() == "ready", "the outside does not start: {line:?}");
-        Ok(Self { inside, _outside: outside, servers, dir })
+        Ok(Self { inside, outside, servers, dir })
     }
 
     /// A directory of the test's own.

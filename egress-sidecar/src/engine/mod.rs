@@ -214,7 +214,14 @@ impl Engine {
         let named = seen.note(chain, addresses, ttl, Instant::now()).ok_or(AdmitError::Full)?;
         // What passes by default needs no leave; giving it would open what stands between the rules and the default.
         if chain.first().is_some_and(|name| judge.spoken(name).is_some_and(|word| word.allowed)) {
-            firewall.admit(&named).map_err(AdmitError::Kernel)?;
+            firewall
+                .admit(&named)
+                .or_else(|error| match error.raw_os_error() {
+                    // Full of addresses that were forgotten here: new sets have only those that were not.
+                    Some(libc::ENFILE) => firewall.replace(&plan(&judge, seen, Instant::now())),
+                    _ => Err(error),
+                })
+                .map_err(AdmitError::Kernel)?;
         }
         Ok(())
     }

@@ -19,11 +19,18 @@ const MAX_ADDRESSES: usize = 32_768;
 /// Names remembered of an address; of one that stands behind more of them the latest count.
 const MAX_NAMES: usize = 32;
 
+/// Pause between two looks for room: somebody who fills it all is not to keep the sidecar busy with that.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
 /// A name and its aliases.
 type Chain = Arc<[Box<str>]>;
 
 #[derive(Debug, Default)]
-pub(super) struct Seen(HashMap<IpAddr, Entry>);
+pub(super) struct Seen {
+    addresses: HashMap<IpAddr, Entry>,
+    /// When room was last looked for.
+    swept: Option<Instant>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -41,14 +48,8 @@ impl Seen {
         ttl: Duration,
         now: Instant,
     ) -> Option<Vec<Named>> {
-        if self.0.len() + addresses.len() > MAX_ADDRESSES {
-            self.0.retain(|_, entry| entry.last > now);
-            if self.0.len() + addresses.len() > MAX_ADDRESSES {
-                self.0.retain(|_, entry| entry.begin > now);
-            }
-            if self.0.len() + addresses.len() > MAX_ADDRESSES {
-                return None;
-            }
+        if !self.has_room(addresses.len(), now) {
+            return None;
         }
         let begin = (ttl + GRACE).clamp(GRACE, LONGEST);
         let chain: Chain = chain.into();
@@ -57,8 +58,11 @@ impl Seen {
             if addresses[..at].contains(address) {
                 continue;
             }
-            let entry =
-                self.0.entry(*address).or_insert_with(|| Entry { chains: Vec::new(), begin: now, last: now });
+            let entry = self.addresses.entry(*address).or_insert_with(|| Entry {
+                chains: Vec::new(),
+                begin: now,
+                last: now,
+            });
             let known = entry.begin > now;
             entry.begin = entry.begin.max(now + begin);
             entry.last = now + LAST;
@@ -73,11 +77,28 @@ impl Seen {
         Some(named)
     }
 
+    /// Makes room where there is none, of those whose connections have lasted, then of those that may no longer begin any.
+    fn has_room(&mut self, more: usize, now: Instant) -> bool {
+        let fits = |seen: &Self| seen.addresses.len() + more <= MAX_ADDRESSES;
+        if fits(self) {
+            return true;
+        }
+        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP_PAUSE) {
+            return false;
+        }
+        self.swept = Some(now);
+        self.addresses.retain(|_, entry| entry.last > now);
+        if !fits(self) {
+            self.addresses.retain(|_, entry| entry.begin > now);
+        }
+        fits(self)
+    }
+
     /// Sorts the addresses by what new rules say of their names: those that pass by a rule, and those denied now.
     pub(super) fn sort(&mut self, judge: &Judge, now: Instant) -> (Vec<Named>, Vec<IpAddr>) {
-        self.0.retain(|_, entry| entry.last > now);
+        self.addresses.retain(|_, entry| entry.last > now);
         let (mut named, mut cut) = (Vec::new(), Vec::new());
-        for (address, entry) in &self.0 {
+        for (address, entry) in &self.addresses {
             let allowed: Vec<&Chain> =
                 entry.chains.iter().filter(|chain| judge.chain(chain).is_ok()).collect();
             if allowed.is_empty() || !judge.address(*address) {
@@ -116,6 +137,18 @@ mod tests {
         assert_eq!(begin(0), (60, false));
         assert_eq!(begin(100_000), (360, true));
         assert_eq!(begin(1), (360, true));
+    }
+
+    #[test]
+    fn when_it_is_full_what_has_run_out_makes_room() {
+        let (mut seen, now) = (Seen::default(), Instant::now());
+        let address = |at: usize| IpAddr::V4((0x5000_0000 + at as u32).into());
+        let addresses: Vec<IpAddr> = (0..MAX_ADDRESSES).map(address).collect();
+        let ttl = Duration::from_secs(30);
+        assert!(seen.note(&chain(&["a.b"]), &addresses, ttl, now).is_some());
+        assert!(seen.note(&chain(&["a.b"]), &[address(MAX_ADDRESSES)], ttl, now).is_none());
+        let later = now + Duration::from_secs(400);
+        assert!(seen.note(&chain(&["a.b"]), &[address(MAX_ADDRESSES)], ttl, later).is_some());
     }
 
     #[test]

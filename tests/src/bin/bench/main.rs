@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod alone;
+mod dns;
 mod http;
 mod measure;
 mod rows;

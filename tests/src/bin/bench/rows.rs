@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
-use crate::measure::{bulk, code, commands, files, lifecycle, memory, pause, pools};
+use crate::measure::{bulk, code, commands, egress, files, lifecycle, memory, pause, pools};
 use crate::sandbox::Bench;
 
 /// A measurement: takes about so many samples and returns them.
@@ -127,6 +127,15 @@ pub(crate) const ROWS: &[Row] = &[
     less("list-48", "ms", 1.0, (5, 100), |bench, n| Box::pin(lifecycle::list(bench, n))),
     less("server-memory-48", "MB", 30.0, (1, 1), |bench, n| Box::pin(memory::server_with_48(bench, n))),
     less("sandbox-memory", "MB", 4.0, (1, 48), |bench, n| Box::pin(memory::sandboxes(bench, n))),
+    less("egress-start", "ms", 5.0, (2, 20), |bench, n| Box::pin(egress::start(bench, n))).floor(2.0),
+    less("egress-patch-1000-rules", "ms", 2.0, (2, 50), |bench, n| Box::pin(egress::patch(bench, n)))
+        .floor(0.4),
+    more("egress-dns-denied", "q/s", 200_000.0, (1, 5), |bench, n| Box::pin(egress::denied(bench, n)))
+        .floor(342_000.0),
+    more("egress-dns-cached", "q/s", 150_000.0, (1, 5), |bench, n| Box::pin(egress::cached(bench, n)))
+        .floor(345_000.0),
+    more("egress-dns-upstream", "q/s", 20_000.0, (1, 3), |bench, n| Box::pin(egress::upstream(bench, n)))
+        .floor(188_000.0),
 ];
 
 #[cfg(test)]

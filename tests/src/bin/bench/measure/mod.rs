@@ -3,6 +3,7 @@
 pub(crate) mod bulk;
 pub(crate) mod code;
 pub(crate) mod commands;
+pub(crate) mod egress;
 pub(crate) mod files;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
