@@ -10,7 +10,7 @@ mod serve;
 
 use std::{future::Future, sync::Arc};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -50,7 +50,7 @@ async fn serve(config: Config) -> Result<()> {
     // Everybody who is told to be ready finds the API listening, and everything in force before.
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let audit = Audit::start().context("cannot start the audit log")?;
-    let enforcement = bring_up::enforce(&config, &health, audit.clone())?;
+    let mut enforcement = bring_up::enforce(&config, &health, audit.clone())?;
     let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
     let gate = gate::PolicyGate::new(enforcement.engine.clone(), enforcement.dns.names());
     gate.guard(vault.clone());
@@ -71,10 +71,19 @@ async fn serve(config: Config) -> Result<()> {
     let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone()));
     ready::tell(config.ready_fd);
     tracing::info!(%address, "serving");
-    serve::serve(listener, api::service(state), ended).await;
+    let mut failed = false;
+    let stop = async {
+        tokio::select! {
+            () = ended => {}
+            () = enforcement.dns.failed() => failed = true,
+        }
+    };
+    serve::serve(listener, api::service(state), stop).await;
     reloading.abort();
     drop(interception);
     drop(enforcement);
+    // Whoever started this starts another one; until then nothing passes that needs a name.
+    ensure!(!failed, "the name server has ended");
     Ok(())
 }
 

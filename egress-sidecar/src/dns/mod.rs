@@ -22,6 +22,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::oneshot, task::LocalSet};
 
 pub use self::client::Names;
@@ -73,6 +74,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 pub struct Dns {
     _alive: oneshot::Sender<()>,
     names: Names,
+    failed: oneshot::Receiver<()>,
 }
 
 impl Dns {
@@ -87,6 +89,7 @@ impl Dns {
     ) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (alive, ended) = oneshot::channel();
+        let (failing, failed) = oneshot::channel();
         let (names, wanted) = client::channel();
         let config = config.clone();
         thread::Builder::new().name(PART.to_owned()).stack_size(STACK).spawn(move || {
@@ -103,30 +106,38 @@ impl Dns {
                     webhook.run(async |name: &str| upstreams.lookup(name).await).await
                 });
             }
+            let mut serving = FuturesUnordered::new();
             for socket in listeners.udp {
-                let (served, health) = (udp::serve(socket, Rc::clone(&resolver)), Arc::clone(&health));
-                tasks.spawn_local(async move { complain(served.await, &health) });
+                serving.push(tasks.spawn_local(udp::serve(socket, Rc::clone(&resolver))));
             }
             for listener in listeners.tcp {
-                let (served, health) = (tcp::serve(listener, Rc::clone(&resolver)), Arc::clone(&health));
-                tasks.spawn_local(async move { complain(served.await, &health) });
+                serving.push(tasks.spawn_local(tcp::serve(listener, Rc::clone(&resolver))));
             }
-            // Either way the owner is gone.
-            let _ = tasks.block_on(&runtime, ended);
+            tasks.block_on(&runtime, async {
+                tokio::select! {
+                    // The owner is gone, either way.
+                    _ = ended => {}
+                    Some(served) = serving.next() => {
+                        tracing::error!(?served, "the name server has ended");
+                        health.broken(PART, "dns not ready");
+                        // Whoever waits for that may be gone too.
+                        let _ = failing.send(());
+                    }
+                }
+            });
         })?;
-        Ok(Self { _alive: alive, names })
+        Ok(Self { _alive: alive, names, failed })
+    }
+
+    /// Returns when the name server has ended by itself, which it never should.
+    pub async fn failed(&mut self) {
+        // Its thread cannot end in any other way while it has an owner, but by a panic.
+        let _ = (&mut self.failed).await;
     }
 
     /// Who asks for names on behalf of the namespace.
     #[must_use]
     pub fn names(&self) -> Names {
         self.names.clone()
-    }
-}
-
-fn complain(served: std::io::Result<()>, health: &Health) {
-    if let Err(error) = served {
-        tracing::error!(%error, "the name server has ended");
-        health.broken(PART, format!("dns not ready: {error}"));
     }
 }
