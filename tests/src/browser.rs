@@ -109,13 +109,18 @@ impl Browser {
 
     /// Runs a function body again and again until it returns something truthy, and returns that.
     pub fn wait_for(&self, what: &str, body: &str) -> Result<Value> {
+        self.wait_within(WAIT_TIMEOUT, what, body)
+    }
+
+    /// The same, for what may take longer than laying out a document.
+    pub fn wait_within(&self, limit: Duration, what: &str, body: &str) -> Result<Value> {
         let since = Instant::now();
         loop {
             let value = self.script(body)?;
             if !matches!(value, Value::Null | Value::Bool(false)) && value != json!("") && value != json!(0) {
                 return Ok(value);
             }
-            if since.elapsed() > WAIT_TIMEOUT {
+            if since.elapsed() > limit {
                 let picture = self.screenshot("page-that-failed")?;
                 bail!("the page never shows {what}: see {}", picture.display());
             }

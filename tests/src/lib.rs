@@ -9,6 +9,7 @@ pub mod execd;
 pub mod internet;
 pub mod leaks;
 pub mod names;
+pub mod node;
 pub mod outside;
 pub mod paths;
 pub mod postgresql;

@@ -18,7 +18,7 @@ use super::{
     tenancy,
 };
 
-/// The server as a service. What a request passes, outside in: id and log, limit, CORS, key.
+/// The server as a service. What a request passes, outside in: id and log, limit, CORS, browsers' key, key.
 pub fn router(state: ApiState) -> Router {
     let Surface { protected, proxied, public, document } = surface();
     let key = from_fn_with_state(state.keys.clone(), auth::require);
@@ -31,6 +31,7 @@ pub fn router(state: ApiState) -> Router {
         .merge(docs::router(&document).method_not_allowed_fallback(method_not_allowed))
         // Without the key nobody learns which paths exist.
         .fallback(not_found.layer(key))
+        .layer(from_fn(layers::browser_key))
         .layer(from_fn(layers::cors))
         .layer(from_fn_with_state(Limit::new(state.limit_concurrency), layers::limit))
         .layer(from_fn_with_state(state.telemetry.clone(), layers::observe))

@@ -42,11 +42,11 @@ enum End {
 
 /// Carries bytes both ways until both have ended or one side is gone.
 pub async fn carry(socket: WebSocket, stream: TcpStream) {
-    let (mut sink, source) = socket.split();
+    let (mut sink, mut source) = socket.split();
     let (reader, writer) = stream.into_split();
     let caller_ended = CancellationToken::new();
     let end = tokio::select! {
-        end = inward(source, writer, &caller_ended) => end,
+        end = inward(&mut source, writer, &caller_ended) => end,
         end = outward(&mut sink, reader, &caller_ended) => end,
     };
     let (code, reason) = match end {
@@ -57,12 +57,19 @@ pub async fn carry(socket: WebSocket, stream: TcpStream) {
     };
     let farewell = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
     // The caller may be gone by now.
-    let _ = timeout(CLOSE_TIMEOUT, sink.send(farewell)).await;
+    let _ = timeout(CLOSE_TIMEOUT, async {
+        if sink.send(farewell).await.is_ok() {
+            // Closing while something of his is unread, were it an answer to a ping, would reset the connection and take
+            // away what he has not read yet.
+            while let Some(Ok(_)) = source.next().await {}
+        }
+    })
+    .await;
 }
 
 /// From the caller into the sandbox.
 async fn inward(
-    mut source: impl StreamExt<Item = Result<Message, axum::Error>> + Unpin,
+    source: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
     mut writer: OwnedWriteHalf,
     ended: &CancellationToken,
 ) -> End {

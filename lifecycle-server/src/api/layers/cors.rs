@@ -15,7 +15,12 @@ use axum::{
 };
 
 const METHODS: HeaderValue = HeaderValue::from_static("DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
-const EXPOSED: HeaderValue = HeaderValue::from_static("OPEN-SANDBOX-ORIGIN, X-Request-ID");
+/// What scripts may read of answers beside the few headers they always may: the contract's own, and those without which
+/// a client in a page could not go on reading or know when to try again.
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "Content-Disposition, Content-Range, EXECD-COMMANDS-TAIL-CURSOR, EXECD-ISOLATED-TAIL-CURSOR, Location, \
+     OPEN-SANDBOX-ORIGIN, Retry-After, X-Request-ID",
+);
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// Seconds a browser may remember a preflight's answer.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
