@@ -15,6 +15,12 @@ pub(crate) const SERVER: &str = "lifecycle-server";
 /// What guards the network of a sandbox, likewise.
 pub(crate) const SIDECAR: &str = "egress-sidecar";
 
+/// The command line tool's package.
+const CLI: &str = "sandkeep-cli";
+
+/// Its binary's name.
+pub(crate) const TOOL: &str = "sb";
+
 /// The quick start's demonstration, likewise.
 const DEMONSTRATION: &str = "sandkeep-quickstart";
 
@@ -25,7 +31,7 @@ pub(crate) fn build() -> Result<()> {
 
 /// Builds everything that is shipped.
 pub(crate) fn compile() -> Result<()> {
-    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, SIDECAR, DEMONSTRATION])
+    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, SIDECAR, CLI, DEMONSTRATION])
 }
 
 /// Builds these packages and execd from the sources in `root` with cargo's directory `target`, and
@@ -46,7 +52,8 @@ pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path, packages: &[&s
     require_static(&target.join("release/execd"))?;
 
     fs::create_dir_all(dist)?;
-    for name in packages.iter().chain(&["execd"]) {
+    for package in packages.iter().chain(&["execd"]) {
+        let name = if *package == CLI { TOOL } else { package };
         install(&target.join("release").join(name), &dist.join(name))?;
     }
     Ok(())

@@ -25,7 +25,7 @@ const FILES: &[(&str, &str)] = &[
 const DOCUMENTS: &str = "specs/openapi";
 
 /// The daemons; the server looks for execd beside itself.
-const PROGRAMS: &[&str] = &[dist::SERVER, "execd", dist::SIDECAR];
+const PROGRAMS: &[&str] = &[dist::SERVER, "execd", dist::SIDECAR, dist::TOOL];
 
 /// Name of the archive without its ending, and of the directory in it.
 pub(super) fn name() -> String {
