@@ -32,7 +32,11 @@ impl World {
     async fn start(&self, create_wait: Duration) -> Service {
         let options = ServiceOptions {
             create_wait,
-            egress: EgressOptions { mode: "dns+nft".to_owned(), patience: Duration::from_secs(5) },
+            egress: EgressOptions {
+                mode: "dns+nft".to_owned(),
+                patience: Duration::from_secs(5),
+                trusted_ca: None,
+            },
             env: vec![],
             committed_memory: None,
             volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),

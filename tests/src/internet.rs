@@ -99,7 +99,8 @@ impl Drop for Netns {
 pub struct Internet {
     /// Where the server under test runs.
     pub host: Arc<Netns>,
-    _outside: Netns,
+    /// Where everything else is.
+    pub outside: Netns,
     servers: Child,
 }
 
@@ -125,7 +126,7 @@ impl Internet {
             .stdout(Stdio::piped())
             .spawn()?;
         wait_for_line(&mut servers, "ready")?;
-        Ok(Self { host: Arc::new(host), _outside: outside, servers })
+        Ok(Self { host: Arc::new(host), outside, servers })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
+    num::NonZero,
     path::Path,
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
@@ -16,6 +17,8 @@ use sandkeep_tests::{
 };
 use serde_json::Value;
 
+const ROWS: NonZero<u16> = NonZero::new(24).expect("not zero");
+const COLUMNS: NonZero<u16> = NonZero::new(80).expect("not zero");
 /// Longest wait for something on the screen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -195,7 +198,7 @@ impl Screen {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let keys = child.stdin.take().context("a pipe")?;
         let mut output = child.stdout.take().context("a pipe")?;
-        let parser = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
         let seen = Arc::clone(&parser);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];

@@ -9,6 +9,7 @@ use sandkeep_tests::{
     internet::{self, Internet},
     leaks::Watch,
     server::{Server, Setup},
+    web::{TestAuthority, Web},
 };
 use serde_json::{Value, json};
 
@@ -170,6 +171,77 @@ fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> R
         ensure!(!reaches(&execd, "metadata.test").await?, "a started sandbox is not guarded");
         sandbox.delete().await?;
         watch.returns_to(&baseline).await
+    })
+}
+
+const SECRET: &str = "s3cret-AbCdEfGhIjKlMnOp";
+
+#[test]
+fn requests_get_their_credentials_where_the_sandbox_cannot_see_them() -> Result<()> {
+    let net = Internet::new()?;
+    let authority = TestAuthority::new("Test")?;
+    let tls = authority.server(&["example.test"])?;
+    let web = Web::start(&net.outside, vec![(format!("{}:443", internet::WEB).parse()?, Some(tls))])?;
+    let directory = tempfile::tempdir()?;
+    let trusted = directory.path().join("outside.pem");
+    std::fs::write(&trusted, &authority.pem)?;
+    let server = Server::start(setup(&net).set("egress", format!("trusted_ca = \"{}\"", trusted.display())))?;
+    inside(&server, async || {
+        let api = server.api();
+        let sandbox = api
+            .create(json!({
+                "networkPolicy": policy("deny", &[("allow", "example.test")]),
+                "credentialProxy": {"enabled": true},
+            }))
+            .await?;
+        let execd = sandbox.execd().await?;
+        let vault = json!({
+            "credentials": [{"name": "key", "source": {"type": "inline", "value": SECRET}}],
+            "bindings": [{
+                "name": "example",
+                "match": {"hosts": ["example.test"]},
+                "auth": {"type": "bearer", "credential": "key"},
+            }],
+        });
+        // As the published clients do it: the endpoint says where, and what opens it.
+        let (address, headers) = sandbox.endpoint(PORT, true).await?;
+        let call = async |method: &str, body: Option<&Value>| {
+            let mut request = hyper::Request::builder()
+                .method(method)
+                .uri(format!("http://{address}/credential-vault"))
+                .header("content-type", "application/json");
+            for (name, value) in &headers {
+                request = request.header(name, value);
+            }
+            let body = body.map(Value::to_string).unwrap_or_default();
+            api.request(request.body(bytes::Bytes::from(body).into())?).await
+        };
+        let made = call("POST", Some(&vault)).await?.expect(201)?;
+        ensure!(!made.text().contains(SECRET), "a secret is told: {}", made.text());
+
+        let fetch =
+            "import urllib.request; print(urllib.request.urlopen('https://example.test/echo').read())";
+        for command in
+            ["curl -sS --max-time 20 https://example.test/echo", &format!("python3 -c \"{fetch}\"")]
+        {
+            let told = execd.run(command).await?;
+            ensure!(told.exit_code == 0 && told.stdout.contains("you sent"), "{command}: {told:?}");
+            ensure!(!told.stdout.contains(SECRET), "the answer gives the secret away: {}", told.stdout);
+            let seen = web.only()?;
+            assert_eq!(seen.header("authorization"), Some(format!("Bearer {SECRET}").as_str()), "{command}");
+        }
+        // Half of it to look for, so that the command itself is not found.
+        let look =
+            "tr '\\0' '\\n' </proc/1/environ; grep -rl s3cret-AbCd /etc /opt /root /srv /tmp /var || true";
+        let seen = execd.output(look).await?;
+        ensure!(!seen.contains(SECRET), "the secret is in the environment: {seen}");
+        ensure!(!seen.lines().any(|line| line.starts_with('/')), "the secret is in a file: {seen}");
+        ensure!(!server.log().contains(SECRET), "the secret is in the log");
+
+        call("DELETE", None).await?.expect(204)?;
+        execd.output("curl -sS --max-time 20 https://example.test/echo").await?;
+        assert_eq!(web.only()?.header("authorization"), None, "a deleted vault still gives");
+        Ok(())
     })
 }
 

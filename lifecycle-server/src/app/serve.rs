@@ -140,7 +140,11 @@ async fn start_service(
         env: Vec::new(),
         committed_memory: parts::committed_memory(&config.native)?,
         volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone()),
-        egress: EgressOptions { mode: config.egress.mode.clone(), patience: config.egress.patience() },
+        egress: EgressOptions {
+            mode: config.egress.mode.clone(),
+            patience: config.egress.patience(),
+            trusted_ca: config.egress.trusted_ca.clone(),
+        },
     };
     Service::start(runtime, Arc::new(Library::new(images)), store, options)
         .await

@@ -1,6 +1,6 @@
 //! `[egress]`: how what leaves a sandbox is guarded.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
@@ -14,6 +14,8 @@ pub struct EgressConfig {
     pub mode: String,
     /// Seconds a sidecar may take until its rules are in force. Default 30.
     pub readiness_timeout_seconds: f64,
+    /// File of certificates, in PEM, that sidecars believe besides the usual ones when they read TLS.
+    pub trusted_ca: Option<PathBuf>,
     // The sidecar is a program beside the server and has limits of its own; sandboxes have no IPv6.
     image: Option<String>,
     disable_ipv6: bool,
@@ -28,6 +30,7 @@ impl Default for EgressConfig {
         Self {
             mode: "dns+nft".to_owned(),
             readiness_timeout_seconds: 30.0,
+            trusted_ca: None,
             image: None,
             disable_ipv6: true,
             requests: toml::Table::new(),
@@ -50,6 +53,9 @@ impl EgressConfig {
         }
         if !(self.readiness_timeout_seconds > 0.0 && self.readiness_timeout_seconds <= 3600.0) {
             return Err(("egress.readiness_timeout_seconds", "must be above 0 and at most 3600".to_owned()));
+        }
+        if let Some(path) = self.trusted_ca.as_ref().filter(|path| !path.is_absolute()) {
+            return Err(("egress.trusted_ca", format!("must be an absolute path, is {path:?}")));
         }
         let refused = [
             ("egress.disable_ipv6", !self.disable_ipv6, "sandboxes have no IPv6"),

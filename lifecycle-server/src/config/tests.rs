@@ -55,6 +55,7 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[secure_runtime]\ntype = \"gvisor\"", "secure_runtime.type"),
         ("[egress]\nmode = \"nft\"", "egress.mode"),
         ("[egress]\nreadiness_timeout_seconds = 0", "egress.readiness_timeout_seconds"),
+        ("[egress]\ntrusted_ca = \"ca.pem\"", "egress.trusted_ca"),
         ("[egress]\ndisable_ipv6 = false", "egress.disable_ipv6"),
         ("[egress]\nupstream_proxy.url = \"http://x\"", "egress.upstream_proxy"),
         ("[otel]\nenabled = true", "otel.enabled"),

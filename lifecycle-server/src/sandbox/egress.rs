@@ -1,6 +1,6 @@
 //! What a sandbox may reach outside, and what the sidecar that sees to it is told.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ const RULES_VARIABLE: &str = "OPENSANDBOX_EGRESS_RULES";
 const TOKEN_VARIABLE: &str = "OPENSANDBOX_EGRESS_TOKEN";
 const MODE_VARIABLE: &str = "OPENSANDBOX_EGRESS_MODE";
 const ID_VARIABLE: &str = "OPENSANDBOX_EGRESS_SANDBOX_ID";
+const TRUSTED_CA_VARIABLE: &str = "OPENSANDBOX_EGRESS_MITMPROXY_UPSTREAM_EXTRA_CA";
 /// Secrets come to the sidecar from this host, over a link that nobody else is on.
 const REQUIRE_TLS_VARIABLE: &str = "OPENSANDBOX_EGRESS_CREDENTIAL_VAULT_REQUIRE_TLS";
 
@@ -46,6 +47,8 @@ pub struct EgressOptions {
     pub mode: String,
     /// Time a sidecar may take until its rules are in force.
     pub patience: Duration,
+    /// Certificates that sidecars believe besides the usual ones.
+    pub trusted_ca: Option<PathBuf>,
 }
 
 impl Egress {
@@ -70,6 +73,9 @@ impl Egress {
             (ID_VARIABLE, id),
         ];
         env.extend(decided.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        if let Some(path) = &options.trusted_ca {
+            env.insert(TRUSTED_CA_VARIABLE.to_owned(), path.display().to_string());
+        }
         if self.intercepts {
             env.insert(INTERCEPTION_VARIABLE.to_owned(), "true".to_owned());
         }
@@ -90,7 +96,11 @@ mod tests {
 
     #[test]
     fn the_request_cannot_take_over_what_the_server_decides() {
-        let options = EgressOptions { mode: "dns+nft".to_owned(), patience: Duration::from_secs(1) };
+        let options = EgressOptions {
+            mode: "dns+nft".to_owned(),
+            patience: Duration::from_secs(1),
+            trusted_ca: Some("/ca.pem".into()),
+        };
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let wish = EgressWish {
             policy: "{}".to_owned(),
@@ -102,6 +112,7 @@ mod tests {
         assert_eq!(sidecar.env[TOKEN_VARIABLE], egress.token);
         assert_eq!(sidecar.env[REQUIRE_TLS_VARIABLE], "true");
         assert_eq!(sidecar.env[INTERCEPTION_VARIABLE], "true");
+        assert_eq!(sidecar.env[TRUSTED_CA_VARIABLE], "/ca.pem");
         assert!(!format!("{egress:?}{sidecar:?}").contains(&egress.token));
         assert_ne!(Egress::new(&wish).token, egress.token);
     }

@@ -63,6 +63,7 @@ impl Server {
                 egress: lifecycle_server::sandbox::EgressOptions {
                     mode: "dns+nft".to_owned(),
                     patience: Duration::from_secs(5),
+                    trusted_ca: None,
                 },
                 volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
             },
