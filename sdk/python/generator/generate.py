@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -16,10 +17,24 @@ from unasync import to_sync
 
 HERE = pathlib.Path(__file__).resolve().parent
 # The operations of the diagnostics document are in the lifecycle document too.
-DOCUMENTS = ("lifecycle", "execd")
+DOCUMENTS = ("lifecycle", "execd", "egress")
 # Any method with any content: not operations but a way through, which `Sandbox.request` goes.
 PASSED_THROUGH = "/proxy/{port}"
 BIN = pathlib.Path(sys.executable).parent
+
+
+def name_variants(schemas: dict[str, Any]) -> None:
+    """Puts the tag of a tagged choice into each of its types, since the generator knows no choice of compositions."""
+    for schema in schemas.values():
+        variants = schema.get("oneOf", [])
+        for index, variant in enumerate(variants):
+            if "allOf" not in variant:
+                continue
+            reference, tag = variant["allOf"]
+            named = schemas[reference["$ref"].rsplit("/", 1)[-1]]
+            named["properties"] = {**tag["properties"], **named.get("properties", {})}
+            named["required"] = [*tag["required"], *named.get("required", [])]
+            variants[index] = reference
 
 
 def generate(name: str, document: pathlib.Path, output: pathlib.Path) -> None:
@@ -32,6 +47,7 @@ def generate(name: str, document: pathlib.Path, output: pathlib.Path) -> None:
             for media in operation.get("requestBody", {}).get("content", {}).values():
                 # The generator leaves an operation out whose body has no schema.
                 media.setdefault("schema", {"type": "string", "format": "binary"})
+    name_variants(content["components"]["schemas"])
     with tempfile.TemporaryDirectory() as directory:
         narrowed, made = pathlib.Path(directory, f"{name}.yaml"), pathlib.Path(directory, "made")
         with narrowed.open("w") as file:

@@ -11,10 +11,12 @@ import httpx
 import pytest
 
 import sandkeep
-from sandkeep import Client, Sandbox
+from sandkeep import Client, Sandbox, Timeouts
 from sandkeep import sync as blocking
 from sandkeep._glue import glue_async, glue_sync
 
+PATIENT = Timeouts(connect=60, request=120, ready=120, idle=120, cleanup=60)
+"""No test may fail because the machine is slow."""
 IMAGE = "sandkeep/base:latest"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -56,7 +58,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 async def client(anyio_backend: str) -> AsyncIterator[Client]:
-    async with Client() as client:
+    async with Client(timeouts=PATIENT) as client:
         yield client
 
 
@@ -69,8 +71,9 @@ async def sb(client: Client) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def blocking_sb() -> Iterator[blocking.Sandbox]:
-    with blocking.Sandbox.create(IMAGE, isolation=True) as sandbox:
-        yield sandbox
+    with blocking.Client(timeouts=PATIENT) as client:
+        with blocking.Sandbox.create(IMAGE, isolation=True, client=client) as sandbox:
+            yield sandbox
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ async def test_directory_environment_and_user(sb: Sandbox) -> None:
 
 
 async def test_a_time_limit_ends_it(sb: Sandbox) -> None:
-    done = await sb.run(f"echo begun; sleep {LONG}", timeout=0.5)
-    assert (done.timed_out, done.exit_code, done.stdout) == (True, -1, "begun\n")
+    done = await sb.run(f"sleep {LONG}", timeout=0.5)
+    assert (done.timed_out, done.exit_code) == (True, -1)
     with pytest.raises(ValueError, match="time limit"):
         await sb.run("true", timeout=0)
 

@@ -19,12 +19,13 @@ import pytest
 
 import sandkeep
 import sandkeep.sync as blocking
+from conftest import PATIENT
 from sandkeep import ConnectionFailed, NotFound, RateLimited, ServerError, StreamBroken, Timeout, Timeouts, models
 from sandkeep._operation import format_time, parse_time
 from sandkeep._sse import Parser
 from sandkeep._tree import unpack
 
-QUICK = Timeouts(connect=5, request=1, create=1, ready=1, idle=1, cleanup=1)
+QUICK = Timeouts(connect=60, request=1)
 
 
 class Answers:
@@ -103,7 +104,7 @@ def test_what_starts_something_is_asked_once() -> None:
     half = (200, "text/event-stream", 'data: {"type": "init", "text": "c1"}\n\n')
     interrupted = (200, "application/json", "")
     with Answers(SANDBOX, ping, half, interrupted, None).serving() as server:
-        with blocking.Client(server.url, "k", timeouts=QUICK) as client:
+        with blocking.Client(server.url, "k", timeouts=PATIENT) as client:
             sb = blocking.Sandbox.create("image", client=client)
             with pytest.raises(StreamBroken, match="c1"):
                 sb.run("echo")
@@ -116,7 +117,7 @@ def test_what_starts_something_is_asked_once() -> None:
 
 def test_a_creation_is_repeated_under_one_key() -> None:
     with Answers(None, SANDBOX, (200, "application/json", "{}")).serving() as server:
-        with blocking.Client(server.url, "k", timeouts=QUICK) as client:
+        with blocking.Client(server.url, "k", timeouts=PATIENT) as client:
             assert blocking.Sandbox.create("image", client=client).id == "s"
     first, second = (headers["idempotency-key"] for headers in server.headers[:2])
     assert first == second and len(first) > 16

@@ -284,3 +284,39 @@ async def test_network_policies(client: Client) -> None:
     async with Sandbox.create(IMAGE, client=client) as sb:
         with pytest.raises(NotFound):
             await sb.network.policy()
+
+
+async def test_a_vault_and_the_audit(client: Client) -> None:
+    policy = models.NetworkPolicy(
+        default_action="deny", egress=[models.NetworkRule(action="allow", target="api.invalid")]
+    )
+    binding = models.CredentialBinding(
+        name="api",
+        match=models.CredentialMatch(hosts=["api.invalid"]),
+        auth=models.BearerCredentialAuth(type_="bearer", credential="token"),
+    )
+    async with Sandbox.create(IMAGE, client=client, network_policy=policy, credential_proxy=True) as sb:
+        with pytest.raises(NotFound):
+            await sb.vault.state()
+        made = await sb.vault.create({"token": "very-secret"}, [binding])
+        assert [one.name for one in made.credentials] == ["token"] and "very-secret" not in repr(made)
+        assert (await sb.vault.state()).revision == made.revision
+        changed = await sb.vault.change(replace={"token": "other"}, expected_revision=made.revision)
+        assert changed.revision > made.revision
+        with pytest.raises(Conflict):
+            await sb.vault.change(replace={"token": "third"}, expected_revision=made.revision)
+        assert [one.name for one in await sb.vault.credentials()] == ["token"]
+        assert (await sb.vault.credential("token")).source_type == "inline"
+        assert [one.name for one in await sb.vault.bindings()] == ["api"]
+        assert (await sb.vault.binding("api")).name == "api"
+        await sb.vault.delete()
+        # Nobody resolves the name, yet that it was asked for is written down.
+        await sb.run("python3 -c 'import socket; socket.getaddrinfo(\"denied.invalid\", 80)'")
+        for _ in range(600):
+            told = await sb.network.audit(limit=1000)
+            if any(one.host == "denied.invalid" and not one.allowed for one in told.entries):
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise AssertionError(told)
+        assert (await sb.network.audit(after=told.next_)).entries == []

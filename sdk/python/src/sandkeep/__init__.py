@@ -18,6 +18,7 @@ from ._async.sandbox import Sandbox
 from ._async.sessions import Session, Sessions
 from ._async.sockets import Terminal, Terminals, Tunnel
 from ._async.transport import ByteStream, EventStream
+from ._async.vault import Vault
 from ._version import __version__
 from .errors import (
     ApiError,
@@ -87,6 +88,7 @@ __all__ = [
     "Transferred",
     "Tunnel",
     "Unauthorized",
+    "Vault",
     "__version__",
     "models",
 ]

@@ -16,6 +16,7 @@ from ._sync.sandbox import Sandbox
 from ._sync.sessions import Session, Sessions
 from ._sync.sockets import Terminal, Terminals, Tunnel
 from ._sync.transport import ByteStream, EventStream
+from ._sync.vault import Vault
 from ._version import __version__
 from .errors import (
     ApiError,
@@ -85,6 +86,7 @@ __all__ = [
     "Transferred",
     "Tunnel",
     "Unauthorized",
+    "Vault",
     "__version__",
     "models",
 ]

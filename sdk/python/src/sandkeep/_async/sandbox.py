@@ -27,6 +27,7 @@ from .process import Process
 from .sessions import Sessions
 from .sockets import Terminals, Tunnel, connect
 from .transport import ByteStream, EventStream, Http
+from .vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -62,8 +63,10 @@ class Sandbox:
         """Programs on terminals."""
         self.isolated = Isolated(http)
         """Shells whose changes to files are kept apart."""
-        self.network = Network(client.http, id)
+        self.network = Network(client, id)
         """What it may reach outside."""
+        self.vault = Vault(client, id)
+        """Secrets lent to it that it never sees."""
 
     @classmethod
     @pending

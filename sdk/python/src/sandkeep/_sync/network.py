@@ -5,18 +5,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from .._api.egress import operations as egress
+from .._api.egress.models import AuditList
 from .._api.lifecycle import models
 from .._api.lifecycle import operations as lifecycle
+from .vault import sidecar
 
 if TYPE_CHECKING:
-    from .transport import Http
+    from .client import Client
 
 
 class Network:
     """The network policy of a sandbox that was created with one. Changes are in force when the call returns."""
 
-    def __init__(self, http: Http, sandbox: str) -> None:
-        self._http = http
+    def __init__(self, client: Client, sandbox: str) -> None:
+        self._client = client
+        self._http = client.http
         self._sandbox = sandbox
 
     def policy(self) -> models.PolicyStatusResponse:
@@ -39,6 +43,11 @@ class Network:
         """Takes away the rules for these targets."""
         operation = lifecycle.delete_sandbox_network_policy_rules(self._sandbox, body=list(targets))
         return self._http.call(operation)
+
+    def audit(self, *, after: int = 0, limit: int | None = None) -> AuditList:
+        """What was asked for, and allowed or not: entries after the one of number `after`, `next` of an earlier answer."""
+        http = sidecar(self._client, self._sandbox)
+        return http.call(egress.get_audit(after=after or None, limit=limit))
 
     def _add(self, action: Literal["allow", "deny"], targets: tuple[str, ...]) -> models.PolicyStatusResponse:
         rules = [models.NetworkRule(action=action, target=target) for target in targets]
