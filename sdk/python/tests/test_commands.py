@@ -91,6 +91,8 @@ async def test_events_by_iterator(sb: Sandbox) -> None:
 async def test_standard_input(sb: Sandbox) -> None:
     assert (await sb.run("wc -c", stdin=b"x" * 300_000)).stdout == "300000\n"
     assert (await sb.run("cat", stdin="text")).stdout == "text"
+    assert (await sb.run("head -n 1", stdin="one\ntwo\n" * 200_000)).stdout == "one\n"
+    assert (await sb.run("true", stdin="unread")).ok
     async with sb.stream("while read line; do echo got $line; done", stdin=True) as process:
         assert await process.write("one\n") == 4
         assert (await process.__anext__()).text == "got one\n"

@@ -22,7 +22,7 @@ def test_commands(blocking_sb: Sandbox) -> None:
     assert [event.text for event in blocking_sb.stream("echo a")] == ["a\n"]
     with pytest.raises(CommandFailed):
         blocking_sb.run("false", check=True)
-    with blocking_sb.stream("echo up; read line; echo $line", stdin=True) as process:
+    with blocking_sb.stream("echo up; cat", stdin=True) as process:
         assert next(process).text == "up\n"
         process.write("typed\n", close=True)
         assert process.wait().stdout == "up\ntyped\n"

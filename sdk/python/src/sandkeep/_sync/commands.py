@@ -6,6 +6,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .._api.execd import operations as execd
 from .._api.execd.models import CommandStatusResponse, CommandSummary, RunCommandRequest
 from .._glue.glue_sync import Callback
 from .._glue.shared import Source
+from ..errors import Conflict, ConnectionFailed
 from ..results import CommandResult, Logs
 from .process import Process, write_stdin
 from .transport import Http
@@ -96,7 +98,9 @@ class Commands:
         process = self.stream(command, cwd=cwd, env=env, timeout=timeout, user=user, stdin=stdin is not None)
         if stdin is not None:
             with process:
-                process.write(stdin, close=True)
+                # A command may end without reading everything, as `head` does; if the server is gone, waiting says so.
+                with suppress(Conflict, ConnectionFailed):
+                    process.write(stdin, close=True)
                 result = process.wait(on_stdout=on_stdout, on_stderr=on_stderr)
         else:
             result = process.wait(on_stdout=on_stdout, on_stderr=on_stderr)
