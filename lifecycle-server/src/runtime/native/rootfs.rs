@@ -145,6 +145,10 @@ pub(crate) struct IdMaps {
     pub files: OwnedFd,
 }
 
+/// Bytes of execd written at once. The kernel keeps a file in memory in pieces as large as the writes it came from; who
+/// reads one byte of a piece is charged with all of it, up to two megabytes.
+const PIECE: usize = 64 * 1024;
+
 /// Copies execd into the state directory, under a name that follows from its content: replacing the binary never
 /// disturbs sandboxes that run the old one. Returns it as a place to clone mounts from.
 pub(crate) fn install_execd(source: &Path, directory: &Path) -> io::Result<OwnedFd> {
@@ -156,7 +160,8 @@ pub(crate) fn install_execd(source: &Path, directory: &Path) -> io::Result<Owned
     let target = directory.join(format!("execd-{digest}"));
     if !target.exists() {
         let temporary = directory.join("execd.new");
-        fs::write(&temporary, &binary)?;
+        let mut file = fs::File::create(&temporary)?;
+        binary.chunks(PIECE).try_for_each(|piece| file.write_all(piece))?;
         fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755))?;
         fs::rename(&temporary, &target)?;
     }
