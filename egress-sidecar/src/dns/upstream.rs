@@ -95,18 +95,24 @@ impl Upstreams {
         let mut waiting = order.into_iter();
         let mut asked = FuturesUnordered::new();
         let mut reason = "there is no name server".to_owned();
+        let mut slow = None;
         loop {
-            let next = asked.is_empty();
-            if next {
+            if asked.is_empty() {
                 match waiting.next() {
-                    Some(server) => asked.push(self.exchange(server, query, question_end)),
+                    Some(server) => {
+                        slow = Some(server);
+                        asked.push(self.exchange(server, query, question_end));
+                    }
                     None => return Err(reason),
                 }
             }
             let reply = tokio::select! {
                 Some(reply) = asked.next() => reply,
                 () = sleep(HEAD_START), if waiting.len() > 0 => {
-                    asked.extend(waiting.next().map(|server| self.exchange(server, query, question_end)));
+                    // Later questions go to the others first, unless it still answers this one.
+                    slow.inspect(|server| server.silent_until.set(Some(Instant::now() + self.rest)));
+                    slow = waiting.next();
+                    asked.extend(slow.map(|server| self.exchange(server, query, question_end)));
                     continue;
                 }
             };
