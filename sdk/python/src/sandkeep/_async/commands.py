@@ -13,7 +13,7 @@ from .._api.execd import operations as execd
 from .._api.execd.models import CommandStatusResponse, CommandSummary, RunCommandRequest
 from .._glue.glue_async import Callback
 from .._glue.shared import Source
-from ..errors import Conflict, ConnectionFailed
+from ..errors import ApiError, ConnectionFailed
 from ..results import CommandResult, Logs
 from .process import Process, write_stdin
 from .transport import Http
@@ -97,8 +97,9 @@ class Commands:
         process = self.stream(command, cwd=cwd, env=env, timeout=timeout, user=user, stdin=stdin is not None)
         if stdin is not None:
             async with process:
-                # A command may end without reading everything, as `head` does; if the server is gone, waiting says so.
-                with suppress(Conflict, ConnectionFailed):
+                # A command may end without reading everything, as `head` does, which breaks the way to it at any point;
+                # what is really wrong shows while waiting for its end.
+                with suppress(ApiError, ConnectionFailed):
                     await process.write(stdin, close=True)
                 result = await process.wait(on_stdout=on_stdout, on_stderr=on_stderr)
         else:
