@@ -27,6 +27,8 @@ const GROWTH_KIB: u64 = 8 * 1024;
 /// What a server without sandboxes and its launcher hold once they have had nothing to do for a while.
 const SMALL_SERVER_KIB: u64 = 14 * 1024;
 const SMALL_LAUNCHER_KIB: u64 = 5 * 1024;
+/// Hundreds of file systems are taken apart within this time, on a slow disk too.
+const SWEPT: Duration = Duration::from_secs(300);
 /// Longest wait of a neighbour of a sandbox at its limits.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -154,6 +156,11 @@ async fn many_sandboxes_live_at_once() -> Result<()> {
         try_join_all(some.iter().map(|sandbox| sandbox.clone().delete())).await?;
     }
     let deleted = deleting.elapsed();
+    let trash = server.state().join("trash");
+    eventually("what was deleted is gone from the disk", SWEPT, async || {
+        Ok(fs::read_dir(&trash)?.next().is_none())
+    })
+    .await?;
     watch.returns_to(&baseline).await?;
     tell(&format!(
         "- {count} alive at once: made in {:.1} s, server {memory} KiB, deleted in {:.1} s",

@@ -172,6 +172,12 @@ impl ApiError {
         Self::new(Code::Internal, "the server failed to do this; its log says why")
     }
 
+    /// A disk of the host has no room; which and for what is for the log.
+    fn disk_full(cause: impl Display) -> Self {
+        tracing::warn!(error = %cause, "request refused: no space left");
+        Self::new(Code::CapacityExhausted, "the server's disk is full; delete something, or try again later")
+    }
+
     pub fn status(&self) -> StatusCode {
         self.code.entry().1
     }
@@ -236,6 +242,9 @@ impl From<SnapshotError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if error.is_full() {
+            return Self::disk_full(error);
+        }
         // Where the database is, and why it fails, is for the log.
         let StoreError::Unavailable { .. } = error else { return Self::internal(error) };
         tracing::warn!(%error, "request refused");
@@ -283,6 +292,7 @@ impl From<RuntimeError> for ApiError {
             RuntimeError::Exhausted(_) => Code::CapacityExhausted,
             RuntimeError::StartFailed(_) => Code::StartFailed,
             RuntimeError::NotFound(_) => Code::SandboxNotFound,
+            RuntimeError::Os { .. } if error.is_full() => return Self::disk_full(error),
             RuntimeError::Os { .. } => return Self::internal(error),
         };
         Self::new(code, error.to_string())

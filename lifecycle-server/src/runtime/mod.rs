@@ -189,6 +189,14 @@ pub enum RuntimeError {
     Os { context: String, source: std::io::Error },
 }
 
+impl RuntimeError {
+    /// A disk of the host has no room for it.
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Os { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}
+
 /// Measured use of one sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {

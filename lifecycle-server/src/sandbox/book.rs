@@ -162,6 +162,26 @@ impl Book {
         self.advance_with(entry, record, event, event.details()).await
     }
 
+    /// Like [`advance`](Self::advance), for what has happened whether the store has room for it or not: without, readers
+    /// see it, and the store learns of it with the next change.
+    pub(super) async fn advance_anyway(
+        &self,
+        entry: &Entry,
+        record: Record,
+        event: &Event,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let transition = record.status.state.apply(event)?;
+        match self.advance(entry, record.clone(), event).await {
+            Err(error) if error.is_full() => {
+                tracing::warn!(sandbox.id = %record.id, %error, state = %transition.state, "a state is not on record");
+                let record = Arc::new(Record { status: Status::after(transition, now()), ..record });
+                entry.record.send_replace(Arc::clone(&record));
+                Ok(record)
+            }
+            done => done,
+        }
+    }
+
     /// Like [`advance`](Self::advance), with figures of one's own to be noted.
     pub(super) async fn advance_with(
         &self,

@@ -167,7 +167,7 @@ impl Inner {
         tracing::warn!(sandbox.id = %record.id, %error, "sandbox did not start");
         self.free(&record.id).await;
         let failed = Event::StartFailed { message: error.to_string() };
-        if let Err(error) = self.book.advance(entry, Record::clone(&record), &failed).await {
+        if let Err(error) = self.book.advance_anyway(entry, Record::clone(&record), &failed).await {
             tracing::error!(sandbox.id = %record.id, %error, "a failed start could not be recorded");
         }
     }

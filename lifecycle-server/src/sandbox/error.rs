@@ -1,6 +1,9 @@
 //! Why the service refused or failed.
 
-use super::{images::ImageProblem, state::Denial};
+use super::{
+    images::{ImageProblem, ProblemKind},
+    state::Denial,
+};
 use crate::{runtime::RuntimeError, store::StoreError};
 
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +55,16 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Whether a disk had no room for it.
+    pub(super) fn is_full(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_full(),
+            Self::Runtime(error) => error.is_full(),
+            Self::Image(problem) => problem.kind == ProblemKind::DiskFull,
+            _ => false,
+        }
+    }
+
     /// Whether the same may succeed in a moment, the store being away for now.
     pub(super) fn is_passing(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable { .. }))

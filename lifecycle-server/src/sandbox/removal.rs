@@ -1,12 +1,17 @@
 //! How sandboxes end: deleted, expired, or by themselves.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{TimeDelta, Utc};
+use tokio::time::sleep;
 
 use super::{
     book::Entry,
     error::ServiceError,
+    record::Record,
     service::Inner,
     state::{Event, State},
 };
@@ -14,6 +19,9 @@ use crate::{fault, runtime::Exit};
 
 /// A deletion at expiry that failed is tried again after this long.
 const EXPIRY_RETRY: TimeDelta = TimeDelta::seconds(30);
+/// Room that a destroyed sandbox gives back comes within a moment; this long a deletion waits for it.
+const ROOM_PATIENCE: Duration = Duration::from_secs(5);
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
 /// The same for an end that could not be recorded.
 const EXIT_RETRY: Duration = Duration::from_secs(1);
 
@@ -22,14 +30,17 @@ impl Inner {
         entry.cancel.cancel();
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
-        let record = self.book.advance(entry, record, &Event::Delete).await?;
+        // A full disk must not keep what fills it.
+        let record = self.book.advance_anyway(entry, record, &Event::Delete).await?;
         fault::point("delete.begun");
         self.runtime.destroy(&record.id).await?;
         fault::point("delete.destroyed");
-        self.images.release(&record.id).await?;
-        fault::point("delete.image_released");
-        self.book.erase(&record, None).await?;
-        fault::point("delete.erased");
+        if let Err(error) = self.let_go(&record).await {
+            if error.is_full() {
+                self.book.expiry.set(&record.id, Some(Utc::now() + EXPIRY_RETRY));
+            }
+            return Err(error);
+        }
         self.runtime.forget_logs(&record.id);
         self.pools.notice_end(record.plan.pool.as_ref());
         self.options.volumes.release(&record.plan.volumes, || self.volumes_in_use()).await;
@@ -37,9 +48,30 @@ impl Inner {
         Ok(())
     }
 
+    /// Gives up image and record of a destroyed sandbox.
+    async fn let_go(&self, record: &Record) -> Result<(), ServiceError> {
+        let since = Instant::now();
+        loop {
+            match self.try_to_let_go(record).await {
+                Err(error) if error.is_full() && since.elapsed() < ROOM_PATIENCE => sleep(ROOM_PAUSE).await,
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_to_let_go(&self, record: &Record) -> Result<(), ServiceError> {
+        self.images.release(&record.id).await?;
+        fault::point("delete.image_released");
+        self.book.erase(record, None).await?;
+        fault::point("delete.erased");
+        Ok(())
+    }
+
     pub(super) async fn expire(&self, id: &str) {
         let Ok(entry) = self.book.entry(id) else { return };
-        if entry.record().expires_at.is_none_or(|at| at > Utc::now()) {
+        let record = entry.record();
+        let deletion_failed = record.status.state == State::Stopping;
+        if !deletion_failed && record.expires_at.is_none_or(|at| at > Utc::now()) {
             return; // renewed meanwhile, and scheduled anew by that
         }
         tracing::info!(sandbox.id = %id, "sandbox expired");
@@ -76,7 +108,7 @@ impl Inner {
             return Ok(()); // the launch itself reports it
         }
         let event = Event::Exited { code: exit.code, oom_killed: exit.oom_killed };
-        let recorded = match self.book.advance(entry, record, &event).await {
+        let recorded = match self.book.advance_anyway(entry, record, &event).await {
             Ok(record) => {
                 tracing::info!(sandbox.id = %exit.id, state = %record.status.state, code = ?exit.code, "sandbox ended");
                 Ok(())

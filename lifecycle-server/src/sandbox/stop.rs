@@ -69,7 +69,7 @@ impl Inner {
             Ok(()) => Event::Stopped { memory: false },
             Err(_) => Event::StopFailed { paused },
         };
-        let record = self.book.advance(entry, record.clone(), &event).await?;
+        let record = self.book.advance_anyway(entry, record.clone(), &event).await?;
         stopped?;
         fault::point("stop.recorded");
         tracing::info!(sandbox.id = %record.id, "sandbox stopped");
@@ -109,14 +109,14 @@ impl Inner {
         match work.await {
             Ok(report) => {
                 fault::point("start.launched");
-                let running = self.book.advance(entry, record.clone(), &Event::Started).await?;
+                let running = self.book.advance_anyway(entry, record.clone(), &Event::Started).await?;
                 fault::point("start.recorded");
                 tracing::info!(sandbox.id = %record.id, phases = ?report.phases, "sandbox started again");
                 Ok(running)
             }
             Err(error) => {
                 let failed = Event::StartFailed { message: error.to_string() };
-                self.book.advance(entry, record.clone(), &failed).await?;
+                self.book.advance_anyway(entry, record.clone(), &failed).await?;
                 Err(error)
             }
         }

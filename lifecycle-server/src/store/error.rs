@@ -19,3 +19,20 @@ pub enum StoreError {
     #[error("record {id}: column {column} holds {value:?}")]
     Corrupt { id: String, column: &'static str, value: String },
 }
+
+/// `SQLITE_FULL`, the low byte of every code of that kind.
+const SQLITE_FULL: u32 = 13;
+/// `SQLITE_IOERR_SHMSIZE`: no room for the file that the connections of a database share.
+const SQLITE_IOERR_SHMSIZE: u32 = 4874;
+/// `disk_full` of PostgreSQL.
+const POSTGRESQL_FULL: &str = "53100";
+
+impl StoreError {
+    /// There is no room for what was to be written.
+    pub fn is_full(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        let Some(code) = error.as_database_error().and_then(|error| error.code()) else { return false };
+        let of_sqlite = |code: u32| code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE;
+        code == POSTGRESQL_FULL || code.parse().is_ok_and(of_sqlite)
+    }
+}
