@@ -316,12 +316,13 @@ async fn a_full_state_disk_stops_creates_and_nothing_else() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_database_is_refused_and_what_runs_is_left_alone() -> Result<()> {
+async fn a_damaged_database_is_shown_and_what_runs_is_left_alone() -> Result<()> {
     const PAGE: usize = 4096;
     /// Pages damaged in turn, the first among them.
     const TRIED: usize = 6;
     let server = Server::start(Setup::default())?;
-    let sandboxes = [server.api().create(json!({})).await?, server.api().create(json!({})).await?];
+    let api = server.api();
+    let sandboxes = [api.create(json!({})).await?, api.create(json!({})).await?];
     let mut execds = Vec::new();
     for sandbox in &sandboxes {
         execds.push(sandbox.execd().await?);
@@ -331,33 +332,34 @@ async fn a_damaged_database_is_refused_and_what_runs_is_left_alone() -> Result<(
     let sound = fs::read(&database)?;
     let pages = sound.len() / PAGE;
     ensure!(pages > 2, "a database of {pages} pages");
-    let (mut refused, mut tried) = (0, 0);
+    let (mut noticed, mut tried, mut shown) = (0, 0, 0);
     for page in (0..pages).step_by(pages.div_ceil(TRIED)) {
         tried += 1;
         let mut damaged = sound.clone();
         damaged[page * PAGE..(page + 1) * PAGE].fill(0xa5);
         fs::write(&database, &damaged)?;
-        let started = server.restart();
-        if started.is_ok() {
-            // A page that holds nothing.
-            ensure!(server.api().ids().await?.len() == sandboxes.len(), "page {page}: sandboxes are missing");
-            server.stop()?;
+        server.restart().with_context(|| format!("page {page}"))?;
+        // A page that holds nothing is no damage.
+        let is_damage = server.log().matches("serving READ-ONLY").count() > noticed;
+        if is_damage {
+            noticed += 1;
+            ensure!(fs::read(&database)? == damaged, "page {page}: the file was changed");
+            shown += shows_and_refuses(&server, &sandboxes).await.with_context(|| format!("page {page}"))?;
+        } else {
+            ensure!(api.ids().await?.len() == sandboxes.len(), "page {page}: sandboxes are missing");
         }
-        for execd in &execds {
+        for (sandbox, execd) in sandboxes.iter().zip(&execds) {
             ensure!(execd.output("echo alive").await? == "alive", "page {page}");
+            ensure!(first_processes(&sandbox.id)? == 1, "page {page}: it does not run");
         }
-        if let Err(error) = started {
-            let text = format!("{error:#}");
-            ensure!(text.contains("sandkeep.db is damaged"), "page {page}: {text}");
-            server.wait_for_end(DEATH)?;
-            refused += 1;
-        }
+        server.stop()?;
         for beside in ["sandkeep.db-wal", "sandkeep.db-shm"] {
             // Absent as a rule.
             let _ = fs::remove_file(server.state().join(beside));
         }
     }
-    ensure!(refused * 2 > tried, "only {refused} of {tried} damaged pages were noticed");
+    ensure!(noticed * 2 > tried, "only {noticed} of {tried} damaged pages were noticed");
+    ensure!(shown > 0, "nothing could be read of any of {noticed} damaged files");
     fs::write(&database, &sound)?;
     server.restart()?;
     for sandbox in sandboxes {
@@ -365,4 +367,33 @@ async fn a_damaged_database_is_refused_and_what_runs_is_left_alone() -> Result<(
         sandbox.delete().await?;
     }
     Ok(())
+}
+
+/// How many sandboxes a server with damaged records shows; it must change none, and deny none.
+async fn shows_and_refuses(server: &Server, sandboxes: &[Sandbox]) -> Result<usize> {
+    let api = server.api();
+    let refused = |answer: Answer| {
+        let (code, message) = answer.expect_error(503)?;
+        ensure!(code == "GENERAL::READ_ONLY" && message.contains("damaged"), "{code}: {message}");
+        anyhow::Ok(())
+    };
+    let listed = api.ids().await?;
+    for sandbox in sandboxes {
+        let told = api.get(&sandbox.path()).await?;
+        if listed.contains(&sandbox.id) {
+            assert_eq!(told.expect(200)?.json()?["status"]["state"], "Running");
+            assert_eq!(sandbox.execd_through_server().await?.output("echo here").await?, "here");
+        } else {
+            refused(told)?;
+        }
+        for what in ["pause", "stop", "delete"] {
+            refused(act(sandbox, what).await?).with_context(|| what.to_owned())?;
+        }
+        refused(api.post(&format!("{}/snapshots", sandbox.path()), &json!({})).await?)?;
+    }
+    refused(api.post("/v1/sandboxes", &create_body(json!({}))).await?)?;
+    for listing in ["/v1/snapshots", "/v1/pools", "/v1/templates"] {
+        refused(api.get(listing).await?).with_context(|| listing.to_owned())?;
+    }
+    Ok(listed.len())
 }

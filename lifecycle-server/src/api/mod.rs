@@ -10,6 +10,7 @@ mod extract;
 mod gateway;
 mod layers;
 mod map;
+mod read_only;
 mod renew;
 mod report;
 mod router;

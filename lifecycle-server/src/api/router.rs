@@ -14,6 +14,7 @@ use super::{
     error::{ApiError, Code},
     gateway,
     layers::{self, Limit},
+    read_only,
     state::ApiState,
     tenancy,
 };
@@ -25,6 +26,7 @@ pub fn router(state: ApiState) -> Router {
     let router = protected
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(state.clone(), tenancy::keep_apart))
+        .route_layer(from_fn_with_state(state.clone(), read_only::guard))
         .route_layer(key.clone())
         .merge(proxied.method_not_allowed_fallback(method_not_allowed))
         .merge(public.method_not_allowed_fallback(method_not_allowed))

@@ -3,6 +3,7 @@
 mod listen;
 mod memory;
 mod parts;
+mod records;
 mod serve;
 
 pub use listen::{Listener, Options as ListenOptions};

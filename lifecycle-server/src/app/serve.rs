@@ -1,33 +1,20 @@
 //! The server from start to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use sandkeep_idle::Activity;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     listen::{Listener, Options},
-    parts,
+    parts, records,
 };
 use crate::{
     api::{self, ApiState},
     config::Config,
-    image::ImageStore,
-    library::Library,
-    runtime::Runtime,
-    sandbox::{EgressOptions, Service, ServiceOptions},
-    snapshot::Snapshots,
-    store::Store,
-    volume::Volumes,
 };
-
-/// A create whose image takes longer is answered with the sandbox still pending; clients wait half a minute.
-const CREATE_WAIT: Duration = Duration::from_secs(20);
-
-/// Directory of named volumes under the state directory.
-const VOLUMES: &str = "volumes";
 
 /// Open files that are enough for any number of sandboxes and connections one machine can serve.
 const DESCRIPTORS: u64 = 1 << 20;
@@ -58,18 +45,14 @@ pub async fn serve(config: Config) -> Result<()> {
     let stop = stop_signal()?;
 
     // Without its database, a server has nothing to do on this host.
-    let shared = shared_store(&config).await?;
+    let shared = records::shared(&config).await?;
     let images = parts::open_images(&config).await?;
     // The runtime takes hold of the state directory: nothing in it may be changed before that.
     let runtime = parts::runtime(&config)?;
-    let store = match shared {
-        Some(store) => store,
-        None => own_store(&config).await?,
+    let (service, snapshots) = match shared {
+        Some(store) => records::take_over(&config, runtime, images.clone(), store).await?,
+        None => records::open(&config, runtime, images.clone()).await?,
     };
-    let service = start_service(&config, runtime, images.clone(), store.clone()).await?;
-    let snapshots = Snapshots::start(service.clone(), images.clone(), store)
-        .await
-        .context("cannot take over the snapshots on this host")?;
     let state = ApiState::new(service.clone(), images, snapshots.clone(), parts::keys(&config)?, &config)?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
     let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
@@ -113,42 +96,6 @@ async fn gateway_listener(config: &Config, options: Options) -> Result<Option<Li
     let listener = listener.with_context(|| format!("the gateway cannot listen on {host}:{port}"))?;
     tracing::info!(address = %listener.address()?, "the gateway listens");
     Ok(Some(listener))
-}
-
-/// The store in PostgreSQL, if that is the one chosen.
-async fn shared_store(config: &Config) -> Result<Option<Store>> {
-    let options = config.store.postgresql().map_err(|(key, problem)| anyhow!("{key}: {problem}"))?;
-    let Some(options) = options else { return Ok(None) };
-    let store = Store::connect(&options).await.context("cannot use the store in PostgreSQL")?;
-    Ok(Some(store))
-}
-
-async fn own_store(config: &Config) -> Result<Store> {
-    let database = config.store.database(&config.native.state_dir);
-    Store::open(&database).await.with_context(|| format!("cannot open the store {}", database.display()))
-}
-
-async fn start_service(
-    config: &Config,
-    runtime: Arc<dyn Runtime>,
-    images: ImageStore,
-    store: Store,
-) -> Result<Service> {
-    let directory = config.native.state_dir.join(VOLUMES);
-    let options = ServiceOptions {
-        create_wait: CREATE_WAIT,
-        env: Vec::new(),
-        committed_memory: parts::committed_memory(&config.native)?,
-        volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone()),
-        egress: EgressOptions {
-            mode: config.egress.mode.clone(),
-            patience: config.egress.patience(),
-            trusted_ca: config.egress.trusted_ca.clone(),
-        },
-    };
-    Service::start(runtime, Arc::new(Library::new(images)), store, options)
-        .await
-        .context("cannot take over what is on this host")
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()>> {

@@ -50,6 +50,12 @@ pub enum ServiceError {
     NoRoom(String),
     #[error("{0}")]
     IdempotencyConflict(String),
+    /// The server cannot know all sandboxes, so it changes none.
+    #[error(
+        "the server's records are damaged: it shows what can be read of them, and changes nothing until its operator has \
+         put a sound copy in their place"
+    )]
+    ReadOnly,
     #[error("the server is shutting down")]
     ShuttingDown,
 }

@@ -72,6 +72,7 @@ pub(super) struct Inner {
     pub(super) pools: Pools,
     pub(super) templates: Templates,
     pub(super) keys: Keys,
+    read_only: bool,
 }
 
 impl Service {
@@ -82,22 +83,8 @@ impl Service {
         store: Store,
         options: ServiceOptions,
     ) -> Result<Self, ServiceError> {
-        let stopping = CancellationToken::new();
-        let journal = Journal::open(store.clone()).await?;
-        let inner = Arc::new(Inner {
-            runtime,
-            images,
-            book: Book::new(store, Arc::clone(&journal), stopping.clone()),
-            options,
-            launches: Semaphore::new(PARALLEL_LAUNCHES),
-            tasks: TaskTracker::new(),
-            stopping,
-            seen: Seen::default(),
-            started_at: Utc::now(),
-            pools: Pools::default(),
-            templates: Templates::default(),
-            keys: Keys::default(),
-        });
+        let inner = Inner::new(runtime, images, store, options, false).await?;
+        let journal = Arc::clone(&inner.book.journal);
         let mut exits = inner.runtime.exits();
         inner.recover().await?;
         inner.spawn_until_stopped(async move { journal.follow().await });
@@ -131,6 +118,28 @@ impl Service {
         Ok(Self { inner })
     }
 
+    /// Shows sandboxes and changes nothing about any, known or not: for a server that cannot know all there are. Their
+    /// output is taken, so that none of them waits.
+    pub async fn show(
+        runtime: Arc<dyn Runtime>,
+        images: Arc<dyn Images>,
+        records: Vec<Record>,
+        options: ServiceOptions,
+    ) -> Result<Self, ServiceError> {
+        // Nothing is written for good, whatever asks for it.
+        let inner = Inner::new(runtime, images, Store::in_memory().await?, options, true).await?;
+        inner.runtime.adopt().await?;
+        for record in records {
+            inner.book.insert(record);
+        }
+        Ok(Self { inner })
+    }
+
+    /// Whether this server only shows sandboxes.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only
+    }
+
     /// Starts a sandbox. The answer is a running sandbox, or a pending one when its image takes long to come.
     ///
     /// # Errors
@@ -151,6 +160,7 @@ impl Service {
     }
 
     async fn create_new(&self, spec: CreateSpec) -> Result<Arc<Record>, ServiceError> {
+        self.check_writable()?;
         if self.inner.stopping.is_cancelled() {
             return Err(ServiceError::ShuttingDown);
         }
@@ -303,15 +313,47 @@ impl Service {
         .await
     }
 
-    /// Runs `work` to its end even if the caller goes away.
+    fn check_writable(&self) -> Result<(), ServiceError> {
+        if self.inner.read_only { Err(ServiceError::ReadOnly) } else { Ok(()) }
+    }
+
+    /// Runs `work`, which may change something, to its end even if the caller goes away.
     pub(super) async fn owned<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
+        self.check_writable()?;
         self.inner.tasks.spawn(work.in_current_span()).await.map_err(|_| ServiceError::ShuttingDown)?
     }
 }
+
 impl Inner {
+    async fn new(
+        runtime: Arc<dyn Runtime>,
+        images: Arc<dyn Images>,
+        store: Store,
+        options: ServiceOptions,
+        read_only: bool,
+    ) -> Result<Arc<Self>, ServiceError> {
+        let stopping = CancellationToken::new();
+        let journal = Journal::open(store.clone()).await?;
+        Ok(Arc::new(Self {
+            runtime,
+            images,
+            book: Book::new(store, journal, stopping.clone()),
+            options,
+            launches: Semaphore::new(PARALLEL_LAUNCHES),
+            tasks: TaskTracker::new(),
+            stopping,
+            seen: Seen::default(),
+            started_at: Utc::now(),
+            pools: Pools::default(),
+            templates: Templates::default(),
+            keys: Keys::default(),
+            read_only,
+        }))
+    }
+
     pub(super) fn spawn_until_stopped(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         self.tasks.spawn(async move { stopping.run_until_cancelled(work).await });

@@ -51,6 +51,13 @@ pub struct Page {
 impl Snapshots {
     /// Finishes or undoes what an earlier server left half done.
     pub async fn start(sandboxes: Service, images: ImageStore, store: Store) -> Result<Self, SnapshotError> {
+        let snapshots = Self::idle(sandboxes, images, store);
+        snapshots.inner.recover().await?;
+        Ok(snapshots)
+    }
+
+    /// Leaves alone what an earlier server left.
+    pub fn idle(sandboxes: Service, images: ImageStore, store: Store) -> Self {
         let inner = Arc::new(Inner {
             sandboxes,
             images,
@@ -59,8 +66,7 @@ impl Snapshots {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         });
-        inner.recover().await?;
-        Ok(Self { inner })
+        Self { inner }
     }
 
     /// Promises a snapshot of a sandbox; it is made in the background.

@@ -3,7 +3,7 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    SqlitePool,
+    Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -54,8 +54,20 @@ impl Database {
 
 /// One connection: writes are serialised by SQLite anyway, and reads come from memory.
 async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_release(|connection, _| Box::pin(is_clean(connection)));
     pool.connect_with(options).await
+}
+
+/// Whether a connection may be used again. SQLite itself rolls back what met a full disk, the driver then fails to,
+/// and from then on takes every transaction for a part of that one, which is never committed.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Behind a rollback under way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Whether SQLite says that the file is no sound database (`SQLITE_CORRUPT`, `SQLITE_NOTADB`).

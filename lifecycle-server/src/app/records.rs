@@ -1,0 +1,88 @@
+//! The records a server begins with, and what stands on them.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::parts;
+use crate::{
+    config::Config,
+    image::ImageStore,
+    library::Library,
+    runtime::Runtime,
+    sandbox::{EgressOptions, Service, ServiceOptions},
+    snapshot::Snapshots,
+    store::{Store, StoreError},
+    volume::Volumes,
+};
+
+/// A create whose image takes longer is answered with the sandbox still pending; clients wait half a minute.
+const CREATE_WAIT: Duration = Duration::from_secs(20);
+
+/// Directory of named volumes under the state directory.
+const VOLUMES: &str = "volumes";
+
+/// The store in PostgreSQL, if that is the one chosen.
+pub(super) async fn shared(config: &Config) -> Result<Option<Store>> {
+    let options = config.store.postgresql().map_err(|(key, problem)| anyhow!("{key}: {problem}"))?;
+    let Some(options) = options else { return Ok(None) };
+    let store = Store::connect(&options).await.context("cannot use the store in PostgreSQL")?;
+    Ok(Some(store))
+}
+
+/// Takes over with the records in the state directory. Damaged ones are only shown: a server that took what it cannot
+/// read for what does not exist would remove running sandboxes.
+pub(super) async fn open(
+    config: &Config,
+    runtime: Arc<dyn Runtime>,
+    images: ImageStore,
+) -> Result<(Service, Snapshots)> {
+    let path = config.store.database(&config.native.state_dir);
+    let damage = match Store::open(&path).await {
+        Ok(store) => return take_over(config, runtime, images, store).await,
+        Err(damage @ StoreError::Damaged { .. }) => damage,
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot open the store {}", path.display()));
+        }
+    };
+    let records = Store::salvage(&path).await.context("cannot read what is left of the records")?;
+    tracing::error!(error = %damage, readable = records.len(), "serving READ-ONLY");
+    let library = Arc::new(Library::new(images.clone()));
+    let service = Service::show(runtime, library, records, options(config)?)
+        .await
+        .context("cannot show what is on this host")?;
+    let snapshots = Snapshots::idle(service.clone(), images, Store::in_memory().await?);
+    Ok((service, snapshots))
+}
+
+/// Takes over what is on this host with sound records.
+pub(super) async fn take_over(
+    config: &Config,
+    runtime: Arc<dyn Runtime>,
+    images: ImageStore,
+    store: Store,
+) -> Result<(Service, Snapshots)> {
+    let library = Arc::new(Library::new(images.clone()));
+    let service = Service::start(runtime, library, store.clone(), options(config)?)
+        .await
+        .context("cannot take over what is on this host")?;
+    let snapshots = Snapshots::start(service.clone(), images, store)
+        .await
+        .context("cannot take over the snapshots on this host")?;
+    Ok((service, snapshots))
+}
+
+fn options(config: &Config) -> Result<ServiceOptions> {
+    let directory = config.native.state_dir.join(VOLUMES);
+    Ok(ServiceOptions {
+        create_wait: CREATE_WAIT,
+        env: Vec::new(),
+        committed_memory: parts::committed_memory(&config.native)?,
+        volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone()),
+        egress: EgressOptions {
+            mode: config.egress.mode.clone(),
+            patience: config.egress.patience(),
+            trusted_ca: config.egress.trusted_ca.clone(),
+        },
+    })
+}
