@@ -194,31 +194,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_after_a_full_disk_lasts() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db.sqlite");
-        let store = Store::open(&path).await.unwrap();
-        let Database::Sqlite(pool) = &store.database else { unreachable!() };
-        let mut record = record();
-        for attempt in 0..3 {
-            // SQLite's own limit fails as a full disk does.
-            sqlx::query("PRAGMA max_page_count = 1").execute(pool).await.unwrap();
-            record.metadata.insert("long".to_owned(), "x".repeat(100_000));
-            record.id = format!("full {attempt}");
-            let error = store.insert(&record).await.unwrap_err();
-            assert!(error.is_full(), "{error}");
-            sqlx::query("PRAGMA max_page_count = 1000000").execute(pool).await.unwrap();
-            record.id = format!("room {attempt}");
-            store.insert(&record).await.unwrap();
-        }
-        // As another process sees it: only what is committed.
-        let seen = Store::open(&path).await.unwrap().load_all().await.unwrap();
-        let mut ids: Vec<_> = seen.iter().map(|record| record.id.as_str()).collect();
-        ids.sort_unstable();
-        assert_eq!(ids, ["room 0", "room 1", "room 2"]);
-    }
-
-    #[tokio::test]
     async fn a_change_that_fails_leaves_no_note() {
         let store = Store::in_memory().await.unwrap();
         store.insert(&record()).await.unwrap();

@@ -83,36 +83,3 @@ impl Drop for Copy {
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sandbox::record_for_tests;
-
-    #[tokio::test]
-    async fn sound_records_of_a_damaged_file_come_back_and_the_file_stays() {
-        const PAGE: usize = 4096;
-        const RECORDS: usize = 60;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db.sqlite");
-        let store = Store::open(&path).await.unwrap();
-        for number in 0..RECORDS {
-            store.insert(&record_for_tests(&format!("{number:03}"), chrono::Utc::now())).await.unwrap();
-        }
-        store.close().await;
-        let sound = fs::read(&path).unwrap();
-        let mut partly = 0;
-        for page in 0..sound.len() / PAGE {
-            let mut damaged = sound.clone();
-            damaged[page * PAGE..(page + 1) * PAGE].fill(0xa5);
-            fs::write(&path, &damaged).unwrap();
-            let found = Store::salvage(&path).await.unwrap().len();
-            assert!(found <= RECORDS);
-            assert!(page > 0 || found == 0, "nothing is known without the first page");
-            partly += usize::from(found > 0 && found < RECORDS);
-            assert_eq!(fs::read(&path).unwrap(), damaged);
-            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the copy stays");
-        }
-        assert!(partly > 1, "no page holds a part of the records");
-    }
-}
