@@ -5,6 +5,7 @@ mod bench;
 mod dist;
 mod fuzz;
 mod images;
+mod node;
 mod openapi;
 mod packages;
 mod paths;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Run(Arc<Mutex<bool>>);
 
 impl Run {
-    /// Nothing that is noticed of this run counts from now on. Waits for a [`Run::if_current`] under way.
+    /// Nothing that is noticed of this run counts from now on. Waits for what is under way because of it.
     pub fn finish(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }

@@ -6,13 +6,15 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::{paths, shell};
+use crate::{node, paths, shell};
 
 const HOME: &str = "sdk/typescript";
 
 pub(super) fn generate(output: &Path) -> Result<()> {
+    node::install()?;
     install()?;
     let mut command = Command::new("node");
+    command.env("PATH", node::path());
     command.current_dir(paths::root().join(HOME)).arg("scripts/generate.mjs");
     command.arg(paths::root().join("specs/openapi")).arg(output.join("src/generated"));
     shell::run_logged("sdk-typescript", &mut command)
@@ -28,7 +30,12 @@ fn install() -> Result<()> {
         return Ok(());
     }
     let mut npm = Command::new("npm");
-    npm.current_dir(&home).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+    npm.env("PATH", node::path()).current_dir(&home).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+    ]);
     shell::run_logged("sdk-typescript-install", &mut npm)?;
     Ok(fs::write(&installed, wanted)?)
 }

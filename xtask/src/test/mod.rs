@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::progress::{seconds, step};
-use crate::{dist, images, openapi, packages, quickstart, release, sdk, shell};
+use crate::{dist, images, node, openapi, packages, quickstart, release, sdk, shell};
 use tally::Tally;
 
 #[derive(Args)]
@@ -45,7 +45,7 @@ impl Report {
     fn tests(&mut self, title: &str, arguments: &[&str], soak: bool) {
         let mut tests = Tally::default();
         let mut command = shell::cargo();
-        command.arg("test").args(arguments);
+        command.arg("test").args(arguments).env("PATH", node::path());
         if soak {
             command.env("SANDKEEP_SOAK", "full");
         }
@@ -68,6 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
     let mut report = Report::default();
     packages::install_for_tests()?;
+    node::install()?;
 
     // Compiling cargo-deny and making the images need no file of the build, so they run beside it.
     thread::scope(|scope| {
