@@ -29,6 +29,9 @@ const (
 	maxSources = 500
 	// How long a program may take to end after an interrupt.
 	endTime = time.Second
+	// By then, a signal to the group has come to each of it.
+	signalTime  = time.Second
+	signalPause = 5 * time.Millisecond
 )
 
 var executionChannel = os.NewFile(channel, "channel")
@@ -101,6 +104,13 @@ func (r *running) watch() {
 	}
 }
 
+// The child may have minded the signal to the group before this process has come to it.
+func (r *running) awaitInterrupt() {
+	for waited := time.Duration(0); waited < signalTime && !r.wasInterrupted(); waited += signalPause {
+		time.Sleep(signalPause)
+	}
+}
+
 // Starts a child and waits for it, unless the run has been interrupted.
 func (r *running) run(command *exec.Cmd) error {
 	r.Lock()
@@ -117,6 +127,11 @@ func (r *running) run(command *exec.Cmd) error {
 		return err
 	}
 	err = command.Wait()
+	if exit, ok := err.(*exec.ExitError); ok {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGINT {
+			r.awaitInterrupt()
+		}
+	}
 	r.Lock()
 	defer r.Unlock()
 	r.process = nil
