@@ -93,12 +93,23 @@ pub struct StartSpec {
     pub owner: Option<HandOver>,
 }
 
-/// Why this host cannot keep the memory of stopped sandboxes.
+/// Whether this host can keep the memory of stopped sandboxes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryStop {
     /// Version of the tool found for it.
     pub version: Option<String>,
-    pub reason: String,
+    /// Why not; `None` where it can.
+    pub reason: Option<String>,
+}
+
+/// What a stop is to keep of a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    Files,
+    /// The memory of its processes too, or else it goes on.
+    Memory,
+    /// What an earlier server was about to keep.
+    AsBegun,
 }
 
 /// Storage on its way into a sandbox.
@@ -168,6 +179,8 @@ pub struct Found {
 /// Where the time of a launch went.
 #[derive(Debug, Clone, Default)]
 pub struct LaunchReport {
+    /// Processes go on where they were; nothing began anew.
+    pub memory: bool,
     pub phases: Vec<(&'static str, Duration)>,
 }
 
@@ -183,6 +196,9 @@ pub enum RuntimeError {
     /// The sandbox's program could not be started.
     #[error("{0}")]
     StartFailed(String),
+    /// The memory of the sandbox cannot be kept; it goes on.
+    #[error("the sandbox's memory cannot be kept: {0}")]
+    NotSaved(String),
     #[error("no sandbox {0} on this host")]
     NotFound(SandboxId),
     #[error("{context}: {source}")]
@@ -265,7 +281,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Ends every process of a sandbox and keeps its files, its address and its place, for [`Runtime::start`], also of
     /// a later server. One that is stopped already is fine. After an error it is as before, or stopped.
-    async fn stop(&self, id: &str) -> Result<(), RuntimeError>;
+    /// Says whether a start will find the memory of its processes.
+    ///
+    /// # Errors
+    /// `NotSaved` when that was to be kept and cannot; it goes on then.
+    async fn stop(&self, id: &str, keep: Keep) -> Result<bool, RuntimeError>;
 
     /// Starts a stopped sandbox anew on its files; returns once its execd accepts connections. On an error it is
     /// stopped as before.

@@ -11,7 +11,7 @@ use super::{
     service::Inner,
     state::{Event, State},
 };
-use crate::runtime::{Found, RuntimeError};
+use crate::runtime::{Found, Keep, RuntimeError};
 
 impl Inner {
     pub(super) async fn recover(self: &Arc<Self>) -> Result<(), ServiceError> {
@@ -49,12 +49,14 @@ impl Inner {
             Action::KeepFrozen => note(&record.id, "frozen", self.runtime.freeze(&record.id).await),
             Action::KeepStopped => {}
             Action::FinishStop => {
-                if let Err(error) = self.finish_stop(entry, &record, false).await {
+                if let Err(error) = self.finish_stop(entry, &record, false, Keep::AsBegun).await {
                     tracing::error!(sandbox.id = %record.id, %error, "a stop that was begun could not be finished");
                 }
             }
             Action::StartAgain => {
-                note(&record.id, "stopped", self.runtime.stop(&record.id).await);
+                // What it may be started from once more, it still has.
+                let stopped = self.runtime.stop(&record.id, Keep::AsBegun).await;
+                note(&record.id, "stopped", stopped.map(drop));
                 let (inner, entry) = (Arc::clone(self), Arc::clone(entry));
                 self.tasks.spawn(async move {
                     let _gate = entry.gate.lock().await;

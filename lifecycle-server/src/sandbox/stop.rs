@@ -1,4 +1,4 @@
-//! Ending a sandbox's processes and keeping its files, and starting it again on them.
+//! Ending a sandbox's processes and keeping its files, or its memory too, and starting it again from them.
 //!
 //! The record names the step before it is taken: a server that is killed on the way leaves `Pausing` or `Resuming`, and
 //! the next one goes on from there.
@@ -15,45 +15,48 @@ use super::{
 };
 use crate::{
     fault,
-    runtime::{MemoryStop, StartSpec},
+    runtime::{Keep, MemoryStop, StartSpec},
 };
 
 impl Service {
-    /// Ends every process of the sandbox and keeps its files. Returns once nothing of it runs.
+    /// Ends every process of the sandbox and keeps its files, and its memory if that is asked for and this host can keep
+    /// it. Returns once nothing of it runs, and says whether there is memory.
     ///
     /// # Errors
     /// `Denied` unless the sandbox runs or is paused. After any other it goes on as before.
-    pub async fn stop(&self, id: &str) -> Result<Arc<Record>, ServiceError> {
+    pub async fn stop(&self, id: &str, memory: bool) -> Result<bool, ServiceError> {
         let entry = self.inner.book.entry(id)?;
         let inner = Arc::clone(&self.inner);
-        self.owned(async move { inner.stop(&entry).await }).await
+        let keep = if memory && self.memory_stop().reason.is_none() { Keep::Memory } else { Keep::Files };
+        self.owned(async move { inner.stop(&entry, keep).await }).await
     }
 
-    /// Starts a stopped sandbox anew on its files. Returns once it answers.
+    /// Starts a stopped sandbox from its memory, or without one anew on its files. Returns once it answers, and says
+    /// whether its processes go on where they were.
     ///
     /// # Errors
     /// `Denied` unless the sandbox is stopped. After any other it stays stopped.
-    pub async fn start_again(&self, id: &str) -> Result<Arc<Record>, ServiceError> {
+    pub async fn start_again(&self, id: &str) -> Result<bool, ServiceError> {
         let entry = self.inner.book.entry(id)?;
         let inner = Arc::clone(&self.inner);
         self.owned(async move { inner.start_again(&entry).await }).await
     }
 
-    /// Whether stopped sandboxes could keep their memory here.
+    /// Whether stopped sandboxes can keep their memory here.
     pub fn memory_stop(&self) -> MemoryStop {
         self.inner.runtime.memory_stop()
     }
 }
 
 impl Inner {
-    async fn stop(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
+    async fn stop(&self, entry: &Arc<Entry>, keep: Keep) -> Result<bool, ServiceError> {
         entry.record().status.state.apply(&Event::StopBegun)?;
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
         let paused = record.status.state == State::Paused;
         let record = self.book.advance(entry, record, &Event::StopBegun).await?;
         fault::point("stop.begun");
-        self.finish_stop(entry, &record, paused).await
+        self.finish_stop(entry, &record, paused, keep).await
     }
 
     /// From `Pausing` to stopped, or back. The gate is held by the caller, or nobody else is there yet.
@@ -62,21 +65,22 @@ impl Inner {
         entry: &Arc<Entry>,
         record: &Record,
         paused: bool,
-    ) -> Result<Arc<Record>, ServiceError> {
-        let stopped = self.runtime.stop(&record.id).await;
+        keep: Keep,
+    ) -> Result<bool, ServiceError> {
+        let stopped = self.runtime.stop(&record.id, keep).await;
         fault::point("stop.stopped");
         let event = match &stopped {
-            Ok(()) => Event::Stopped { memory: false },
+            Ok(memory) => Event::Stopped { memory: *memory },
             Err(_) => Event::StopFailed { paused },
         };
         let record = self.book.advance_anyway(entry, record.clone(), &event).await?;
-        stopped?;
+        let memory = stopped?;
         fault::point("stop.recorded");
-        tracing::info!(sandbox.id = %record.id, "sandbox stopped");
-        Ok(record)
+        tracing::info!(sandbox.id = %record.id, memory, "sandbox stopped");
+        Ok(memory)
     }
 
-    async fn start_again(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
+    async fn start_again(&self, entry: &Arc<Entry>) -> Result<bool, ServiceError> {
         entry.record().status.state.apply(&Event::StartBegun)?;
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
@@ -90,7 +94,7 @@ impl Inner {
         &self,
         entry: &Arc<Entry>,
         record: &Record,
-    ) -> Result<Arc<Record>, ServiceError> {
+    ) -> Result<bool, ServiceError> {
         let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
         let work = async {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
@@ -109,10 +113,12 @@ impl Inner {
         match work.await {
             Ok(report) => {
                 fault::point("start.launched");
-                let running = self.book.advance_anyway(entry, record.clone(), &Event::Started).await?;
+                self.book.advance_anyway(entry, record.clone(), &Event::Started).await?;
                 fault::point("start.recorded");
-                tracing::info!(sandbox.id = %record.id, phases = ?report.phases, "sandbox started again");
-                Ok(running)
+                tracing::info!(
+                    sandbox.id = %record.id, memory = report.memory, phases = ?report.phases, "sandbox started again"
+                );
+                Ok(report.memory)
             }
             Err(error) => {
                 let failed = Event::StartFailed { message: error.to_string() };

@@ -24,7 +24,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 /// Stop a sandbox
 ///
 /// Ends every process and keeps the files, so that the sandbox takes neither memory nor processor time. Its expiry goes
-/// on. Memory is kept where the host can (see `/v1/capabilities`); where not, the answer says so.
+/// on. With `memory`, processes go on where they were after a start, open files and listening sockets included;
+/// established connections end. Where the host cannot do that at all (see `/v1/capabilities`), the answer says so.
 #[utoipa::path(
     post,
     path = "/v1/sandboxes/{sandboxId}/stop",
@@ -36,7 +37,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         (status = 200, description = "The sandbox is stopped.", body = StopSandboxResponse),
         (status = 400, description = "The body is wrong; the message says where.", body = ErrorResponse),
         (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
-        (status = 409, description = "The sandbox neither runs nor is paused.", body = ErrorResponse),
+        (status = 409, description = "The sandbox neither runs nor is paused, or its memory cannot be kept; the message \
+            says why, and it goes on.", body = ErrorResponse),
     ),
 )]
 async fn stop_sandbox(
@@ -44,15 +46,16 @@ async fn stop_sandbox(
     SandboxId(id): SandboxId,
     request: Option<Json<StopSandboxRequest>>,
 ) -> Result<JsonBody<StopSandboxResponse>, ApiError> {
-    state.service.stop(&id).await?;
     let wants_memory = request.is_some_and(|Json(request)| request.memory);
-    let reason = wants_memory.then(|| state.service.memory_stop().reason);
-    Ok(JsonBody(StopSandboxResponse { memory: false, reason }))
+    let memory = state.service.stop(&id, wants_memory).await?;
+    let reason = (wants_memory && !memory).then(|| state.service.memory_stop().reason).flatten();
+    Ok(JsonBody(StopSandboxResponse { memory, reason }))
 }
 
 /// Start a stopped sandbox
 ///
-/// Runs the sandbox's program from its beginning, on the files as they were, with the same address and tokens.
+/// Lets the processes go on where they were if their memory was kept, else runs the sandbox's program from its
+/// beginning; on the files as they were, with the same address and tokens.
 #[utoipa::path(
     post,
     path = "/v1/sandboxes/{sandboxId}/start",
@@ -60,7 +63,8 @@ async fn stop_sandbox(
     params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
     responses(
         (status = 200, description = "The sandbox runs.", body = StartSandboxResponse),
-        (status = 400, description = "The sandbox's program does not start; it stays stopped.", body = ErrorResponse),
+        (status = 400, description = "The sandbox does not start; it stays stopped, with what was kept.",
+            body = ErrorResponse),
         (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
         (status = 409, description = "The sandbox is not stopped.", body = ErrorResponse),
         (status = 429, description = "This host has no room for it now; it stays stopped.", body = ErrorResponse,
@@ -71,8 +75,8 @@ async fn start_sandbox(
     State(state): State<ApiState>,
     SandboxId(id): SandboxId,
 ) -> Result<JsonBody<StartSandboxResponse>, ApiError> {
-    state.service.start_again(&id).await?;
-    Ok(JsonBody(StartSandboxResponse { memory: false }))
+    let memory = state.service.start_again(&id).await?;
+    Ok(JsonBody(StartSandboxResponse { memory }))
 }
 
 /// Capabilities
@@ -87,7 +91,8 @@ async fn start_sandbox(
 async fn capabilities(State(state): State<ApiState>) -> JsonBody<Capabilities> {
     let yes = Capability { available: true, version: None, reason: None };
     let memory = state.service.memory_stop();
-    let memory = Capability { available: false, version: memory.version, reason: Some(memory.reason) };
+    let memory =
+        Capability { available: memory.reason.is_none(), version: memory.version, reason: memory.reason };
     let named = [("pause", yes.clone()), ("stop", yes), ("stop.memory", memory)];
     let capabilities = named.map(|(name, capability)| (name.to_owned(), capability));
     JsonBody(Capabilities { capabilities: BTreeMap::from(capabilities) })

@@ -12,6 +12,8 @@ use std::{
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::{
+    criu::{self, Memory, Saved},
+    freezer,
     host::{Context, Host},
     launch::{DOCUMENT, Phases, Staged, pipes},
     launcher::plan::Plan,
@@ -20,14 +22,31 @@ use super::{
     slots::Prepared,
     spec,
     state::Record,
-    volume, watch,
+    volume,
+    watch::{self, Process},
 };
-use crate::runtime::{HandOver, LaunchSpec, RuntimeError};
+use crate::runtime::{HandOver, Keep, LaunchSpec, RuntimeError};
 
-/// Ends every process of a sandbox and lets go of all but its files. A sandbox without processes is fine.
-pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeError> {
+/// Ends every process of a sandbox and lets go of all but its files and, where that is to be kept, its memory. A sandbox
+/// without processes is fine. Says whether there is memory to start from.
+pub(crate) async fn stop(inner: &Arc<Inner>, id: &str, keep: Keep) -> Result<bool, RuntimeError> {
     let Some(slot) = inner.host.slots.slot_of(id) else { return Err(RuntimeError::NotFound(id.to_owned())) };
     record(&inner.host, id)?;
+    let memory = Memory::of(&inner.host.paths.sandbox(id));
+    let running = inner.live().get(id).map(|live| live.process.clone());
+    let wanted = match keep {
+        Keep::Files => false,
+        Keep::Memory => true,
+        Keep::AsBegun => memory.is_begun(),
+    };
+    // Processes that are gone have left their memory whole, or have none.
+    let saved = match &running {
+        Some(process) if wanted => Some(save(inner, id, slot.number, process).await?),
+        _ => None,
+    };
+    if running.is_some() && !wanted {
+        memory.clear().context("remove a memory of before")?;
+    }
     let live = inner.live().remove(id);
     if let Some(live) = live {
         let mut live = watch::end(inner, id, live).await?;
@@ -41,6 +60,7 @@ pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeErro
         })
         .await?;
     }
+    drop(saved);
     if let Some(oci) = &inner.oci {
         oci.delete(id).await;
     }
@@ -49,7 +69,21 @@ pub(crate) async fn stop(inner: &Arc<Inner>, id: &str) -> Result<(), RuntimeErro
         inner.host.strip(slot.number)?;
         inner.host.disks.settle(&inner.host.paths.sandbox(&id)).context("write a sandbox's disk down")
     })
-    .await
+    .await?;
+    Ok(memory.is_whole())
+}
+
+/// A sandbox that stands still can only be saved once it moves, and stands still again if that fails.
+async fn save(inner: &Arc<Inner>, id: &str, slot: u16, process: &Process) -> Result<Saved, RuntimeError> {
+    let frozen = freezer::is_frozen(&inner.host.cgroups, slot);
+    if frozen {
+        freezer::thaw(&inner.host.cgroups, slot).context("thaw a sandbox")?;
+    }
+    let saved = criu::save(inner, id, slot, process).await;
+    if saved.is_err() && frozen {
+        freezer::freeze(&inner.host.cgroups, slot).context("freeze a sandbox")?;
+    }
+    saved
 }
 
 /// The record of a sandbox, if that is enough to start it again.

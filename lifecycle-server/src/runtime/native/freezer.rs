@@ -34,6 +34,11 @@ pub(super) fn thaw(cgroups: &Cgroups, slot: u16) -> io::Result<()> {
     freezer.wait(false)
 }
 
+/// Whether a slot stands still.
+pub(super) fn is_frozen(cgroups: &Cgroups, slot: u16) -> bool {
+    Freezer::of(cgroups, slot).and_then(|freezer| freezer.is(true)).unwrap_or(false)
+}
+
 /// Lets killed processes end: version 1 holds even those.
 pub(super) fn let_end(cgroups: &Cgroups, slot: u16) {
     if let Some(directory) = cgroups.legacy_freezer(slot).filter(|directory| directory.exists()) {

@@ -67,6 +67,15 @@ pub(super) struct Phases {
 }
 
 impl Phases {
+    pub(super) fn begin() -> Self {
+        Self { report: LaunchReport::default(), last: Instant::now() }
+    }
+
+    /// What was taken down so far.
+    pub(super) fn report(self) -> LaunchReport {
+        self.report
+    }
+
     pub(super) fn mark(&mut self, name: &'static str) {
         let now = Instant::now();
         self.report.phases.push((name, now - self.last));
@@ -107,8 +116,7 @@ struct Begun {
 
 impl Launch {
     pub(crate) fn new(inner: Arc<Inner>, spec: LaunchSpec) -> Self {
-        let phases = Phases { report: LaunchReport::default(), last: Instant::now() };
-        Self { inner, spec, origin: Origin::Image, owner: None, phases }
+        Self { inner, spec, origin: Origin::Image, owner: None, phases: Phases::begin() }
     }
 
     /// A start from what a stopped sandbox left; of `spec` only what the host decides counts.

@@ -22,7 +22,7 @@ use super::{
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, LaunchReport, LaunchSpec, Limits, Log, Logs, MemoryStop, PrivateLayer, Runtime,
+    Exit, Found, Keep, LaunchReport, LaunchSpec, Limits, Log, Logs, MemoryStop, PrivateLayer, Runtime,
     RuntimeError, Slot, StartSpec, Traffic, Usage, oci::OciRuntime,
 };
 
@@ -49,7 +49,7 @@ struct Preparing {
 pub(crate) struct Inner {
     pub host: Host,
     pub oci: Option<OciRuntime>,
-    pub memory_stop: MemoryStop,
+    pub criu: criu::Found,
     pub live: Mutex<HashMap<String, Live>>,
     pub exits: mpsc::UnboundedSender<Exit>,
     pub logs: Logs,
@@ -81,9 +81,9 @@ impl NativeRuntime {
         let logs = Logs::new(host.paths.logs(), log_bytes);
         let (sender, receiver) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
+            criu: criu::Found::probe(oci.is_some()),
             host,
             oci,
-            memory_stop: criu::probe(),
             live: Mutex::default(),
             exits: sender,
             logs,
@@ -203,8 +203,8 @@ impl Runtime for NativeRuntime {
         self.carry_out(&spec.id, Origin::Image, Launch::new(self.inner.clone(), spec.clone())).await
     }
 
-    async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
-        again::stop(&self.inner, id).await
+    async fn stop(&self, id: &str, keep: Keep) -> Result<bool, RuntimeError> {
+        again::stop(&self.inner, id, keep).await
     }
 
     async fn start(&self, wish: &StartSpec) -> Result<LaunchReport, RuntimeError> {
@@ -227,12 +227,18 @@ impl Runtime for NativeRuntime {
             nested_isolation: false,
             sidecar: None,
         };
+        if criu::Memory::of(&self.inner.host.paths.sandbox(&wish.id)).is_whole() {
+            let inner = self.inner.clone();
+            // To its end, whether the caller waits or not.
+            let task = tokio::spawn(async move { criu::restore(&inner, &spec).await });
+            return task.await.map_err(std::io::Error::other).context("restore")?;
+        }
         self.carry_out(&wish.id, Origin::Kept, Launch::again(self.inner.clone(), spec, wish.owner.clone()))
             .await
     }
 
     fn memory_stop(&self) -> MemoryStop {
-        self.inner.memory_stop.clone()
+        self.inner.criu.report()
     }
 
     async fn destroy(&self, id: &str) -> Result<(), RuntimeError> {

@@ -74,11 +74,12 @@ impl<'a> Prepared<'a> {
 macro_rules! step {
     ($console:expr, $what:literal, $call:expr) => {
         // SAFETY: every pointer handed to these calls is a live C string or structure prepared before `clone3`.
-        if unsafe { $call } as c_long == -1 {
-            fail($console, $what)
+        if unsafe { $call } as ::libc::c_long == -1 {
+            $crate::runtime::native::launcher::child::fail($console, $what)
         }
     };
 }
+pub(super) use step;
 
 /// Becomes the sandbox's first process. Never returns.
 pub(crate) fn run(prepared: &Prepared<'_>, fds: &Descriptors) -> ! {
@@ -90,7 +91,7 @@ pub(crate) fn run(prepared: &Prepared<'_>, fds: &Descriptors) -> ! {
 }
 
 /// Leaves the launcher's session, cgroups and namespaces.
-fn join(prepared: &Prepared<'_>, fds: &Descriptors) {
+pub(super) fn join(prepared: &Prepared<'_>, fds: &Descriptors) {
     let console = fds.console;
     step!(console, "setsid", libc::setsid());
     for tasks in &fds.tasks {
@@ -104,7 +105,7 @@ fn join(prepared: &Prepared<'_>, fds: &Descriptors) {
 }
 
 /// Mounts what belongs inside and makes the new root the only one.
-fn build_root(prepared: &Prepared<'_>, fds: &Descriptors) {
+pub(super) fn build_root(prepared: &Prepared<'_>, fds: &Descriptors) {
     let (plan, console) = (prepared.plan, fds.console);
     let mount_point = plan.mount_point.as_ptr();
     const FROM_FD: c_int = 0x4; // MOVE_MOUNT_F_EMPTY_PATH
@@ -263,7 +264,7 @@ fn keep_gauges(gauges: &[RawFd]) -> RawFd {
 }
 
 /// Writes `sandkeep: STEP: errno N` and ends the process.
-fn fail(console: RawFd, what: &str) -> ! {
+pub(super) fn fail(console: RawFd, what: &str) -> ! {
     // SAFETY: reads this thread's errno.
     let mut number = unsafe { *libc::__errno_location() }.unsigned_abs();
     let mut digits = [0u8; 11];

@@ -96,14 +96,39 @@ impl Launcher {
         gauges: usize,
         fds: &[BorrowedFd<'_>],
     ) -> io::Result<Launched> {
-        let token = self.tokens.fetch_add(1, Ordering::Relaxed);
-        let mut memory = File::from(memfd_create(c"plan", MemfdFlags::CLOEXEC)?);
-        memory.write_all(&serde_json::to_vec(plan)?)?;
+        let memory = file_of(plan)?;
         let all: Vec<_> = [memory.as_fd()].into_iter().chain(fds.iter().copied()).collect();
+        self.begin(|token| Request::Launch { token, cgroup2, gauges }, &all).await
+    }
+
+    /// Starts CRIU to save the sandbox whose first process comes first in `fds`, before [`super::criu::Saving`]'s.
+    pub(crate) async fn save(&self, fds: &[BorrowedFd<'_>]) -> io::Result<Launched> {
+        self.begin(|token| Request::Save { token }, fds).await
+    }
+
+    /// Starts CRIU to restore a sandbox; `fds` are those of [`super::criu::Restoring`].
+    pub(crate) async fn restore(
+        &self,
+        plan: &Plan,
+        cgroup2: bool,
+        tasks: usize,
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<Launched> {
+        let memory = file_of(plan)?;
+        let all: Vec<_> = [memory.as_fd()].into_iter().chain(fds.iter().copied()).collect();
+        self.begin(|token| Request::Restore { token, cgroup2, tasks }, &all).await
+    }
+
+    async fn begin(
+        &self,
+        request: impl FnOnce(u64) -> Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<Launched> {
+        let token = self.tokens.fetch_add(1, Ordering::Relaxed);
         let (ended, status) = oneshot::channel();
         let (answered, answer) = oneshot::channel();
         let answered = Box::new(|answer| drop(answered.send(answer)));
-        self.ask(token, &Request::Launch { token, cgroup2, gauges }, &all, answered, Some(ended))?;
+        self.ask(token, &request(token), fds, answered, Some(ended))?;
         let (reply, fds) = match tokio::time::timeout(REPLY_TIMEOUT, answer).await {
             Ok(answer) => answer.map_err(|_| gone())??,
             Err(_) => return Err(self.give_up(token)),
@@ -128,20 +153,42 @@ impl Launcher {
     }
 
     fn try_user_namespaces(&self, base: u32) -> io::Result<[OwnedFd; 2]> {
+        match self.ask_and_wait(|token| Request::UserNamespaces { token, base }, &[])? {
+            (Reply::UserNamespaces { .. }, fds) => {
+                fds.try_into().map_err(|_| io::Error::other("launcher sent no namespaces"))
+            }
+            (other, _) => Err(unexpected(other)),
+        }
+    }
+
+    /// Mounts `/proc` in a sandbox that is being restored, or covers what `plan` covers in it. Blocks.
+    pub(crate) fn proc(
+        &self,
+        plan: &Plan,
+        cover: bool,
+        mounts: BorrowedFd<'_>,
+        pids: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        let plan = file_of(plan)?;
+        match self.ask_and_wait(|token| Request::Proc { token, cover }, &[mounts, pids, plan.as_fd()])? {
+            (Reply::Done { .. }, _) => Ok(()),
+            (other, _) => Err(unexpected(other)),
+        }
+    }
+
+    fn ask_and_wait(
+        &self,
+        request: impl FnOnce(u64) -> Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<(Reply, Vec<OwnedFd>)> {
         let token = self.tokens.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = mpsc::sync_channel(1);
         let answered = Box::new(move |answer| drop(answered.send(answer)));
-        self.ask(token, &Request::UserNamespaces { token, base }, &[], answered, None)?;
-        let (reply, fds) = match answer.recv_timeout(REPLY_TIMEOUT) {
-            Ok(answer) => answer?,
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(gone()),
-            Err(mpsc::RecvTimeoutError::Timeout) => return Err(self.give_up(token)),
-        };
-        match reply {
-            Reply::UserNamespaces { .. } => {
-                fds.try_into().map_err(|_| io::Error::other("launcher sent no namespaces"))
-            }
-            other => Err(unexpected(other)),
+        self.ask(token, &request(token), fds, answered, None)?;
+        match answer.recv_timeout(REPLY_TIMEOUT) {
+            Ok(answer) => answer,
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(gone()),
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(self.give_up(token)),
         }
     }
 
@@ -241,13 +288,20 @@ fn read_replies(socket: &OwnedFd, pending: &Mutex<Pending>) {
                     answer(Err(io::Error::new(cause.kind(), format!("{step}: {cause}"))));
                 }
             }
-            Reply::Launched { token, .. } | Reply::UserNamespaces { token } => {
+            Reply::Launched { token, .. } | Reply::UserNamespaces { token } | Reply::Done { token } => {
                 if let Some(answer) = pending.answers.remove(&token) {
                     answer(Ok((reply, fds)));
                 }
             }
         }
     }
+}
+
+/// A plan in a memory file: it may be longer than a packet.
+fn file_of(plan: &Plan) -> io::Result<File> {
+    let mut memory = File::from(memfd_create(c"plan", MemfdFlags::CLOEXEC)?);
+    memory.write_all(&serde_json::to_vec(plan)?)?;
+    Ok(memory)
 }
 
 fn gone() -> io::Error {

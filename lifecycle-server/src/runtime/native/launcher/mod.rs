@@ -2,11 +2,12 @@
 
 pub(crate) mod child;
 mod client;
+pub(crate) mod criu;
 pub(crate) mod plan;
 mod process;
 mod protocol;
 
-pub(crate) use client::Launcher;
+pub(crate) use client::{Launched, Launcher};
 
 /// Hidden first argument that turns a binary into the launcher.
 const ARGUMENT: &str = "__launcher";

@@ -32,19 +32,19 @@ const NAMESPACE_LIMITS: [(&std::ffi::CStr, &[u8]); 3] = [
     (c"/proc/sys/user/max_mnt_namespaces", b"64"),
 ];
 
-struct Launcher {
-    socket: OwnedFd,
+pub(super) struct Launcher {
+    pub(super) socket: OwnedFd,
     default_filter: Vec<sock_filter>,
     nested_filter: Vec<sock_filter>,
-    open_files: u64,
+    pub(super) open_files: u64,
     /// Tokens of the live children, by pid.
     children: HashMap<i32, u64>,
 }
 
 /// A failed step, for the reply.
-struct Failure(&'static str, io::Error);
+pub(super) struct Failure(pub(super) &'static str, pub(super) io::Error);
 
-trait Named<T> {
+pub(super) trait Named<T> {
     fn named(self, step: &'static str) -> Result<T, Failure>;
 }
 
@@ -123,6 +123,9 @@ impl Launcher {
         let (token, result) = match request {
             Request::Launch { token, cgroup2, gauges } => (token, self.launch(token, cgroup2, gauges, fds)),
             Request::UserNamespaces { token, base } => (token, self.user_namespaces(token, base)),
+            Request::Save { token } => (token, self.save(token, &fds)),
+            Request::Restore { token, cgroup2, tasks } => (token, self.restore(token, cgroup2, tasks, &fds)),
+            Request::Proc { token, cover } => (token, self.proc(token, cover, &fds)),
         };
         if let Err(Failure(step, error)) = result {
             let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
@@ -143,10 +146,10 @@ impl Launcher {
         let (cgroup, tasks) =
             if cgroup2 { (rest.first(), rest.get(1..).unwrap_or_default()) } else { (None, rest) };
         let filter = match plan.seccomp {
-            Profile::Default => &self.default_filter,
-            Profile::Nested => &self.nested_filter,
+            Profile::Default => self.default_filter.clone(),
+            Profile::Nested => self.nested_filter.clone(),
         };
-        let prepared = Prepared::new(&plan, filter, self.open_files);
+        let prepared = Prepared::new(&plan, &filter, self.open_files);
         let descriptors = Descriptors {
             root: root.as_raw_fd(),
             netns: netns.as_raw_fd(),
@@ -157,10 +160,21 @@ impl Launcher {
             tasks: tasks.iter().map(AsRawFd::as_raw_fd).collect(),
             gauges: gauges.iter().map(AsRawFd::as_raw_fd).collect(),
         };
+        let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+        self.start(token, namespaces, cgroup, || child::run(&prepared, &descriptors))
+    }
+
+    /// Makes a child that the server gets a handle on. `work` never returns.
+    pub(super) fn start(
+        &mut self,
+        token: u64,
+        namespaces: i32,
+        cgroup: Option<&OwnedFd>,
+        work: impl FnOnce(),
+    ) -> Result<(), Failure> {
         let mut pidfd: i32 = -1;
         // SAFETY: an all-zero `clone_args` is valid.
         let mut arguments: libc::clone_args = unsafe { mem::zeroed() };
-        let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
         arguments.flags = (namespaces | libc::CLONE_PIDFD) as u64;
         arguments.exit_signal = libc::SIGCHLD as u64;
         arguments.pidfd = (&raw mut pidfd) as u64;
@@ -169,10 +183,12 @@ impl Launcher {
             arguments.flags |= CLONE_INTO_CGROUP;
             arguments.cgroup = cgroup.as_raw_fd() as u64;
         }
-        // SAFETY: this process has one thread, and `child::run` neither allocates nor returns.
+        // SAFETY: this process has one thread, so its copy may do what it likes; it does not return.
         let pid = unsafe { sys::clone3(&mut arguments) }.named("clone")?;
         if pid == 0 {
-            child::run(&prepared, &descriptors);
+            work();
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(1) }
         }
         // SAFETY: the kernel just opened it for us.
         let pidfd = unsafe { sys::own(pidfd) };
@@ -205,7 +221,7 @@ impl Launcher {
     }
 }
 
-fn read_plan(memory: &OwnedFd) -> io::Result<Plan> {
+pub(super) fn read_plan(memory: &OwnedFd) -> io::Result<Plan> {
     let mut file = File::from(memory.try_clone()?);
     file.rewind()?;
     let mut bytes = Vec::new();

@@ -13,7 +13,7 @@ use rustix::net::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Most descriptors in one packet.
-const MAX_FDS: usize = 24;
+const MAX_FDS: usize = 32;
 /// Longest packet; bulky plans travel in a memory file.
 const MAX_PACKET: usize = 4096;
 
@@ -21,6 +21,13 @@ const MAX_PACKET: usize = 4096;
 pub(crate) enum Request {
     /// Start a sandbox. Descriptors: see [`super::child::Descriptors`].
     Launch { token: u64, cgroup2: bool, gauges: usize },
+    /// Run CRIU inside a sandbox, to save it. Descriptors: the sandbox's first process, then see [`super::criu::Saving`].
+    Save { token: u64 },
+    /// Run CRIU in place of a sandbox's first process, to restore it. Descriptors: see [`super::criu::Restoring`].
+    Restore { token: u64, cgroup2: bool, tasks: usize },
+    /// Mount what a restored sandbox has in `/proc`, or cover what it must not see there. Descriptors: its mount
+    /// namespace, its pid namespace, the plan.
+    Proc { token: u64, cover: bool },
     /// Make the two user namespaces of a slot: the one processes enter, and the one that maps files on disk.
     UserNamespaces { token: u64, base: u32 },
 }
@@ -34,6 +41,10 @@ pub(crate) enum Reply {
     },
     /// Both namespaces come along, in the order named above.
     UserNamespaces {
+        token: u64,
+    },
+    /// What was asked for is done.
+    Done {
         token: u64,
     },
     Failed {
