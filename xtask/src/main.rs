@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod bench;
+mod criu;
 mod dist;
 mod fuzz;
 mod images;
@@ -34,7 +35,7 @@ enum Chore {
     Quickstart(quickstart::Options),
     /// Build the release binaries into target/dist
     Build,
-    /// Install the Debian packages that building and testing need
+    /// Install the Debian packages that building and testing need, and CRIU
     Setup(packages::Options),
     /// Make the sandbox images in target/images
     Images(images::Options),

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use crate::criu;
 use crate::progress::step;
 use crate::shell;
 
@@ -55,7 +56,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.tests { install_for_tests() } else { install() }
+    if options.tests { install_for_tests() } else { install() }?;
+    criu::install();
+    Ok(())
 }
 
 /// Installs what building and running needs.

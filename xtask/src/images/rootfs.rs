@@ -94,7 +94,8 @@ fn sources_from(targets: &str) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-fn apt_options() -> Result<Vec<String>> {
+/// Settings of the machine's apt that fetching depends on, as lines of a configuration.
+pub(crate) fn apt_options() -> Result<Vec<String>> {
     let dump = shell::capture(Command::new("apt-config").arg("dump"))?;
     Ok(relevant_settings(&dump))
 }

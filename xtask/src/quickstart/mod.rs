@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
     preflight::before_packages()?;
     packages::install()?;
+    crate::criu::install();
     preflight::after_packages()?;
     if !options.no_build {
         dist::build()?;

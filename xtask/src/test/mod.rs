@@ -69,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut report = Report::default();
     packages::install_for_tests()?;
     node::install()?;
+    crate::criu::install();
 
     // Compiling cargo-deny and making the images need no file of the build, so they run beside it.
     thread::scope(|scope| {
