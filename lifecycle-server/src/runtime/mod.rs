@@ -89,6 +89,8 @@ pub struct StartSpec {
     pub limits: Limits,
     /// As in [`LaunchSpec`].
     pub pre_start: Duration,
+    /// Start from its memory if that was kept; otherwise that is given up.
+    pub memory: bool,
     /// What its owner brought, if it was started ahead of him.
     pub owner: Option<HandOver>,
 }

@@ -61,7 +61,7 @@ impl Inner {
                 self.tasks.spawn(async move {
                     let _gate = entry.gate.lock().await;
                     let record = entry.record();
-                    if let Err(error) = inner.finish_start(&entry, &record).await {
+                    if let Err(error) = inner.finish_start(&entry, &record, true).await {
                         tracing::error!(sandbox.id = %record.id, %error, "a stopped sandbox did not start");
                     }
                 });

@@ -31,15 +31,15 @@ impl Service {
         self.owned(async move { inner.stop(&entry, keep).await }).await
     }
 
-    /// Starts a stopped sandbox from its memory, or without one anew on its files. Returns once it answers, and says
+    /// Starts a stopped sandbox from its memory, or without one, or if that is not wanted, anew on its files. Returns once it answers, and says
     /// whether its processes go on where they were.
     ///
     /// # Errors
     /// `Denied` unless the sandbox is stopped. After any other it stays stopped.
-    pub async fn start_again(&self, id: &str) -> Result<bool, ServiceError> {
+    pub async fn start_again(&self, id: &str, memory: bool) -> Result<bool, ServiceError> {
         let entry = self.inner.book.entry(id)?;
         let inner = Arc::clone(&self.inner);
-        self.owned(async move { inner.start_again(&entry).await }).await
+        self.owned(async move { inner.start_again(&entry, memory).await }).await
     }
 
     /// Whether stopped sandboxes can keep their memory here.
@@ -80,13 +80,13 @@ impl Inner {
         Ok(memory)
     }
 
-    async fn start_again(&self, entry: &Arc<Entry>) -> Result<bool, ServiceError> {
+    async fn start_again(&self, entry: &Arc<Entry>, memory: bool) -> Result<bool, ServiceError> {
         entry.record().status.state.apply(&Event::StartBegun)?;
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
         let record = self.book.advance(entry, record, &Event::StartBegun).await?;
         fault::point("start.begun");
-        self.finish_start(entry, &record).await
+        self.finish_start(entry, &record, memory).await
     }
 
     /// From `Resuming` to running, or back to stopped. The gate is held by the caller.
@@ -94,6 +94,7 @@ impl Inner {
         &self,
         entry: &Arc<Entry>,
         record: &Record,
+        memory: bool,
     ) -> Result<bool, ServiceError> {
         let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
         let work = async {
@@ -106,6 +107,7 @@ impl Inner {
                 volumes,
                 limits: record.plan.limits(),
                 pre_start,
+                memory,
                 owner: record.plan.pool.as_ref().map(|_| record.hand_over()),
             };
             Ok::<_, ServiceError>(self.runtime.start(&wish).await?)

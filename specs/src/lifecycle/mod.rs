@@ -52,7 +52,10 @@ pub use schedule::{BadSchedule, Cron, Schedule};
 pub use service::{Health, Version};
 pub use snapshot::{CreateSnapshotRequest, ListSnapshotsResponse, Snapshot, SnapshotState, SnapshotStatus};
 pub use state::SandboxState;
-pub use stop::{Capabilities, Capability, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse};
+pub use stop::{
+    Capabilities, Capability, StartSandboxRequest, StartSandboxResponse, StopSandboxRequest,
+    StopSandboxResponse,
+};
 pub use template::{
     CreateFsbTemplateRequest, FsbTemplate, FsbTemplateFormat, FsbTemplatePhase, FsbTemplateReadiness,
     FsbTemplateStatus, ListFsbTemplatesResponse,

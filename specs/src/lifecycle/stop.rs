@@ -22,6 +22,21 @@ pub struct StopSandboxResponse {
     pub reason: Option<String>,
 }
 
+/// What to start a sandbox from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartSandboxRequest {
+    /// Whether processes whose memory was kept go on where they were. Without that, the memory is given up and the
+    /// sandbox's program begins anew on its files.
+    #[serde(default = "kept_memory")]
+    #[schema(default = true)]
+    pub memory: bool,
+}
+
+fn kept_memory() -> bool {
+    true
+}
+
 /// What a start began from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StartSandboxResponse {

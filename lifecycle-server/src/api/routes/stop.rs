@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::{Json as JsonBody, extract::State};
 use sandkeep_specs::lifecycle::{
-    Capabilities, Capability, ErrorResponse, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse,
+    Capabilities, Capability, ErrorResponse, StartSandboxRequest, StartSandboxResponse, StopSandboxRequest,
+    StopSandboxResponse,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -61,6 +62,8 @@ async fn stop_sandbox(
     path = "/v1/sandboxes/{sandboxId}/start",
     tag = "Sandboxes",
     params(("sandboxId" = String, Path, description = "Identifier of the sandbox.")),
+    request_body(content = Option<StartSandboxRequest>, description = "Nothing means from its memory if it was kept.",
+        example = json!({"memory": true})),
     responses(
         (status = 200, description = "The sandbox runs.", body = StartSandboxResponse),
         (status = 400, description = "The sandbox does not start; it stays stopped, with what was kept.",
@@ -74,8 +77,10 @@ async fn stop_sandbox(
 async fn start_sandbox(
     State(state): State<ApiState>,
     SandboxId(id): SandboxId,
+    request: Option<Json<StartSandboxRequest>>,
 ) -> Result<JsonBody<StartSandboxResponse>, ApiError> {
-    let memory = state.service.start_again(&id).await?;
+    let memory = request.is_none_or(|Json(request)| request.memory);
+    let memory = state.service.start_again(&id, memory).await?;
     Ok(JsonBody(StartSandboxResponse { memory }))
 }
 

@@ -227,7 +227,10 @@ impl Runtime for NativeRuntime {
             nested_isolation: false,
             sidecar: None,
         };
-        if criu::Memory::of(&self.inner.host.paths.sandbox(&wish.id)).is_whole() {
+        let memory = criu::Memory::of(&self.inner.host.paths.sandbox(&wish.id));
+        if !wish.memory {
+            blocking("give a memory up", move || memory.clear().context("give a memory up")).await?;
+        } else if memory.is_whole() {
             let inner = self.inner.clone();
             // To its end, whether the caller waits or not.
             let task = tokio::spawn(async move { criu::restore(&inner, &spec).await });

@@ -55,7 +55,7 @@ impl Identity {
     pub(crate) fn of(pid: i32, pidfd: BorrowedFd<'_>) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let start_time = start_time(&stat).ok_or_else(|| io::Error::other("unreadable /proc/PID/stat"))?;
-        let boot_id = fs::read_to_string(BOOT_ID)?.trim().to_owned();
+        let boot_id = boot_id()?;
         Ok(Self { pid, start_time, pidfd_inode: rustix::fs::fstat(pidfd)?.st_ino, boot_id })
     }
 
@@ -65,6 +65,11 @@ impl Identity {
         let current = Self::of(self.pid, std::os::fd::AsFd::as_fd(&pidfd)).ok()?;
         (current == *self).then_some(pidfd)
     }
+}
+
+/// Names the time since the host was started.
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string(BOOT_ID)?.trim().to_owned())
 }
 
 /// The 22nd member of `/proc/PID/stat`; the second may hold blanks and brackets.

@@ -44,6 +44,8 @@ pub(super) enum Outside {
 /// What CRIU does not save.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Note {
+    /// The host was not started again since: its clock would go backwards for the processes.
+    pub boot_id: String,
     /// By the name it has in the images.
     pub outside: Vec<(String, Outside)>,
 }
@@ -164,7 +166,8 @@ mod tests {
         let memory = Memory::of(dir.path());
         memory.begin().unwrap();
         assert!(memory.is_begun() && !memory.is_whole());
-        let note = Note { outside: vec![("file[1:2]".to_owned(), Outside::Gauge(3))] };
+        let note =
+            Note { boot_id: "b".to_owned(), outside: vec![("file[1:2]".to_owned(), Outside::Gauge(3))] };
         assert!(memory.finish(&note, 0).is_err(), "without images");
         fs::write(memory.new.join("ids-1.img"), image(b"MAGICMAG", &ids(1, 9))).unwrap();
         let inventory = Message::default().number(1, 2).message(OWN_IDS, &ids(1, 7)).flag(4);

@@ -29,7 +29,7 @@ use crate::{
                 plan::Plan,
             },
             runtime::{Inner, blocking},
-            state::{Identity, Record},
+            state::{Identity, Record, boot_id},
             watch::{self, Live, Process},
         },
     },
@@ -82,6 +82,10 @@ async fn bring_back(
     let drain = console::drain(&directory, Arc::clone(&log)).context("open the console")?;
     let memory = Memory::of(&directory);
     let note = memory.note().context("read the saved memory")?;
+    if note.boot_id != boot_id().context("read the saved memory")? {
+        let text = "its memory was kept before this host was restarted; it can only begin anew on its files";
+        return Err(RuntimeError::StartFailed(text.to_owned()));
+    }
     let images = File::open(&memory.whole).context("read the saved memory")?;
     let null = File::open("/dev/null").context("open /dev/null")?;
     let mut outside = Vec::new();

@@ -31,6 +31,7 @@ use crate::{
             host::{Context, Host},
             launcher::child::READY_FD,
             runtime::{Inner, blocking},
+            state::boot_id,
             watch::Process,
         },
     },
@@ -71,7 +72,7 @@ pub(crate) async fn save(
     let done = blocking("save a sandbox", move || {
         let saved = order(&session, &control, &outside).and_then(|()| {
             fault::point("stop.saved");
-            memory.finish(&Note { outside }, owner)
+            memory.finish(&Note { boot_id: boot_id()?, outside }, owner)
         });
         let Err(error) = saved else { return Ok(session) };
         let log = fs::read_to_string(memory.new.join(LOG)).unwrap_or_default();
