@@ -238,18 +238,19 @@ async fn a_stopped_sandbox_starts_again_and_a_failed_start_leaves_it_stopped() {
     let world = World::new().await;
     let service = world.start(LONG).await;
     let id = service.create(spec("base")).await.unwrap().id.clone();
-    assert!(matches!(service.start_again(&id).await, Err(ServiceError::Denied(_))));
+    assert!(matches!(service.start_again(&id, true).await, Err(ServiceError::Denied(_))));
     service.pause(&id).await.unwrap();
-    assert_eq!(service.stop(&id).await.unwrap().status.reason, "STOPPED_FILES_ONLY");
+    assert!(!service.stop(&id, true).await.unwrap());
+    assert_eq!(service.get(&id).unwrap().status.reason, "STOPPED_FILES_ONLY");
     assert!(world.runtime.alive.lock().unwrap().is_empty());
     assert!(world.images.owners.lock().unwrap().contains(&id), "its image must stay");
     world.runtime.fail_launch.store(true, Ordering::SeqCst);
-    assert!(matches!(service.start_again(&id).await, Err(ServiceError::Runtime(_))));
+    assert!(matches!(service.start_again(&id, true).await, Err(ServiceError::Runtime(_))));
     let status = service.get(&id).unwrap().status.clone();
     assert_eq!((status.state, status.reason.as_str()), (State::Stopped, "START_FAILED"));
     world.runtime.fail_launch.store(false, Ordering::SeqCst);
-    assert_eq!(service.start_again(&id).await.unwrap().status.state, State::Running);
-    service.stop(&id).await.unwrap();
+    assert_eq!(service.start_again(&id, true).await.unwrap(), false);
+    service.stop(&id, false).await.unwrap();
     service.delete(&id).await.unwrap();
     world.assert_empty().await;
 }
@@ -261,7 +262,8 @@ async fn after_a_restart_the_freezer_is_as_the_record_says() {
     let paused = service.create(spec("base")).await.unwrap();
     let running = service.create(spec("base")).await.unwrap();
     service.pause(&paused.id).await.unwrap();
-    let found = |id: &str, slot| Found { id: id.to_owned(), slot, alive: true, exit_code: None };
+    let found =
+        |id: &str, slot| Found { id: id.to_owned(), slot, alive: true, went_on: false, exit_code: None };
     let after = world.restarted(vec![found(&paused.id, paused.slot), found(&running.id, running.slot)]);
     after.runtime.frozen.lock().unwrap().insert(running.id.clone());
     let service = after.start(LONG).await;
@@ -279,7 +281,13 @@ async fn a_restart_makes_records_and_reality_agree() {
         ids.push(service.create(spec("base")).await.unwrap());
     }
     let [alive, ended, lost] = &ids[..] else { unreachable!() };
-    let found = |id: &str, slot, alive, exit_code| Found { id: id.to_owned(), slot, alive, exit_code };
+    let found = |id: &str, slot, alive, exit_code| Found {
+        id: id.to_owned(),
+        slot,
+        alive,
+        went_on: false,
+        exit_code,
+    };
     let after = world.restarted(vec![
         found(&alive.id, alive.slot, true, None),
         found(&ended.id, ended.slot, false, Some(0)),
@@ -299,11 +307,12 @@ async fn the_end_of_an_earlier_run_does_not_end_the_next_one() {
     let world = World::new().await;
     let service = world.start(LONG).await;
     let id = service.create(spec("base")).await.unwrap().id.clone();
-    let mut half_way = Record::clone(&service.stop(&id).await.unwrap());
+    service.stop(&id, false).await.unwrap();
+    let mut half_way = Record::clone(&service.get(&id).unwrap());
     half_way.status.state = State::Resuming;
     world.store.update(&half_way, None).await.unwrap();
     // A server that was killed in the middle of the start left a process, which ends while the next server looks.
-    let left = Found { id: id.clone(), slot: half_way.slot, alive: true, exit_code: None };
+    let left = Found { id: id.clone(), slot: half_way.slot, alive: true, went_on: false, exit_code: None };
     let after = world.restarted(vec![left]);
     after.runtime.reserved.lock().unwrap().insert(id.clone(), half_way.slot);
     after.runtime.end(&id, Some(1));

@@ -174,6 +174,8 @@ pub struct Found {
     pub slot: Slot,
     /// Its first process is alive and adopted: a later end is reported as an [`Exit`].
     pub alive: bool,
+    /// That process went on from kept memory: it is as far as it will be.
+    pub went_on: bool,
     /// Known status of a first process that is gone.
     pub exit_code: Option<i32>,
 }

@@ -53,6 +53,9 @@ impl Inner {
                     tracing::error!(sandbox.id = %record.id, %error, "a stop that was begun could not be finished");
                 }
             }
+            Action::GoesOn => {
+                self.book.advance(entry, Record::clone(&record), &Event::Started).await?;
+            }
             Action::StartAgain => {
                 // What it may be started from once more, it still has.
                 let stopped = self.runtime.stop(&record.id, Keep::AsBegun).await;
@@ -123,6 +126,8 @@ enum Action {
     KeepStopped,
     /// Its processes should be gone, and may be.
     FinishStop,
+    /// It is back from being stopped with its memory, and only its record is not.
+    GoesOn,
     /// It was on its way back from being stopped.
     StartAgain,
     /// Somebody was promised this one: start it again from the beginning.
@@ -145,6 +150,7 @@ fn decide(record: &Record, found: Option<&Found>) -> Action {
         (State::Running | State::Paused, None) => Action::Settle(Some(Event::Lost)),
         (State::Stopped, Some(_)) => Action::KeepStopped,
         (State::Pausing, Some(_)) => Action::FinishStop,
+        (State::Resuming, Some(found)) if found.alive && found.went_on => Action::GoesOn,
         (State::Resuming, Some(_)) => Action::StartAgain,
         (State::Pausing | State::Resuming | State::Stopped, None) => Action::Settle(Some(Event::Lost)),
         (State::Terminated | State::Failed, _) => Action::Settle(None),
@@ -171,7 +177,7 @@ mod tests {
     use crate::sandbox::record_for_tests;
 
     fn found(record: &Record, alive: bool, exit_code: Option<i32>) -> Found {
-        Found { id: record.id.clone(), slot: record.slot, alive, exit_code }
+        Found { id: record.id.clone(), slot: record.slot, alive, went_on: false, exit_code }
     }
 
     #[test]
@@ -197,6 +203,11 @@ mod tests {
             let record = at(state, true);
             assert_eq!(decide(&record, Some(&found(&record, alive, None))), action, "{state}, {alive}");
             assert_eq!(decide(&record, None), Action::Settle(Some(Event::Lost)), "{state}");
+        }
+        let resuming = at(State::Resuming, true);
+        for (alive, action) in [(true, Action::GoesOn), (false, Action::StartAgain)] {
+            let found = Found { went_on: true, ..found(&resuming, alive, None) };
+            assert_eq!(decide(&resuming, Some(&found)), action);
         }
         let paused = at(State::Paused, true);
         assert_eq!(decide(&paused, Some(&found(&paused, true, None))), Action::KeepFrozen);

@@ -16,8 +16,8 @@ use std::{
 use async_trait::async_trait;
 use lifecycle_server::{
     runtime::{
-        Exit, Found, LaunchReport, LaunchSpec, Limits, MemoryStop, PrivateLayer, Run, Runtime, RuntimeError,
-        Slot, StartSpec, Traffic, Usage,
+        Exit, Found, Keep, LaunchReport, LaunchSpec, Limits, MemoryStop, PrivateLayer, Run, Runtime,
+        RuntimeError, Slot, StartSpec, Traffic, Usage,
     },
     sandbox::{CreateSpec, ImageProblem, ImageRequest, Images, Origin, PreparedImage, ProblemKind},
 };
@@ -112,9 +112,9 @@ impl Runtime for MemoryRuntime {
         self.exit_receiver.lock().unwrap().take().expect("taken once")
     }
 
-    async fn stop(&self, id: &str) -> Result<(), RuntimeError> {
+    async fn stop(&self, id: &str, _keep: Keep) -> Result<bool, RuntimeError> {
         self.end_run(id);
-        Ok(())
+        Ok(false)
     }
 
     async fn start(&self, wish: &StartSpec) -> Result<LaunchReport, RuntimeError> {
@@ -127,7 +127,7 @@ impl Runtime for MemoryRuntime {
     }
 
     fn memory_stop(&self) -> MemoryStop {
-        MemoryStop { version: None, reason: "nothing here has memory".to_owned() }
+        MemoryStop { version: None, reason: Some("nothing here has memory".to_owned()) }
     }
 
     async fn freeze(&self, id: &str) -> Result<(), RuntimeError> {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, os::fd::OwnedFd, sync::Arc};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::{
-    console,
+    console, criu,
     host::Context,
     net,
     overlay::TRIAL_PREFIX,
@@ -68,7 +68,16 @@ pub(crate) fn take_over(inner: &Arc<Inner>, survivors: Vec<Survivor>) -> Result<
     for Survivor { id, record, pidfd } in survivors {
         let slot = inner.host.names.numbered(record.slot);
         inner.host.slots.occupy(&id, slot);
-        found.push(Found { id: id.clone(), slot, alive: pidfd.is_some(), exit_code: record.exit_code });
+        let went_on = pidfd.is_some() && criu::Memory::of(&inner.host.paths.sandbox(&id)).is_used();
+        // A process that was being restored when the server ended may have come to nothing.
+        let pidfd = if went_on {
+            criu::settle(record.process.pid);
+            record.process.find().filter(|pidfd| !watch::has_ended(pidfd))
+        } else {
+            pidfd
+        };
+        let alive = pidfd.is_some();
+        found.push(Found { id: id.clone(), slot, alive, went_on, exit_code: record.exit_code });
         let Some(pidfd) = pidfd else { continue };
         let process = Process { pid: record.process.pid, pidfd: Arc::new(pidfd) };
         let store = root_of(process.pid);

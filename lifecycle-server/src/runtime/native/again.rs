@@ -34,11 +34,17 @@ pub(crate) async fn stop(inner: &Arc<Inner>, id: &str, keep: Keep) -> Result<boo
     record(&inner.host, id)?;
     let memory = Memory::of(&inner.host.paths.sandbox(id));
     let running = inner.live().get(id).map(|live| live.process.clone());
+    // One that was killed already and that nobody has reaped yet has nothing to save.
+    let running = running.filter(|process| !watch::has_ended(&*process.pidfd));
     let wanted = match keep {
         Keep::Files => false,
         Keep::Memory => true,
         Keep::AsBegun => memory.is_begun(),
     };
+    if running.is_none() {
+        // A start that a server was killed in may have taken it already.
+        memory.give_back();
+    }
     // Processes that are gone have left their memory whole, or have none.
     let saved = match &running {
         Some(process) if wanted => Some(save(inner, id, slot.number, process).await?),

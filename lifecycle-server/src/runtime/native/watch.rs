@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Signal, pidfd_send_signal},
+};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::oneshot,
@@ -81,6 +84,12 @@ impl Watch {
 pub(crate) fn disk_free(live: &Live) -> Option<u64> {
     let stat = rustix::fs::fstatvfs(live.store.as_ref()?).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Whether a process has ended, reaped or not.
+pub(crate) fn has_ended(pidfd: impl AsFd) -> bool {
+    let mut polled = [PollFd::new(&pidfd, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Waits until the process is gone.

@@ -1,7 +1,8 @@
 //! What is on disk of a memory that was saved.
 //!
-//! `memory.new` is being written, `memory` is whole, `memory.used` is being restored from or was: no more than one start
-//! may use a memory, since the processes change the files it belongs to.
+//! `memory.new` is being written, `memory` is whole, `memory.used` is being restored from or was, and `memory.gone` says
+//! that the processes went on from it: no more than one start may use a memory, since they change the files it belongs
+//! to.
 
 use std::{
     fs, io,
@@ -16,6 +17,9 @@ use super::wire::{Message, Value};
 const NEW: &str = "memory.new";
 const WHOLE: &str = "memory";
 const USED: &str = "memory.used";
+const GONE: &str = "memory.gone";
+/// Written by CRIU once the processes go on.
+const WENT_ON: &str = "stats-restore";
 const NOTE: &str = "sandkeep.json";
 
 /// Fields of the ids of namespaces.
@@ -55,11 +59,17 @@ pub(crate) struct Memory {
     pub new: PathBuf,
     pub whole: PathBuf,
     pub used: PathBuf,
+    gone: PathBuf,
 }
 
 impl Memory {
     pub(crate) fn of(sandbox: &Path) -> Self {
-        Self { new: sandbox.join(NEW), whole: sandbox.join(WHOLE), used: sandbox.join(USED) }
+        Self {
+            new: sandbox.join(NEW),
+            whole: sandbox.join(WHOLE),
+            used: sandbox.join(USED),
+            gone: sandbox.join(GONE),
+        }
     }
 
     /// A stop that was to keep memory was begun and not finished.
@@ -97,21 +107,36 @@ impl Memory {
         fs::rename(&self.whole, &self.used)
     }
 
-    /// The start came to nothing before any process went on.
-    pub(super) fn give_back(&self) {
-        if self.used.exists() {
+    /// The start came to nothing; if no process went on, another one may use the memory.
+    pub(crate) fn give_back(&self) {
+        if !self.used.join(WENT_ON).exists() && self.used.exists() {
             let _ = fs::rename(&self.used, &self.whole);
         }
     }
 
+    /// The processes have gone on from it; what is left of it may go.
+    pub(super) fn leave(&self) -> io::Result<&Path> {
+        fs::write(&self.gone, "")?;
+        Ok(&self.used)
+    }
+
+    /// If there is a process, it has gone on from memory, or would.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.exists() || self.gone.exists()
+    }
+
     pub(crate) fn clear(&self) -> io::Result<()> {
         for directory in [&self.new, &self.whole, &self.used] {
-            match fs::remove_dir_all(directory) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            absent_is_fine(fs::remove_dir_all(directory))?;
         }
-        Ok(())
+        absent_is_fine(fs::remove_file(&self.gone))
+    }
+}
+
+fn absent_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -183,8 +208,14 @@ mod tests {
         memory.consume().unwrap();
         assert!(!memory.is_begun() && memory.consume().is_err());
         memory.give_back();
-        assert!(memory.is_whole());
+        assert!(memory.is_whole() && !memory.is_used());
+        memory.consume().unwrap();
+        fs::write(memory.used.join(WENT_ON), "").unwrap();
+        memory.give_back();
+        assert!(!memory.is_whole(), "used twice");
+        fs::remove_dir_all(memory.leave().unwrap()).unwrap();
+        assert!(memory.is_used());
         memory.clear().unwrap();
-        assert!(!memory.is_begun());
+        assert!(!memory.is_begun() && !memory.is_used());
     }
 }

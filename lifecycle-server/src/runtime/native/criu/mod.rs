@@ -28,7 +28,7 @@ use std::{
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 pub(super) use images::Memory;
-pub(super) use restore::restore;
+pub(super) use restore::{restore, settle};
 pub(super) use save::{Saved, save};
 
 use super::sys;

@@ -3,9 +3,12 @@
 use std::{
     fs::{self, File},
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -13,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::{
     Found, Tool,
     images::{Memory, Outside},
+    save::change_root,
     session::{LOG, Said, Session, complaint},
 };
 use crate::{
@@ -29,6 +33,7 @@ use crate::{
                 plan::Plan,
             },
             runtime::{Inner, blocking},
+            sidecar,
             state::{Identity, Record, boot_id},
             watch::{self, Live, Process},
         },
@@ -39,6 +44,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long CRIU may take to end once it is done.
 const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a CRIU without its server may take to give up or to finish.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(30);
+const SETTLE_PAUSE: Duration = Duration::from_millis(5);
 
 /// The first process exists, in namespaces of its own, and there is nothing in it yet.
 const NAMESPACES: &str = "setup-namespaces";
@@ -75,7 +84,8 @@ async fn bring_back(
     staged: Staged,
     phases: &mut Phases,
 ) -> Result<(), RuntimeError> {
-    let Staged { directory, mut plan, root, netns, userns, store, entrance, console, .. } = staged;
+    let Staged { directory, mut plan, root, netns, userns, store, .. } = staged;
+    let Staged { entrance, console, sidecar, .. } = staged;
     // What is in /proc belongs to a pid namespace that is yet to be made.
     plan.mounts.retain(|mount| mount.target.as_c_str() != c"proc");
     let log = inner.logs.open(&spec.id);
@@ -103,12 +113,14 @@ async fn bring_back(
         outside.push((name, file));
     }
     let (session, theirs) = Session::new(PATIENCE).context("talk to CRIU")?;
+    let (control, far) = UnixStream::pair().context("talk to CRIU")?;
     let uncovered = Plan { masked: Vec::new(), ..plan.clone() };
     let mut fds = vec![
         root.as_fd(),
         netns.as_fd(),
         userns.as_fd(),
         console.as_fd(),
+        far.as_fd(),
         theirs.as_fd(),
         images.as_fd(),
         tool.restore_cache.as_fd(),
@@ -123,10 +135,11 @@ async fn bring_back(
         .await
         .context("start CRIU")?;
     let names: Vec<String> = outside.into_iter().map(|(name, _)| name).collect();
-    drop((theirs, root, netns, userns, console, entrance, null));
+    let guard = sidecar.map(|running| sidecar::guard(inner.clone(), spec.slot, &directory, netns, running));
+    drop((theirs, far, root, userns, console, entrance, null));
     phases.mark("clone");
     let Launched { pid: criu, pidfd, status } = launched;
-    let work = Work { inner: inner.clone(), spec: spec.clone(), plan, memory, criu };
+    let work = Work { inner: inner.clone(), spec: spec.clone(), plan, memory, criu, control };
     let restored = blocking("restore a sandbox", move || {
         work.carry_out(&session, &names).map_err(|error| {
             let log =
@@ -149,13 +162,31 @@ async fn bring_back(
             return Err(error);
         }
     };
-    let watch = watch::spawn(inner.clone(), &spec.id, &process, None, record)?;
-    let live = Live { slot: spec.slot, process, drain, watch, store: Some(store) };
+    let watch = watch::spawn(inner.clone(), &spec.id, &process, None, record);
+    let live = Live { slot: spec.slot, process, drain, watch, store: Some(store), guard };
     inner.live().insert(spec.id.clone(), live);
     let _ = tool.seal_cache();
     // Only one start may use it, and this one has.
-    inner.host.reaper.dispose(None, Some(&Memory::of(&directory).used));
+    let memory = Memory::of(&directory);
+    inner.host.reaper.dispose(None, Some(memory.leave().context("leave a memory behind")?));
     Ok(())
+}
+
+/// Waits until a CRIU that lost its server has ended the processes it was restoring, or let them go.
+pub(crate) fn settle(pid: i32) {
+    let since = Instant::now();
+    while is_in_hand(pid) && since.elapsed() < SETTLE_PATIENCE {
+        std::thread::sleep(SETTLE_PAUSE);
+    }
+}
+
+/// Whether the parent of a first process is in the same control groups: no other parent is.
+fn is_in_hand(pid: i32) -> bool {
+    let read = |pid: &str, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+    let status = read(&pid.to_string(), "status").unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
+    let groups = parent.and_then(|parent| read(parent, "cgroup"));
+    groups.is_some_and(|groups| Some(groups) == read(&pid.to_string(), "cgroup"))
 }
 
 struct Work {
@@ -163,8 +194,10 @@ struct Work {
     spec: LaunchSpec,
     plan: Plan,
     memory: Memory,
-    /// CRIU's own process.
+    /// The process beside CRIU.
     criu: i32,
+    /// To the process beside CRIU.
+    control: UnixStream,
 }
 
 impl Work {
@@ -179,6 +212,7 @@ impl Work {
                         NAMESPACES => self.set_up_proc(pid, false)?,
                         RESTORED => {
                             self.set_up_proc(pid, true)?;
+                            change_root(&self.control)?;
                             restored = Some(self.enter_in_record(pid)?);
                             self.memory.consume()?;
                             fault::point("start.restored");

@@ -12,7 +12,7 @@ use std::{
     },
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Signal, pidfd_send_signal};
@@ -41,6 +41,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long another process may take to give CRIU the sandbox's root directory.
 const ROOT_PATIENCE: Duration = Duration::from_secs(10);
+const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
+const SETTLE_PAUSE: Duration = Duration::from_millis(5);
 /// CRIU's last word before the processes would go on.
 const SAVED: &str = "post-dump";
 
@@ -60,6 +62,12 @@ pub(crate) async fn save(
         return Err(RuntimeError::NotSaved("this host has no CRIU that works".to_owned()));
     };
     let directory = inner.host.paths.sandbox(id);
+    let pid = process.pid;
+    blocking("wait for another CRIU", move || {
+        settle(pid);
+        Ok(())
+    })
+    .await?;
     disk::check_watermark(&inner.host.paths.root, inner.host.config.watermark)?;
     let outside = outside(&inner.host, slot, process.pid, &directory)?;
     let memory = Memory::of(&directory);
@@ -72,7 +80,9 @@ pub(crate) async fn save(
     let done = blocking("save a sandbox", move || {
         let saved = order(&session, &control, &outside).and_then(|()| {
             fault::point("stop.saved");
-            memory.finish(&Note { boot_id: boot_id()?, outside }, owner)
+            memory.finish(&Note { boot_id: boot_id()?, outside }, owner)?;
+            fault::point("stop.kept");
+            Ok(())
         });
         let Err(error) = saved else { return Ok(session) };
         let log = fs::read_to_string(memory.new.join(LOG)).unwrap_or_default();
@@ -112,10 +122,7 @@ async fn launch(
 
 fn order(session: &Session, control: &UnixStream, outside: &[(String, Outside)]) -> io::Result<()> {
     session.await_loaded()?;
-    let mut control = control;
-    control.set_read_timeout(Some(ROOT_PATIENCE))?;
-    control.write_all(b"r")?;
-    control.read_exact(&mut [0])?;
+    change_root(control)?;
     session.dump(outside.iter().map(|(name, _)| name.as_str()))?;
     loop {
         match session.listen()? {
@@ -123,6 +130,25 @@ fn order(session: &Session, control: &UnixStream, outside: &[(String, Outside)])
             Said::Reached { .. } => session.go_on()?,
             Said::Done { .. } => return Err(io::Error::other("CRIU could not save it")),
         }
+    }
+}
+
+/// Has the process beside CRIU give it the sandbox's root directory.
+pub(super) fn change_root(mut control: &UnixStream) -> io::Result<()> {
+    control.set_read_timeout(Some(ROOT_PATIENCE))?;
+    control.write_all(b"r")?;
+    control.read_exact(&mut [0])
+}
+
+/// Waits until a CRIU whose server was killed has let the sandbox go.
+fn settle(pid: i32) {
+    let since = Instant::now();
+    let traced = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
+    };
+    while traced() && since.elapsed() < SETTLE_PATIENCE {
+        std::thread::sleep(SETTLE_PAUSE);
     }
 }
 

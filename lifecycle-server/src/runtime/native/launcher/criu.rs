@@ -28,8 +28,11 @@ use super::{
 use crate::runtime::native::sys;
 
 /// Descriptor numbers CRIU starts with, after the socket to the server (3): its mount namespace to be (4; when saving
-/// just a place holder), the images (5), the directory for what it finds out about the kernel (6), its own directory (7).
-pub(crate) const INHERITED_FD: RawFd = 8;
+/// just a place holder), the images (5), the directory for what it finds out about the kernel (6), its own directory (7). Between those and what it inherits lie two of the process beside it.
+pub(crate) const INHERITED_FD: RawFd = 10;
+const CONTROL_FD: RawFd = 8;
+/// The sandbox's root directory.
+const ROOT_FD: RawFd = 9;
 pub(crate) const MOUNTS_FD: RawFd = 4;
 
 /// Where descriptors are put while their numbers are given out.
@@ -60,6 +63,8 @@ pub(crate) struct Restoring<'a> {
     netns: &'a OwnedFd,
     userns: &'a OwnedFd,
     console: &'a OwnedFd,
+    /// As for saving, but the byte means that CRIU is about to clean up what it made inside.
+    control: &'a OwnedFd,
     rpc: &'a OwnedFd,
     images: &'a OwnedFd,
     cache: &'a OwnedFd,
@@ -84,11 +89,11 @@ impl Launcher {
         tasks: usize,
         fds: &[OwnedFd],
     ) -> Result<(), Failure> {
-        let [plan, root, netns, userns, console, rpc, images, cache, tool, rest @ ..] = fds else {
+        let [plan, root, netns, userns, console, control, rpc, images, cache, tool, rest @ ..] = fds else {
             return Err(incomplete());
         };
         let plan = read_plan(plan).named("read plan")?;
-        let restoring = Restoring { root, netns, userns, console, rpc, images, cache, tool };
+        let restoring = Restoring { root, netns, userns, console, control, rpc, images, cache, tool };
         let (cgroup, rest) = rest.split_at_checked(usize::from(cgroup2)).ok_or_else(incomplete)?;
         let (tasks, outside) = rest.split_at_checked(tasks).ok_or_else(incomplete)?;
         let prepared = Prepared::new(&plan, &[], self.open_files);
@@ -166,26 +171,11 @@ fn enter_and_save(first: &OwnedFd, saving: &Saving<'_>) -> ! {
     let inside = unsafe { libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) };
     opened(errors, "open the root", inside);
     change_root(saving.tool.as_raw_fd());
-    // Its number is only a place holder: when it saves, CRIU is in that mount namespace.
-    let fds = [saving.rpc, saving.rpc, saving.images, saving.cache, saving.tool].map(AsRawFd::as_raw_fd);
-    let pid = fork_with(libc::CLONE_FS, || {
-        // SAFETY: integers only.
-        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-        execute(&fds, c"/", c"/lib")
-    });
-    let Ok(pid) = pid else { child::fail(errors, "fork") };
-    let mut byte = 0u8;
-    // SAFETY: one byte into and out of one byte. CRIU's end of its socket must not stay open here.
-    unsafe {
-        libc::close(saving.rpc.as_raw_fd());
-        if libc::read(saving.control.as_raw_fd(), (&raw mut byte).cast(), 1) == 1 {
-            change_root(inside);
-            libc::write(saving.control.as_raw_fd(), (&raw const byte).cast(), 1);
-        }
-    }
-    let status = wait(pid);
-    // SAFETY: ends the process at once.
-    unsafe { libc::_exit(status) }
+    let Saving { control, rpc, images, cache, tool } = saving;
+    let [control, rpc, images, cache, tool] = [control, rpc, images, cache, tool].map(|fd| fd.as_raw_fd());
+    // The second is only a place holder: when it saves, CRIU is in that mount namespace.
+    arrange(&[rpc, rpc, images, cache, tool, control, inside]);
+    run(c"/", c"/lib")
 }
 
 fn change_root(directory: RawFd) {
@@ -213,7 +203,7 @@ fn build_and_restore(
     opened(console, "open /proc", proc);
     step!(console, "unshare mount namespace", libc::unshare(libc::CLONE_NEWNS));
     child::build_root(prepared, fds);
-    let mounts = hand_over_mounts(console, fds.userns, proc);
+    let (mounts, inside) = hand_over_mounts(console, fds.userns, proc);
     step!(console, "go home", libc::setns(home, libc::CLONE_NEWNS));
     enter_user_namespace(console, fds.userns);
     // SAFETY: integers only; a session keyring of its own hides the launcher's.
@@ -221,19 +211,18 @@ fn build_and_restore(
         libc::umask(0o022);
         libc::syscall(libc::SYS_keyctl, 1, 0);
     }
-    let own = [restoring.rpc, restoring.images, restoring.cache, restoring.tool].map(AsRawFd::as_raw_fd);
-    let [rpc, images, cache, tool] = own;
+    let Restoring { control, rpc, images, cache, tool, .. } = restoring;
+    let [control, rpc, images, cache, tool] = [control, rpc, images, cache, tool].map(|fd| fd.as_raw_fd());
     let mut all = [-1; MAX_FDS];
-    let numbers =
-        [rpc, mounts, images, cache, tool].into_iter().chain(outside.iter().map(AsRawFd::as_raw_fd));
+    let own = [rpc, mounts, images, cache, tool, control, inside];
+    let numbers = own.into_iter().chain(outside.iter().map(AsRawFd::as_raw_fd));
     let mut count = 0;
     for (place, number) in all.iter_mut().zip(numbers) {
         *place = number;
         count += 1;
     }
-    let status = execute(all.get(..count).unwrap_or_default(), c"/proc/self/fd/7/", c"/proc/self/fd/7/lib");
-    // SAFETY: ends the process at once.
-    unsafe { libc::_exit(status) }
+    arrange(all.get(..count).unwrap_or_default());
+    run(c"/proc/self/fd/7/", c"/proc/self/fd/7/lib")
 }
 
 /// Goes on only with a descriptor.
@@ -250,8 +239,9 @@ fn enter_user_namespace(console: RawFd, userns: RawFd) {
     step!(console, "setresuid", libc::setresuid(0, 0, 0));
 }
 
-/// A copy of this process's mount namespace that belongs to the user namespace: CRIU must be able to enter it.
-fn hand_over_mounts(console: RawFd, userns: RawFd, proc: RawFd) -> RawFd {
+/// A copy of this process's mount namespace that belongs to the user namespace, since CRIU must be able to enter it, and
+/// its root directory.
+fn hand_over_mounts(console: RawFd, userns: RawFd, proc: RawFd) -> (RawFd, RawFd) {
     let mut pair = [-1; 2];
     step!(
         console,
@@ -274,32 +264,82 @@ fn hand_over_mounts(console: RawFd, userns: RawFd, proc: RawFd) -> RawFd {
         0
     });
     let Ok(keeper) = keeper else { child::fail(console, "fork") };
-    let mut path = [0u8; 32];
-    write_path(&mut path, keeper);
-    // SAFETY: one byte into one byte; a path that ends with a zero.
-    let mounts = unsafe {
+    let (namespace, root) = (path_of(keeper, "ns/mnt"), path_of(keeper, "root"));
+    // SAFETY: one byte into one byte; paths that end with a zero.
+    let (mounts, inside) = unsafe {
         libc::close(theirs);
         if libc::read(ours, (&raw mut byte).cast(), 1) != 1 {
             child::fail(console, "copy mount namespace");
         }
-        libc::openat(proc, path.as_ptr().cast::<c_char>(), libc::O_RDONLY | libc::O_CLOEXEC)
+        let place = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+        let mounts = libc::openat(proc, namespace.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
+        (mounts, libc::openat(proc, root.as_ptr().cast(), place))
     };
+    opened(console, "open the copied root", inside);
     opened(console, "open the copied mount namespace", mounts);
     // SAFETY: a descriptor of ours.
     unsafe { libc::close(ours) };
     wait(keeper);
-    mounts
+    (mounts, inside)
 }
 
-/// `PID/ns/mnt`, with a zero after it.
-fn write_path(path: &mut [u8; 32], pid: i32) {
-    let mut writer = path.as_mut_slice();
-    let _ = io::Write::write_fmt(&mut writer, format_args!("{pid}/ns/mnt\0"));
+/// `PID/NAME`, with a zero after it.
+fn path_of(pid: i32, name: &str) -> [u8; 32] {
+    let mut path = [0u8; 32];
+    let _ = io::Write::write_fmt(&mut path.as_mut_slice(), format_args!("{pid}/{name}\0"));
+    path
 }
 
-/// Becomes CRIU, with `fds` from 3 on. Returns a status only if that fails.
-fn execute(fds: &[RawFd], directory: &CStr, library: &CStr) -> c_int {
+/// Gives `fds` the numbers from 3 on and closes all others.
+fn arrange(fds: &[RawFd]) {
     let mut aside = [-1; MAX_FDS];
+    // SAFETY: descriptor numbers only. Descriptor 3 is `/dev/null` until now.
+    unsafe {
+        for standard in 0..3 {
+            libc::dup2(READY_FD, standard);
+        }
+        for (aside, fd) in aside.iter_mut().zip(fds) {
+            *aside = libc::fcntl(*fd, libc::F_DUPFD, ASIDE);
+        }
+        let mut number = READY_FD;
+        for aside in aside.iter().take(fds.len()) {
+            libc::dup2(*aside, number);
+            number += 1;
+        }
+        libc::syscall(libc::SYS_close_range, number, u32::MAX, 0);
+    }
+}
+
+/// Starts CRIU in `directory` and ends with it, its descriptors arranged. Asked to, gives it another root on the way.
+fn run(directory: &CStr, library: &CStr) -> ! {
+    let errors = 2;
+    let pid = fork_with(libc::CLONE_FS, || {
+        // SAFETY: integers only; what only this process needs is closed for CRIU.
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            for own in [CONTROL_FD, ROOT_FD] {
+                libc::fcntl(own, libc::F_SETFD, libc::FD_CLOEXEC);
+            }
+        }
+        execute(directory, library)
+    });
+    let Ok(pid) = pid else { child::fail(errors, "fork") };
+    let mut byte = 0u8;
+    // SAFETY: one byte into and out of one byte. CRIU's end of its socket must not stay open here.
+    unsafe {
+        libc::close(READY_FD);
+        if libc::read(CONTROL_FD, (&raw mut byte).cast(), 1) == 1 {
+            change_root(ROOT_FD);
+            libc::write(CONTROL_FD, (&raw const byte).cast(), 1);
+        }
+    }
+    let status = wait(pid);
+    // SAFETY: ends the process at once.
+    unsafe { libc::_exit(status) }
+}
+
+/// Becomes CRIU. Returns a status only if that fails.
+fn execute(directory: &CStr, library: &CStr) -> c_int {
     let mut program = [0u8; 64];
     let mut writer = program.as_mut_slice();
     let tool = directory.to_bytes();
@@ -330,23 +370,11 @@ fn execute(fds: &[RawFd], directory: &CStr, library: &CStr) -> c_int {
         ptr::null(),
     ];
     let environment = [ENVIRONMENT.as_ptr(), ptr::null()];
-    // SAFETY: descriptor numbers, and null-terminated arrays of live C strings. Descriptor 3 is `/dev/null` until now.
+    // SAFETY: null-terminated arrays of live C strings.
     unsafe {
         let mut none: libc::sigset_t = mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
-        for standard in 0..3 {
-            libc::dup2(READY_FD, standard);
-        }
-        for (aside, fd) in aside.iter_mut().zip(fds) {
-            *aside = libc::fcntl(*fd, libc::F_DUPFD, ASIDE);
-        }
-        let mut number = READY_FD;
-        for aside in aside.iter().take(fds.len()) {
-            libc::dup2(*aside, number);
-            number += 1;
-        }
-        libc::syscall(libc::SYS_close_range, number, u32::MAX, 0);
         libc::execve(program.as_ptr().cast(), arguments.as_ptr(), environment.as_ptr());
     }
     NOT_STARTED
