@@ -70,7 +70,7 @@ impl Found {
                 format!("CRIU is not installed in {HOME}, and without it only files outlast a stop"),
             );
         };
-        if !parse(&version).is_some_and(|found| found >= OLDEST) {
+        if parse(&version).is_none_or(|found| found < OLDEST) {
             let text = format!("CRIU {version} is too old: {}.{} is needed", OLDEST.0, OLDEST.1);
             return nothing(Some(version), text);
         }
