@@ -249,7 +249,7 @@ async fn a_stopped_sandbox_starts_again_and_a_failed_start_leaves_it_stopped() {
     let status = service.get(&id).unwrap().status.clone();
     assert_eq!((status.state, status.reason.as_str()), (State::Stopped, "START_FAILED"));
     world.runtime.fail_launch.store(false, Ordering::SeqCst);
-    assert_eq!(service.start_again(&id, true).await.unwrap(), false);
+    assert!(!service.start_again(&id, true).await.unwrap());
     service.stop(&id, false).await.unwrap();
     service.delete(&id).await.unwrap();
     world.assert_empty().await;

@@ -1,6 +1,6 @@
 //! Sandboxes stopped so that their processes go on where they were.
 //!
-//! Needs CRIU where the set-up puts it; on a machine that could not fetch it there is nothing to test here.
+//! Needs CRIU where the set-up puts it.
 
 use std::{
     fs,
@@ -49,12 +49,9 @@ const WALLS: &str = "for pid in 1 $$; do grep -E '^(Uid|Gid|Cap|NoNewPrivs|Secco
     hostname; ls /proc/1/root/ >/dev/null; ls -d /proc/[0-9]* | wc -l | xargs test 20 -gt && echo few; \
     cut -d' ' -f5,6 /proc/self/mountinfo | sort";
 
-fn lacks_criu() -> bool {
-    let lacks = !Path::new(CRIU).exists();
-    if lacks {
-        eprintln!("nothing to test: there is no {CRIU}");
-    }
-    lacks
+fn require_criu() -> Result<()> {
+    ensure!(Path::new(CRIU).exists(), "there is no {CRIU}: run `cargo xtask setup --tests`");
+    Ok(())
 }
 
 async fn act(sandbox: &Sandbox, what: &str, memory: bool) -> Result<Answer> {
@@ -97,9 +94,7 @@ fn memory_of(server: &Server, sandbox: &Sandbox) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_counter_goes_on_counting() -> Result<()> {
-    if lacks_criu() {
-        return Ok(());
-    }
+    require_criu()?;
     let server = Server::start(Setup::default())?;
     let told = server.api().get("/v1/capabilities").await?.expect(200)?.json()?;
     assert_eq!(told["capabilities"]["stop.memory"]["available"], true, "{told}");
@@ -148,9 +143,7 @@ async fn a_counter_goes_on_counting() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_kept_goes_on_and_says_why() -> Result<()> {
-    if lacks_criu() {
-        return Ok(());
-    }
+    require_criu()?;
     let server = Server::start(Setup::default())?;
     let watch = Watch::new(&server).await?;
     let baseline = watch.settled().await?;
@@ -185,9 +178,7 @@ async fn what_cannot_be_kept_goes_on_and_says_why() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_costs_no_memory() -> Result<()> {
-    if lacks_criu() {
-        return Ok(());
-    }
+    require_criu()?;
     let server = Server::start(Setup::default())?;
     let watch = Watch::new(&server).await?;
     let baseline = watch.settled().await?;
@@ -219,9 +210,7 @@ async fn a_start_that_fails_costs_no_memory() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_at_each_step_loses_no_memory() -> Result<()> {
-    if lacks_criu() {
-        return Ok(());
-    }
+    require_criu()?;
     let server = Server::start(Setup::default())?;
     let watch = Watch::new(&server).await?;
     let baseline = watch.settled().await?;

@@ -19,7 +19,6 @@ use crate::shell;
 const HOME: &str = "/usr/local/lib/sandkeep/criu";
 /// The first suite whose CRIU works on current kernels.
 const SUITE: &str = "forky";
-const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Brings CRIU where it is missing. All but stopping with memory works without it, so a failure is told, no more.
@@ -67,7 +66,7 @@ fn download(work: &Path) -> Result<Vec<PathBuf>> {
     fs::write(work.join("status"), "")?;
     fs::write(
         work.join("etc/apt/sources.list"),
-        format!("deb [signed-by={KEYRING}] {MIRROR} {SUITE} main\n"),
+        format!("deb [signed-by={KEYRING}] {} {SUITE} main\n", images::rootfs::mirror()?),
     )?;
     let mut settings = vec![
         format!("Dir \"{}/\";", work.display()),

@@ -71,6 +71,12 @@ fn sources_list() -> Result<String> {
     Ok(list)
 }
 
+/// Where the machine fetches Debian's packages.
+pub(crate) fn mirror() -> Result<String> {
+    let list = sources_list()?;
+    Ok(list.split_whitespace().nth(1).unwrap_or(DEFAULT_MIRROR).to_owned())
+}
+
 fn sources_from(targets: &str) -> String {
     let mut lines: Vec<String> = targets
         .lines()
