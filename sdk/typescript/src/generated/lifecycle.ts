@@ -631,7 +631,8 @@ export interface paths {
         put?: never;
         /**
          * Start a stopped sandbox
-         * @description Runs the sandbox's program from its beginning, on the files as they were, with the same address and tokens.
+         * @description Lets the processes go on where they were if their memory was kept, else runs the sandbox's program from its
+         *     beginning; on the files as they were, with the same address and tokens.
          */
         post: operations["start_sandbox"];
         delete?: never;
@@ -652,7 +653,8 @@ export interface paths {
         /**
          * Stop a sandbox
          * @description Ends every process and keeps the files, so that the sandbox takes neither memory nor processor time. Its expiry goes
-         *     on. Memory is kept where the host can (see `/v1/capabilities`); where not, the answer says so.
+         *     on. With `memory`, processes go on where they were after a start, open files and listening sockets included;
+         *     established connections end. Where the host cannot do that at all (see `/v1/capabilities`), the answer says so.
          */
         post: operations["stop_sandbox"];
         delete?: never;
@@ -1529,6 +1531,15 @@ export interface components {
             /** @description Short machine-readable cause. */
             reason?: string;
             state: components["schemas"]["SnapshotState"];
+        };
+        /** @description What to start a sandbox from. */
+        StartSandboxRequest: {
+            /**
+             * @description Whether processes whose memory was kept go on where they were. Without that, the memory is given up and the
+             *     sandbox's program begins anew on its files.
+             * @default true
+             */
+            memory?: boolean;
         };
         /** @description What a start began from. */
         StartSandboxResponse: {
@@ -5363,7 +5374,17 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description Nothing means from its memory if it was kept. */
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "memory": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["StartSandboxRequest"] | null;
+            };
+        };
         responses: {
             /** @description The sandbox runs. */
             200: {
@@ -5375,7 +5396,7 @@ export interface operations {
                     "application/json": components["schemas"]["StartSandboxResponse"];
                 };
             };
-            /** @description The sandbox's program does not start; it stays stopped. */
+            /** @description The sandbox does not start; it stays stopped, with what was kept. */
             400: {
                 headers: {
                     "X-Request-ID"?: string;
@@ -5521,7 +5542,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description The sandbox neither runs nor is paused. */
+            /** @description The sandbox neither runs nor is paused, or its memory cannot be kept; the message says why, and it goes on. */
             409: {
                 headers: {
                     "X-Request-ID"?: string;

@@ -2842,6 +2842,43 @@ class SnapshotStatus(Model):
         )
 
 
+class StartSandboxRequest(Model):
+    """What to start a sandbox from."""
+
+    __slots__ = ("extra", "memory")
+
+    memory: bool | None
+    """Whether processes whose memory was kept go on where they were. Without that, the memory is given up and the
+    sandbox's program begins anew on its files."""
+    extra: dict[str, Any]
+    """Members that this version does not know."""
+
+    def __init__(
+        self,
+        *,
+        memory: bool | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self.memory = memory
+        self.extra = {} if extra is None else extra
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as JSON has it, without absent members."""
+        data: dict[str, Any] = dict(self.extra)
+        if self.memory is not None:
+            data["memory"] = self.memory
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StartSandboxRequest:
+        """The object that JSON tells of."""
+        rest = dict(data)
+        return cls(
+            memory=rest.pop("memory", None),
+            extra=rest,
+        )
+
+
 class StartSandboxResponse(Model):
     """What a start began from."""
 
@@ -3218,6 +3255,7 @@ __all__ = [
     "SandboxStatus",
     "Snapshot",
     "SnapshotStatus",
+    "StartSandboxRequest",
     "StartSandboxResponse",
     "StopSandboxRequest",
     "StopSandboxResponse",

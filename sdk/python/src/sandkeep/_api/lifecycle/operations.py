@@ -556,10 +556,13 @@ def resume_sandbox(
 
 def start_sandbox(
     sandbox_id: str,
+    *,
+    body: StartSandboxRequest | None = None,
 ) -> Operation[StartSandboxResponse]:
     """Start a stopped sandbox
 
-    Runs the sandbox's program from its beginning, on the files as they were, with the same address and tokens.
+    Lets the processes go on where they were if their memory was kept, else runs the sandbox's program from its
+    beginning; on the files as they were, with the same address and tokens.
     """
     return Operation(
         "start_sandbox",
@@ -567,6 +570,7 @@ def start_sandbox(
         f"/v1/sandboxes/{segment(sandbox_id)}/start",
         "json",
         load=lambda data: StartSandboxResponse.from_dict(data),
+        json=None if body is None else body.to_dict(),
     )
 
 
@@ -578,7 +582,8 @@ def stop_sandbox(
     """Stop a sandbox
 
     Ends every process and keeps the files, so that the sandbox takes neither memory nor processor time. Its expiry goes
-    on. Memory is kept where the host can (see `/v1/capabilities`); where not, the answer says so.
+    on. With `memory`, processes go on where they were after a start, open files and listening sockets included;
+    established connections end. Where the host cannot do that at all (see `/v1/capabilities`), the answer says so.
     """
     return Operation(
         "stop_sandbox",
