@@ -16,7 +16,7 @@
 //! | `room` | what the host itself has left |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
 //! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
-//! | `again`, `criu` | stopping so that files last, and starting from them; whether memory could last too |
+//! | `again`, `criu` | stopping so that files last, and starting from them; saving memory as well |
 
 mod adopt;
 mod again;
