@@ -48,6 +48,11 @@ impl Inner {
             Action::Keep => note(&record.id, "thawed", self.runtime.thaw(&record.id).await),
             Action::KeepFrozen => note(&record.id, "frozen", self.runtime.freeze(&record.id).await),
             Action::KeepStopped => {}
+            // Watched on, its end would be told of the next run.
+            Action::EndLeftovers => {
+                let ended = self.runtime.stop(&record.id, Keep::AsBegun).await;
+                note(&record.id, "freed of its last process", ended.map(drop));
+            }
             Action::FinishStop => {
                 if let Err(error) = self.finish_stop(entry, &record, false, Keep::AsBegun).await {
                     tracing::error!(sandbox.id = %record.id, %error, "a stop that was begun could not be finished");
@@ -124,6 +129,8 @@ enum Action {
     KeepFrozen,
     /// It has no processes and should have none.
     KeepStopped,
+    /// It should have none; one that has ended is still to be seen, because nobody has reaped it.
+    EndLeftovers,
     /// Its processes should be gone, and may be.
     FinishStop,
     /// It is back from being stopped with its memory, and only its record is not.
@@ -148,6 +155,7 @@ fn decide(record: &Record, found: Option<&Found>) -> Action {
             Action::Settle(Some(Event::Exited { code: found.exit_code, oom_killed: false }))
         }
         (State::Running | State::Paused, None) => Action::Settle(Some(Event::Lost)),
+        (State::Stopped, Some(found)) if found.alive => Action::EndLeftovers,
         (State::Stopped, Some(_)) => Action::KeepStopped,
         (State::Pausing, Some(_)) => Action::FinishStop,
         (State::Resuming, Some(found)) if found.alive && found.went_on => Action::GoesOn,
@@ -195,6 +203,7 @@ mod tests {
         assert_eq!(decide(&running, None), Action::Settle(Some(Event::Lost)));
         for (state, alive, action) in [
             (State::Stopped, false, Action::KeepStopped),
+            (State::Stopped, true, Action::EndLeftovers),
             (State::Pausing, false, Action::FinishStop),
             (State::Pausing, true, Action::FinishStop),
             (State::Resuming, false, Action::StartAgain),
