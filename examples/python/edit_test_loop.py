@@ -26,11 +26,11 @@ def attempts() -> Iterator[str]:
 
 async def main() -> None:
     async with Sandbox.create("sandkeep/base:latest") as sb:
-        await sb.files.write("/work/test_slug.py", TESTS)
+        await sb.files.write("/app/test_slug.py", TESTS)
         for number, code in enumerate(attempts(), 1):
-            await sb.files.write("/work/slug.py", code)
+            await sb.files.write("/app/slug.py", code)
             # A time limit, since nobody knows what the code will do.
-            tests = await sb.run(["python3", "-m", "unittest", "-q"], cwd="/work", timeout=60)
+            tests = await sb.run(["python3", "-m", "unittest", "-q"], cwd="/app", timeout=60)
             failed = tests.stderr.count("FAIL:") + tests.stderr.count("ERROR:")
             print(f"attempt {number}: {'passed' if tests.ok else f'{failed} failed'}")
             if tests.ok:

@@ -9,13 +9,13 @@ async def main() -> None:
     async with Client() as client:
         async with Sandbox.create("sandkeep/base:latest", client=client) as sb:
             # Stands in for what takes long: installing, compiling, fetching.
-            await sb.run("mkdir /work && seq 1 1000 > /work/numbers", check=True)
+            await sb.run("mkdir /app && seq 1 1000 > /app/numbers", check=True)
             snapshot = await sb.snapshot("prepared")
 
         async def go_on(how: str) -> str:
             async with Sandbox.create(snapshot=snapshot.id, client=client) as fork:
-                await fork.run(f"{how} /work/numbers > /work/out && mv /work/out /work/numbers", check=True)
-                return (await fork.run("head -n 1 /work/numbers")).stdout.strip()
+                await fork.run(f"{how} /app/numbers > /app/out && mv /app/out /app/numbers", check=True)
+                return (await fork.run("head -n 1 /app/numbers")).stdout.strip()
 
         try:
             ways = ("sort -rn", "tail -n 5", "grep 7")

@@ -30,14 +30,14 @@ const ATTEMPTS = [
 // Removed at the end, whatever happens.
 await using sandbox = await Sandbox.create({ image: "sandkeep/base:latest" });
 await sandbox.files.writeAll([
-  { path: "/work/tests.py", data: TESTS },
-  { path: "/work/run.py", data: RUNNER },
+  { path: "/app/tests.py", data: TESTS },
+  { path: "/app/run.py", data: RUNNER },
 ]);
 
 for (const [index, code] of ATTEMPTS.entries()) {
-  await sandbox.files.write("/work/slug.py", code);
+  await sandbox.files.write("/app/slug.py", code);
   // Code that never ends is a failed attempt, not a hung agent.
-  const result = await sandbox.run("python3 -B run.py", { cwd: "/work", timeoutMs: 30_000 });
+  const result = await sandbox.run("python3 -B run.py", { cwd: "/app", timeoutMs: 30_000 });
   if (result.ok) {
     console.log(`attempt ${index + 1}: all tests pass`);
     break;

@@ -6,15 +6,15 @@ const client = new Client();
 async function prepare(): Promise<string> {
   await using sandbox = await Sandbox.create({ image: "sandkeep/base:latest", client });
   // Stands for cloning a repository and installing what it needs.
-  await sandbox.run("mkdir /work && echo 'a, b = 2, 3' > /work/data.py", { check: true });
+  await sandbox.run("mkdir /app && echo 'a, b = 2, 3' > /app/data.py", { check: true });
   return (await sandbox.snapshot({ name: "prepared" })).id;
 }
 
 async function branch(name: string, operator: string, snapshot: string): Promise<string> {
   await using sandbox = await Sandbox.create({ snapshot, client });
   const code = `from data import *\nprint(f"${name}: {a} ${operator} {b} = {a ${operator} b}")\n`;
-  await sandbox.files.write("/work/main.py", code);
-  return (await sandbox.run("python3 main.py", { cwd: "/work", check: true })).stdout;
+  await sandbox.files.write("/app/main.py", code);
+  return (await sandbox.run("python3 main.py", { cwd: "/app", check: true })).stdout;
 }
 
 const snapshot = await prepare();

@@ -131,13 +131,13 @@ async def test_lifetime_and_labels(sb: Sandbox) -> None:
 
 async def test_snapshots_fork_work(client: Client) -> None:
     async with Sandbox.create(IMAGE, client=client) as sb:
-        await sb.files.write("/work", "done")
+        await sb.files.write("/app", "done")
         snapshot = await sb.snapshot("work")
     try:
         assert snapshot.status.state == "Ready" and (await client.snapshots.get(snapshot.id)).name == "work"
         assert [one.id for one in (await client.snapshots.list(sandbox=sb.id)).items] == [snapshot.id]
         async with Sandbox.create(snapshot=snapshot.id, client=client) as fork:
-            assert await fork.files.read_text("/work") == "done"
+            assert await fork.files.read_text("/app") == "done"
     finally:
         await client.snapshots.delete(snapshot.id)
     with pytest.raises(NotFound):
