@@ -57,11 +57,6 @@ impl Egress {
         Self { policy, intercepts, env, token: secret() }
     }
 
-    /// Whether connections of the sandbox are read on their way.
-    pub fn intercepts(&self) -> bool {
-        self.intercepts
-    }
-
     /// The request's variables are weaker than what the server decides.
     pub(super) fn sidecar(&self, id: &str, options: &EgressOptions) -> Sidecar {
         let mut env = BTreeMap::from([(REQUIRE_TLS_VARIABLE.to_owned(), "false".to_owned())]);

@@ -104,9 +104,7 @@ pub(super) fn begin(
     let directory = sandbox.join(DIRECTORY);
     let made = fs::DirBuilder::new().mode(0o700).create(&directory);
     made.and_then(|()| save(&directory, ORDER, order)).context("note what the egress sidecar is told")?;
-    go_on(host, slot, sandbox, netns, store).and_then(|running| {
-        running.ok_or_else(|| RuntimeError::StartFailed("the egress sidecar's order is gone".into()))
-    })
+    enter(host, &Place { slot, directory }, netns, store, order)
 }
 
 /// The same from what is on record of it; `None` if the sandbox has no sidecar.
@@ -121,14 +119,24 @@ pub(super) fn go_on(
     let Some(order) = order(&directory).context("read what the egress sidecar is told")? else {
         return Ok(None);
     };
-    let running = start(host, &Place { slot, directory: directory.clone() }, netns, &order)?;
+    enter(host, &Place { slot, directory }, netns, store, &order).map(Some)
+}
+
+/// Starts the sidecar, and has the sandbox trust it if it reads TLS.
+fn enter(
+    host: &Host,
+    place: &Place,
+    netns: BorrowedFd<'_>,
+    store: BorrowedFd<'_>,
+    order: &Sidecar,
+) -> Result<Running, RuntimeError> {
+    let running = start(host, place, netns, order)?;
     if order.intercepts {
-        let certificate = fs::read(directory.join(CERTIFICATE));
-        certificate
+        fs::read(place.directory.join(CERTIFICATE))
             .and_then(|certificate| rootfs::write_authority(store, &certificate))
             .context("give the sandbox the egress sidecar's authority")?;
     }
-    Ok(Some(running))
+    Ok(running)
 }
 
 /// Watches over a sidecar that runs.
