@@ -12,7 +12,7 @@ use std::{
 use hyper::{Method, StatusCode};
 use sandkeep_specs::execd::event::EventKind;
 use serde_json::json;
-use support::{Execd, PATIENCE, eventually, is_alive};
+use support::{Execd, PATIENCE, eventually, is_alive, need_root};
 
 #[tokio::test]
 async fn output_order_and_exit_codes() {
@@ -137,9 +137,7 @@ async fn no_descriptor_leaks_into_commands() {
 
 #[tokio::test]
 async fn other_users() {
-    if !rustix::process::geteuid().is_root() {
-        panic!("this test changes users and needs root");
-    }
+    need_root();
     let execd = Execd::start().await;
     let ids = "id -u; id -g; id -G";
     assert_eq!(execd.run(json!({"command": ids, "uid": 1})).await.stdout(), "1\n1\n1\n");

@@ -22,7 +22,7 @@ use http_body_util::BodyExt;
 use hyper::{Method, StatusCode};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
-use support::{Execd, eventually};
+use support::{Execd, eventually, need_root};
 
 /// In every file outside; nothing that is sent may hold it.
 const SECRET: &str = "what-nobody-may-read";
@@ -159,10 +159,6 @@ async fn race(mut step: impl AsyncFnMut() -> bool) -> usize {
     done
 }
 
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 fn leaks(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, SECRET.as_bytes()).is_some()
 }
@@ -236,9 +232,7 @@ async fn walks_do_not_leave_their_directory() {
 
 #[tokio::test]
 async fn an_identity_gains_nothing_by_racing() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let place = Place::start().await;
     fs::set_permissions(&place.outside, fs::Permissions::from_mode(0o700)).unwrap();
     chown(&place.inside, Some(UID), Some(GID)).unwrap();
@@ -279,9 +273,7 @@ async fn an_identity_gains_nothing_by_racing() {
 
 #[tokio::test]
 async fn isolated_sessions_stay_in_their_workspace() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let place = Place::start().await;
     fs::write(place.inside.join("old"), "old").unwrap();
     let body = json!({ "workspace": { "path": place.inside } }).to_string();

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use support::Execd;
+use support::{Execd, need_root};
 
 const BOUNDARY: &str = "opensandbox_0123";
 
@@ -380,9 +380,7 @@ async fn changes() {
 
 #[tokio::test]
 async fn owners_by_name_and_number() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
+    need_root();
     let execd = Execd::start().await;
     let path = execd.home.path().join("f");
     let of = |path: &Path| std::fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use http_body_util::BodyExt;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::Execd;
+use support::{Execd, need_root};
 
 /// A user and group that no image has.
 const UID: u32 = 47_111;
@@ -60,11 +60,6 @@ impl Places {
     }
 }
 
-/// Only root may act as others.
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 async fn post(execd: &Execd, path: &str, body: Value) -> (StatusCode, String) {
     execd.call(Method::POST, &at(path), body.to_string()).await
 }
@@ -92,9 +87,7 @@ fn assert_denied((status, body): (StatusCode, String), path: &Path) {
 
 #[tokio::test]
 async fn what_is_made_belongs_to_the_identity() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let execd = Execd::start().await;
     let places = Places::new(&execd);
     let own = |name: &str| places.own.join(name);
@@ -133,9 +126,7 @@ async fn what_is_made_belongs_to_the_identity() {
 
 #[tokio::test]
 async fn what_the_identity_may_not_do_is_refused() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let execd = Execd::start().await;
     let places = Places::new(&execd);
     let (secret, home) = (&places.secret, execd.home.path());
@@ -182,9 +173,7 @@ async fn what_the_identity_may_not_do_is_refused() {
 
 #[tokio::test]
 async fn a_writable_file_of_somebody_else_keeps_its_owner() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let execd = Execd::start().await;
     let places = Places::new(&execd);
     let (open, shut) = (places.own.join("open"), places.own.join("shut"));
@@ -203,9 +192,7 @@ async fn a_writable_file_of_somebody_else_keeps_its_owner() {
 
 #[tokio::test]
 async fn identities_and_plain_requests_do_not_mix() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let execd = Execd::start().await;
     let places = Places::new(&execd);
     let (execd, places) = (&execd, &places);
@@ -240,9 +227,7 @@ async fn numbers_that_are_none_are_refused() {
 
 #[tokio::test]
 async fn without_root_only_oneself_can_be_asked_for() {
-    if !is_root() {
-        return;
-    }
+    need_root();
     let execd = Execd::start_with(|command, home| {
         set_mode(home, 0o777);
         chown(home, Some(UID), Some(GID)).unwrap();

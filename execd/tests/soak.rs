@@ -309,9 +309,7 @@ async fn everything(execd: &Execd, work: &Path, scale: &Scale) {
     sessions(execd, scale.sessions).await;
     contexts(execd, scale.contexts).await;
     terminals(execd, scale.terminals).await;
-    if rustix::process::geteuid().is_root() {
-        isolated(execd, work, scale.isolated).await;
-    }
+    isolated(execd, work, scale.isolated).await;
     watches(execd, work, scale.watches).await;
     uploads(execd, work, scale.uploads).await;
 }

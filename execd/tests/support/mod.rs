@@ -275,6 +275,11 @@ impl Run {
     }
 }
 
+/// Fails where users cannot be changed: a test that tried nothing must not pass.
+pub fn need_root() {
+    assert!(rustix::process::geteuid().is_root(), "this test needs root: run it with sudo");
+}
+
 /// Whether a process is there, zombies not counted.
 pub fn is_alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))

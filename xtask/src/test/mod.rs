@@ -3,6 +3,7 @@
 mod deny;
 mod tally;
 
+use std::ffi::OsString;
 use std::thread;
 use std::time::Instant;
 
@@ -46,6 +47,9 @@ impl Report {
         let mut tests = Tally::default();
         let mut command = shell::cargo();
         command.arg("test").args(arguments).env("PATH", node::path());
+        if let Some((variable, runner)) = root_runner() {
+            command.env(variable, runner);
+        }
         if soak {
             command.env("SANDKEEP_SOAK", "full");
         }
@@ -105,6 +109,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("{} of the checks failed", report.failed.len());
     }
     Ok(())
+}
+
+/// How cargo starts the tests as root where it runs as somebody else itself: they make namespaces, mounts and users.
+fn root_runner() -> Option<(String, OsString)> {
+    if shell::is_root() {
+        return None;
+    }
+    let variable = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_RUNNER", std::env::consts::ARCH.to_uppercase());
+    let mut runner = OsString::from("sudo --preserve-env env PATH=");
+    runner.push(node::path());
+    Some((variable, runner))
 }
 
 fn lints(report: &mut Report) {
