@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use http_body_util::BodyExt;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Execd, need_root};
+use support::{Execd, command_in, need_root};
 
 /// A user and group that no image has.
 const UID: u32 = 47_111;
@@ -228,7 +228,9 @@ async fn numbers_that_are_none_are_refused() {
 #[tokio::test]
 async fn without_root_only_oneself_can_be_asked_for() {
     need_root();
-    let execd = Execd::start_with(|command, home| {
+    let home = tempfile::tempdir().unwrap();
+    let command = command_in(home.path());
+    let execd = Execd::start_as(command, home, |command, home| {
         set_mode(home, 0o777);
         chown(home, Some(UID), Some(GID)).unwrap();
         command.uid(UID).gid(GID);

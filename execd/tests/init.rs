@@ -28,6 +28,8 @@ fn run_init(prefix: &[&str], arguments: &[&str], entrypoint: &[&str]) -> (ExitSt
         .env_clear()
         .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
         .env("EXECD_ACCESS_TOKEN", TOKEN)
+        // Every user may be here.
+        .current_dir("/")
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -47,10 +47,21 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// The binary, with an environment that does not depend on who runs the tests.
+/// The binary, with surroundings that do not depend on who runs the tests, nor on where the sources are: other users
+/// may have no way into that directory.
 pub fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_execd"));
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
+    surround(Command::new(env!("CARGO_BIN_EXE_execd")))
+}
+
+/// The same binary, copied to where every user may execute it.
+pub fn command_in(directory: &std::path::Path) -> Command {
+    let copy = directory.join("execd");
+    std::fs::copy(env!("CARGO_BIN_EXE_execd"), &copy).unwrap();
+    surround(Command::new(copy))
+}
+
+fn surround(mut command: Command) -> Command {
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/").stdin(Stdio::null());
     command
 }
 
@@ -62,8 +73,16 @@ impl Execd {
     /// Starts it after `adjust` changed the command line; it also gets the private directory.
     pub async fn start_with(adjust: impl FnOnce(&mut Command, &std::path::Path)) -> Self {
         let home = tempfile::tempdir().unwrap();
+        Self::start_as(command(), home, adjust).await
+    }
+
+    /// Starts this command with the private directory `home`.
+    pub async fn start_as(
+        mut command: Command,
+        home: tempfile::TempDir,
+        adjust: impl FnOnce(&mut Command, &std::path::Path),
+    ) -> Self {
         let port = free_port();
-        let mut command = command();
         command
             .env("HOME", home.path())
             .env("TMPDIR", home.path())
