@@ -1,7 +1,7 @@
 //! A blocking HTTP exchange over a bare socket: for set-up, clean-up, and requests no client library would send.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -64,9 +64,12 @@ pub fn raw(address: SocketAddr, bytes: &[u8]) -> Result<Answer> {
 fn read_answer(socket: &mut TcpStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
     let mut part = [0; 16 * 1024];
     while answer.len() < MAX_ANSWER && !complete(answer) {
-        match socket.read(&mut part)? {
-            0 => break,
-            length => answer.extend_from_slice(&part[..length]),
+        match socket.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => answer.extend_from_slice(&part[..length]),
+            // A signal ends a read that has a time limit.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ mod packages;
 mod paths;
 mod progress;
 mod quickstart;
+mod reaper;
 mod release;
 mod sdk;
 mod shell;
@@ -72,7 +73,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Release(options) => release::run(&options),
         Chore::Openapi(options) => openapi::run(&options),
         Chore::Sdk(options) => sdk::run(&options),
-        Chore::Test(options) => test::run(&options),
+        Chore::Test(options) => reaper::under(|| test::run(&options)),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(options) => bench::run(&options),
     }

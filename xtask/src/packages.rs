@@ -27,6 +27,7 @@ const BASE: &[&str] = &[
 /// To run every test as well.
 const TESTS: &[&str] = &[
     "apache2-utils",
+    "busybox-static",
     "chromium",
     "chromium-driver",
     "curl",
