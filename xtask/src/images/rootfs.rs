@@ -73,8 +73,15 @@ fn sources_list() -> Result<String> {
 
 /// Where the machine fetches Debian's packages.
 pub(crate) fn mirror() -> Result<String> {
-    let list = sources_list()?;
-    Ok(list.split_whitespace().nth(1).unwrap_or(DEFAULT_MIRROR).to_owned())
+    Ok(main_mirror(&sources_list()?).unwrap_or(DEFAULT_MIRROR).to_owned())
+}
+
+/// The archive of the release itself: those of its updates and security fixes may have no other suites.
+fn main_mirror(list: &str) -> Option<&str> {
+    list.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["deb", uri, SUITE, ..] => Some(uri),
+        _ => None,
+    })
 }
 
 fn sources_from(targets: &str) -> String {
@@ -128,6 +135,15 @@ mod tests {
             list,
             "deb http://mirror/debian/ bookworm main\ndeb http://mirror/debian/ bookworm-updates main\n"
         );
+    }
+
+    #[test]
+    fn the_mirror_is_that_of_the_release() {
+        let list = sources_from(
+            "Debian http://mirror/debian-security/ bookworm-security main\nDebian http://mirror/debian/ bookworm main\n",
+        );
+        assert!(list.starts_with("deb http://mirror/debian-security/"), "{list}");
+        assert_eq!(main_mirror(&list), Some("http://mirror/debian/"));
     }
 
     #[test]
