@@ -17,46 +17,104 @@ pub(crate) fn file_type(stat: &Statx) -> FileType {
     FileType::from_raw_mode(u32::from(stat.stx_mode))
 }
 
-/// Appends the entry as a `FileInfo` object.
+/// Writes entries as `FileInfo` objects. What entries after each other mostly have in common is kept as text.
 ///
-/// Written by hand: a search answers with tens of thousands of them, and half of that time would go into a serializer.
-pub(crate) fn write_json(out: &mut Vec<u8>, path: &[u8], stat: &Statx, names: &mut Names) {
-    let kind = match file_type(stat) {
-        FileType::RegularFile => "file",
-        FileType::Directory => "directory",
-        FileType::Symlink => "symlink",
-        _ => "other",
-    };
-    out.extend_from_slice(b"{\"path\":");
-    write_string(out, path);
-    let mut text = |parts: &[&str]| parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-    text(&[",\"type\":\"", kind, "\",\"size\":", &stat.stx_size.to_string()]);
-    out.extend_from_slice(b",\"modified_at\":\"");
-    write_timestamp(out, stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
-    out.extend_from_slice(b"\",\"created_at\":\"");
-    write_timestamp(out, stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
-    let mut text = |parts: &[&str]| parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
-    text(&["\",\"owner\":", names.user(stat.stx_uid)]);
-    text(&[",\"group\":", names.group(stat.stx_gid)]);
-    text(&[",\"mode\":", &mode_to_digits(u32::from(stat.stx_mode)).to_string(), "}"]);
+/// By hand: a search answers with tens of thousands of them, and half of that time would go into a serializer.
+pub(crate) struct Writer<'a> {
+    names: &'a Names,
+    /// The instant to the second.
+    second: Kept<i64>,
+    /// User, group and mode.
+    access: Kept<(u32, u32, u32)>,
+}
+
+/// A text and what it stands for.
+struct Kept<T>(Option<T>, Vec<u8>);
+
+impl<T: Copy + PartialEq> Kept<T> {
+    const NOTHING: Self = Self(None, Vec::new());
+
+    fn text(&mut self, of: T, write: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        if self.0 != Some(of) {
+            self.1.clear();
+            write(&mut self.1);
+            self.0 = Some(of);
+        }
+        &self.1
+    }
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(names: &'a Names) -> Self {
+        Self { names, second: Kept::NOTHING, access: Kept::NOTHING }
+    }
+
+    /// Appends one object. The entry's path is `prefix`, the inside of a JSON string, and `name`.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, prefix: &[u8], name: &[u8], stat: &Statx) {
+        let kind: &[u8] = match file_type(stat) {
+            FileType::RegularFile => b"file",
+            FileType::Directory => b"directory",
+            FileType::Symlink => b"symlink",
+            _ => b"other",
+        };
+        out.extend_from_slice(b"{\"path\":\"");
+        out.extend_from_slice(prefix);
+        escape(out, name);
+        out.extend_from_slice(b"\",\"type\":\"");
+        out.extend_from_slice(kind);
+        out.extend_from_slice(b"\",\"size\":");
+        write_number(out, stat.stx_size);
+        out.extend_from_slice(b",\"modified_at\":\"");
+        self.timestamp(out, stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec);
+        out.extend_from_slice(b"\",\"created_at\":\"");
+        self.timestamp(out, stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec);
+        let (uid, gid, mode) = (stat.stx_uid, stat.stx_gid, u32::from(stat.stx_mode));
+        let names = self.names;
+        out.extend_from_slice(self.access.text((uid, gid, mode), |text| {
+            text.extend_from_slice(b"\",\"owner\":");
+            text.extend_from_slice(names.user(uid).as_bytes());
+            text.extend_from_slice(b",\"group\":");
+            text.extend_from_slice(names.group(gid).as_bytes());
+            text.extend_from_slice(b",\"mode\":");
+            write_number(text, u64::from(mode_to_digits(mode)));
+            text.push(b'}');
+        }));
+    }
+
+    /// Appends RFC 3339 in UTC, with microseconds: what every client language can read.
+    fn timestamp(&mut self, out: &mut Vec<u8>, seconds: i64, nanos: u32) {
+        out.extend_from_slice(self.second.text(seconds, |text| write_second(text, seconds)));
+        digits::<6>(out, i64::from(nanos / 1000));
+        out.push(b'Z');
+    }
 }
 
 /// Appends bytes as a JSON string; what is not UTF-8 becomes U+FFFD.
 pub(crate) fn write_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    escape(out, bytes);
+    out.push(b'"');
+}
+
+/// Appends the inside of such a string.
+pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     let plain = |b: &u8| matches!(b, 0x20..=0x7e) && *b != b'"' && *b != b'\\';
     if bytes.iter().all(plain) {
-        out.push(b'"');
         out.extend_from_slice(bytes);
-        out.push(b'"');
     } else {
-        // Writing to a Vec cannot fail, and neither can a string's serialization.
-        let _ = serde_json::to_writer(out, &String::from_utf8_lossy(bytes));
+        let quoted = serde_json::Value::from(String::from_utf8_lossy(bytes)).to_string();
+        out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
     }
 }
 
-/// Appends RFC 3339 in UTC, with microseconds: what every client language can read. Digit by digit, as a search writes
-/// two for each entry.
-fn write_timestamp(out: &mut Vec<u8>, seconds: i64, nanos: u32) {
+/// Appends decimal digits.
+fn write_number(out: &mut Vec<u8>, number: u64) {
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{number}");
+}
+
+/// Appends an instant up to the point before the fractions of its second, digit by digit.
+fn write_second(out: &mut Vec<u8>, seconds: i64) {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     if (0..=9999).contains(&year) {
@@ -72,8 +130,6 @@ fn write_timestamp(out: &mut Vec<u8>, seconds: i64, nanos: u32) {
         digits::<2>(out, value);
     }
     out.push(b'.');
-    digits::<6>(out, i64::from(nanos / 1000));
-    out.push(b'Z');
 }
 
 /// Appends the last `N` decimal digits of a number that is not negative.
@@ -115,7 +171,7 @@ mod tests {
         std::fs::write(&path, b"12345").unwrap();
         let bytes = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
         let mut out = Vec::new();
-        write_json(&mut out, bytes, &stat(rustix::fs::CWD, &path).unwrap(), &mut Names::read());
+        Writer::new(&Names::read()).write(&mut out, b"", bytes, &stat(rustix::fs::CWD, &path).unwrap());
         let info: FileInfo = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             (info.path.as_str(), info.size, info.kind),
@@ -129,9 +185,15 @@ mod tests {
         fn timestamps_agree_with_chrono(seconds in -60_000_000_000i64..250_000_000_000, nanos in 0u32..1_000_000_000) {
             let expected = DateTime::from_timestamp(seconds, nanos).unwrap();
             prop_assume!(expected.format("%Y").to_string().len() == 4);
-            let mut written = Vec::new();
-            write_timestamp(&mut written, seconds, nanos);
-            prop_assert_eq!(String::from_utf8(written).unwrap(), expected.to_rfc3339_opts(SecondsFormat::Micros, true));
+            let names = Names::read();
+            let mut writer = Writer::new(&names);
+            for _ in 0..2 {
+                let mut written = Vec::new();
+                writer.timestamp(&mut written, seconds, nanos);
+                let written = String::from_utf8(written).unwrap();
+                prop_assert_eq!(written, expected.to_rfc3339_opts(SecondsFormat::Micros, true));
+                writer.timestamp(&mut Vec::new(), seconds + 1, nanos);
+            }
         }
 
         #[test]

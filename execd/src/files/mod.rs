@@ -4,6 +4,7 @@ pub(crate) mod actor;
 pub mod api;
 pub(crate) mod archive;
 mod attributes;
+mod batch;
 mod beneath;
 mod body;
 mod changes;

@@ -1,5 +1,6 @@
 //! Names of users and groups for answers.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::users::Database;
@@ -18,14 +19,18 @@ impl Names {
     }
 
     /// JSON string with the user's name, or the number of one without a name.
-    pub(crate) fn user(&mut self, uid: u32) -> &str {
-        self.users.entry(uid).or_insert_with(|| format!("\"{uid}\""))
+    pub(crate) fn user(&self, uid: u32) -> Cow<'_, str> {
+        named(&self.users, uid)
     }
 
     /// JSON string with the group's name, or the number of one without a name.
-    pub(crate) fn group(&mut self, gid: u32) -> &str {
-        self.groups.entry(gid).or_insert_with(|| format!("\"{gid}\""))
+    pub(crate) fn group(&self, gid: u32) -> Cow<'_, str> {
+        named(&self.groups, gid)
     }
+}
+
+fn named(names: &HashMap<u32, String>, number: u32) -> Cow<'_, str> {
+    names.get(&number).map_or_else(|| format!("\"{number}\"").into(), Into::into)
 }
 
 fn quoted(names: &HashMap<u32, &str>) -> HashMap<u32, String> {
@@ -39,7 +44,7 @@ mod tests {
     #[test]
     fn names_are_json_and_numbers_stand_in() {
         let users = quoted(&HashMap::from([(7, "a\"b")]));
-        let mut names = Names { users, groups: HashMap::new() };
+        let names = Names { users, groups: HashMap::new() };
         assert_eq!(names.user(7), "\"a\\\"b\"");
         assert_eq!(names.user(12345), "\"12345\"");
         assert_eq!(names.group(7), "\"7\"");

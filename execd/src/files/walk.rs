@@ -1,21 +1,24 @@
 //! Walking directories: names are read in blocks, matched, and only then looked at.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
+use super::batch::{Batch, Place};
 use super::body::Source;
 use super::entry;
 use super::error::FileError;
 use super::glob::Matcher;
 use super::names::Names;
 
-/// Size of one piece of the answer, in bytes.
+/// From this size on a piece of the answer is sent, in bytes.
 const PIECE: usize = 128 * 1024;
 
 /// Room for one block of names.
@@ -39,14 +42,15 @@ pub(crate) struct Walk {
     levels: Vec<Level>,
     names: Names,
     block: Vec<u8>,
-    /// Whether the array's bracket has been written, and whether an element has.
-    opened: bool,
+    /// Entries to be written next.
+    batch: Batch,
+    /// Whether an element of the array has been written.
     begun: bool,
 }
 
 /// One directory on the way down.
 struct Level {
-    dir: Option<OwnedFd>,
+    place: Option<Place>,
     /// Path of the directory with a slash at its end.
     prefix: Vec<u8>,
     /// Names of the selected entries, one after the other, and where they lie.
@@ -78,7 +82,7 @@ impl Walk {
             prefix.push(b'/');
         }
         let (levels, names, block) = (Vec::new(), Names::read(), Vec::with_capacity(NAME_BLOCK));
-        let mut walk = Self { select, levels, names, block, opened: false, begun: false };
+        let mut walk = Self { select, levels, names, block, batch: Batch::default(), begun: false };
         walk.enter(dir, prefix).map_err(|error| FileError::io(root, error))?;
         Ok(walk)
     }
@@ -88,7 +92,7 @@ impl Walk {
         if matches!(self.select, Select::Depth(depth) if self.levels.len() >= depth) {
             return Ok(());
         }
-        let mut level = Level { dir: None, prefix, text: Vec::new(), entries: Vec::new(), next: 0 };
+        let mut level = Level { place: None, prefix, text: Vec::new(), entries: Vec::new(), next: 0 };
         self.block.clear();
         let mut reader = RawDir::new(&dir, self.block.spare_capacity_mut());
         while let Some(found) = reader.next() {
@@ -114,43 +118,36 @@ impl Walk {
         }
         let text = &level.text;
         level.entries.sort_unstable_by(|a, b| text[a.start..a.end].cmp(&text[b.start..b.end]));
-        level.dir = Some(dir);
+        level.place = Some(place(dir, &level.prefix));
         self.levels.push(level);
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1) {
-            self.levels[far].dir = None;
+            self.levels[far].place = None;
         }
         Ok(())
     }
 
     /// Handles the next entry; false when none is left.
-    fn step(&mut self, out: &mut Vec<u8>) -> bool {
+    fn step(&mut self) -> bool {
         let Some(level) = self.levels.last_mut() else { return false };
         let Some(found) = level.entries.get(level.next) else {
             self.levels.pop();
             return true;
         };
         level.next += 1;
-        if level.dir.is_none() {
-            level.dir = open(CWD, level.prefix.as_slice()).ok();
+        if level.place.is_none() {
+            level.place = open(CWD, level.prefix.as_slice()).ok().map(|dir| place(dir, &level.prefix));
         }
-        let Some(dir) = &level.dir else { return true };
-        let name = &level.text[found.start..found.end];
+        let Some(place) = &level.place else { return true };
         // The name was stored with the NUL byte at its end.
-        let Ok(c_name) = std::ffi::CStr::from_bytes_with_nul(name) else { return true };
-        let path = [level.prefix.as_slice(), &name[..name.len() - 1]].concat();
+        let Ok(name) = CStr::from_bytes_with_nul(&level.text[found.start..found.end]) else { return true };
         let is_directory = found.kind == FileType::Directory;
-        let below = if is_directory { open_below(dir, c_name).ok() } else { None };
-        let listed = !is_directory || matches!(self.select, Select::Depth(_));
-        if listed && let Ok(stat) = entry::stat(dir, c_name) {
-            if self.begun {
-                out.push(b',');
-            }
-            self.begun = true;
-            entry::write_json(out, &path, &stat, &mut self.names);
+        if !is_directory || matches!(self.select, Select::Depth(_)) {
+            self.batch.push(place, name);
         }
-        if let Some(below) = below {
+        if is_directory && let Ok(below) = open_below(&place.dir, name) {
+            let path = [level.prefix.as_slice(), name.to_bytes(), b"/"].concat();
             // A directory that cannot be read is passed over like one that cannot be opened.
-            let _ = self.enter(below, [&path, b"/".as_slice()].concat());
+            let _ = self.enter(below, path);
         }
         true
     }
@@ -159,17 +156,32 @@ impl Walk {
 /// The walk as a JSON array.
 impl Source for Walk {
     fn read(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
-        if !std::mem::replace(&mut self.opened, true) {
-            out.push(b'[');
-        }
-        while out.len() < PIECE {
-            if !self.step(out) {
-                out.push(b']');
-                return Ok(false);
+        let mut more = true;
+        while more && out.len() < PIECE {
+            while more && !self.batch.is_full() {
+                more = self.step();
             }
+            self.batch.write(out, &self.names);
         }
-        Ok(true)
+        if !self.begun
+            && let Some(comma) = out.first_mut()
+        {
+            // A comma stands before every element.
+            *comma = b'[';
+            self.begun = true;
+        }
+        if !more {
+            out.extend_from_slice(if self.begun { b"]" } else { b"[]" });
+        }
+        Ok(more)
     }
+}
+
+/// An open directory for the entries in it.
+fn place(dir: OwnedFd, prefix: &[u8]) -> Place {
+    let mut escaped = Vec::with_capacity(prefix.len());
+    entry::escape(&mut escaped, prefix);
+    Place { dir: Arc::new(dir), prefix: escaped.into() }
 }
 
 /// Opens a directory to read its names.

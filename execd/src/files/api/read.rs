@@ -18,6 +18,7 @@ use crate::api::error::ApiError;
 use crate::files::actor::Actor;
 use crate::files::conditions::Answer;
 use crate::files::download::{Download, disposition};
+use crate::files::entry::Writer;
 use crate::files::error::FileError;
 use crate::files::glob::Matcher;
 use crate::files::names::Names;
@@ -45,7 +46,8 @@ pub(in crate::files) async fn info(
     let resolved: Vec<PathBuf> =
         paths.iter().map(|path| resolve_for(&actor, path, &state.settings)).collect::<Result<_, _>>()?;
     let json = actor.run(move || {
-        let mut names = Names::read();
+        let names = Names::read();
+        let mut writer = Writer::new(&names);
         let mut out = b"{".to_vec();
         for (asked, path) in paths.iter().zip(&resolved) {
             let stat = entry::stat(CWD, path).map_err(|error| FileError::io(path, error))?;
@@ -54,7 +56,7 @@ pub(in crate::files) async fn info(
             }
             entry::write_string(&mut out, asked);
             out.push(b':');
-            entry::write_json(&mut out, path.as_os_str().as_bytes(), &stat, &mut names);
+            writer.write(&mut out, b"", path.as_os_str().as_bytes(), &stat);
         }
         out.push(b'}');
         Ok(out)
