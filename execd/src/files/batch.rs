@@ -171,6 +171,7 @@ mod tests {
     use sandkeep_specs::execd::files::FileInfo;
 
     use super::*;
+    use crate::files::{actor::Actor, credentials::may_assume};
 
     /// Entries of a directory in which every tenth is missing, and the names of those that are there.
     fn batch(count: usize) -> (Batch, Vec<String>, tempfile::TempDir) {
@@ -220,5 +221,19 @@ mod tests {
         let mut out = Vec::new();
         batch.write(&mut out, &names);
         assert!(out.is_empty() && !batch.is_full());
+    }
+
+    #[test]
+    fn both_threads_have_the_rights_of_who_asked() {
+        use std::os::unix::fs::PermissionsExt;
+        if !may_assume() {
+            return;
+        }
+        let (mut batch, _, root) = batch(MOST_ENTRIES);
+        // Whoever is not the owner may read the names and nothing more.
+        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o744)).unwrap();
+        let (names, mut out) = (Names::read(), Vec::new());
+        Actor::identity(4242, 4243).act(|| batch.write(&mut out, &names)).unwrap();
+        assert!(out.is_empty());
     }
 }
