@@ -25,13 +25,19 @@ impl Library {
             return self.0.find(id).await?.ok_or_else(|| ImageError::NotFound(request.reference.clone()));
         }
         let wanted = request.platform.as_ref().map(image_platform);
-        if let Some(image) = self.0.find(&request.reference).await?
-            && wanted.as_ref().is_none_or(|wanted| runs_on(&image.platform, wanted))
-        {
-            return Ok(image);
+        if let Some(image) = self.0.find(&request.reference).await? {
+            let is_open = image.is_open_to(request.tenant.as_deref());
+            if is_open && wanted.as_ref().is_none_or(|wanted| runs_on(&image.platform, wanted)) {
+                return Ok(image);
+            }
+            // A snapshot of somebody else's: no registry has it.
+            if !is_open && image.digests.is_empty() {
+                return Err(ImageError::NotFound(format!("there is no image {}", request.reference)));
+            }
         }
         let credentials = request.credentials.as_ref().map(registry_credentials);
-        self.0.pull(&request.reference, credentials, wanted, ProgressSink::none()).await
+        let tenant = request.tenant.as_deref();
+        self.0.pull(&request.reference, credentials, wanted, tenant, ProgressSink::none()).await
     }
 }
 

@@ -95,9 +95,12 @@ async fn every_request_needs_a_tenants_key_the_proxy_included() {
             "{path}"
         );
     }
-    for patch in [json!({"image": null, "snapshotId": "s"}), json!({"extensions": {"poolRef": "p"}})] {
-        let (status, _, message) = error_of(two.create("key-a", patch).await).await;
-        assert!(status == 400 && message.contains("tenants"), "{status} {message}");
+    for (patch, unknown) in [
+        (json!({"image": null, "snapshotId": "s"}), "SNAPSHOT::NOT_FOUND"),
+        (json!({"extensions": {"poolRef": "p"}}), "SANDBOX::POOL_NOT_FOUND"),
+    ] {
+        let (status, code, _) = error_of(two.create("key-a", patch).await).await;
+        assert_eq!((status, code.as_str()), (404, unknown));
     }
     // Images belong to the host, and a list of them would tell what others use.
     assert_eq!(two.code("key-a", Method::GET, "/v1/images").await.0, 403);

@@ -123,6 +123,19 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// First processes of a sandbox on this host.
+pub fn first_processes(id: &str) -> Result<usize> {
+    let variable = format!("OPENSANDBOX_ID={id}");
+    let ours = |pid: &str| {
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let environment = read("environ");
+        read("comm") == b"execd\n"
+            && environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
+    };
+    let pids = names("/proc")?.into_iter();
+    Ok(pids.filter(|name| name.parse::<u32>().is_ok() && ours(name)).count())
+}
+
 /// The tag in the names of everything the server makes: its firewall table is the one that mentions its subnet.
 fn tag(server: &Server) -> Result<String> {
     let subnet = format!("10.{}.0.0/16", server.subnet);

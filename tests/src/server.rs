@@ -45,6 +45,7 @@ pub struct Setup {
     netns: Option<Arc<Netns>>,
     without_image: bool,
     without_key: bool,
+    tenants: Vec<(&'static str, &'static str)>,
 }
 
 impl Setup {
@@ -57,6 +58,12 @@ impl Setup {
     /// Runs the server in a network namespace, on all its addresses.
     pub fn inside(mut self, netns: &Arc<Netns>) -> Self {
         self.netns = Some(netns.clone());
+        self
+    }
+
+    /// Makes it a server of tenants, each a namespace with lines of its own in their file; see [`Server::tenant`].
+    pub fn tenants(mut self, tenants: &[(&'static str, &'static str)]) -> Self {
+        self.tenants = tenants.to_vec();
         self
     }
 
@@ -146,25 +153,42 @@ impl Server {
             ("native", format!("state_dir = \"{}\"", self.state().display())),
             ("native", format!("subnet = \"10.{}.0.0/16\"", self.subnet)),
         ];
-        if !setup.without_key {
-            lines.push(("server", format!("api_key = \"{}\"", self.key)));
-        }
         lines.extend(setup.lines.iter().cloned());
-        let mut tables: Vec<&str> = lines.iter().map(|(table, _)| *table).collect();
-        tables.sort_unstable();
-        tables.dedup();
-        let mut config = String::new();
-        for table in tables {
-            config.push_str(&format!("[{table}]\n"));
-            for (_, line) in lines.iter().filter(|(of, _)| *of == table) {
-                config.push_str(&format!("{line}\n"));
-            }
+        let key = ("server", format!("api_key = \"{}\"", self.key));
+        let plain = lines.iter().cloned().chain((!setup.without_key).then_some(key));
+        if setup.tenants.is_empty() {
+            fs::write(self.config(), tables(&plain.collect::<Vec<_>>()))?;
+        } else {
+            let file = self.dir.join("tenants.toml");
+            let entry = |(namespace, more): &(&str, &str)| {
+                let key = self.tenant_key(namespace);
+                format!(
+                    "[[tenants]]\nname = {namespace:?}\nnamespace = {namespace:?}\napi_keys = [{key:?}]\n{more}\n"
+                )
+            };
+            fs::write(&file, setup.tenants.iter().map(entry).collect::<String>())?;
+            fs::write(self.without_tenants(), tables(&plain.collect::<Vec<_>>()))?;
+            lines.push(("tenants", format!("path = {file:?}")));
+            fs::write(self.config(), tables(&lines))?;
         }
-        fs::write(self.config(), config)?;
         // What a later process needs to clean up after this one.
         let known = json!({"port": self.port, "key": self.key, "subnet": self.subnet});
         fs::write(self.dir.join("known.json"), known.to_string())?;
         Ok(())
+    }
+
+    /// The same configuration for whoever cleans up, who has to see everybody's sandboxes.
+    fn without_tenants(&self) -> PathBuf {
+        self.dir.join("without-tenants.toml")
+    }
+
+    fn tenant_key(&self, namespace: &str) -> String {
+        format!("{}-{namespace}", self.key)
+    }
+
+    /// A tenant of this server.
+    pub fn tenant(&self, namespace: &str) -> Api {
+        Api::new(self.url(), self.tenant_key(namespace))
     }
 
     /// Puts the base image into the store: imported by the first server after a build, linked by all others, since
@@ -417,6 +441,10 @@ impl Server {
     }
 
     fn destroy_all(&self) -> Result<()> {
+        if self.without_tenants().exists() {
+            let _ = self.kill();
+            fs::rename(self.without_tenants(), self.config())?;
+        }
         if locked(&self.child).is_none() {
             self.launch()?;
         }
@@ -455,6 +483,21 @@ impl Drop for Server {
             complain(&format!("{} is left behind: {error:#}", self.dir.display()));
         }
     }
+}
+
+/// Lines by table as a configuration file.
+fn tables(lines: &[(&'static str, String)]) -> String {
+    let mut names: Vec<&str> = lines.iter().map(|(table, _)| *table).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut config = String::new();
+    for name in names {
+        config.push_str(&format!("[{name}]\n"));
+        for (_, line) in lines.iter().filter(|(of, _)| *of == name) {
+            config.push_str(&format!("{line}\n"));
+        }
+    }
+    config
 }
 
 /// Copies a directory: sub-directories with links to the same files, top-level files (index, locks) for real.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use hyper::Method;
 use sandkeep_tests::{
     api::{Answer, Sandbox, create_body, eventually},
-    leaks::Watch,
+    leaks::{Watch, first_processes},
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
@@ -95,19 +95,6 @@ async fn act(sandbox: &Sandbox, what: &str) -> Result<Answer> {
         "delete" => sandbox.api.delete(&sandbox.path()).await,
         other => sandbox.api.send(Method::POST, &format!("{}/{other}", sandbox.path()), None).await,
     }
-}
-
-/// First processes of a sandbox on this host.
-fn first_processes(id: &str) -> Result<usize> {
-    let variable = format!("OPENSANDBOX_ID={id}");
-    let ours = |pid: &str| {
-        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        let environment = read("environ");
-        read("comm") == b"execd\n"
-            && environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
-    };
-    let pids = fs::read_dir("/proc")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    Ok(pids.filter(|name| name.parse::<u32>().is_ok() && ours(name)).count())
 }
 
 /// What record and host say of a sandbox, once they say what they should.

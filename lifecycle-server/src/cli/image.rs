@@ -100,7 +100,7 @@ async fn pull(
 ) -> Result<()> {
     let credentials = username.map(read_password).transpose()?;
     let platform = platform.as_deref().map(parse_platform).transpose()?;
-    let image = store.pull(reference, credentials, platform, progress()).await?;
+    let image = store.pull(reference, credentials, platform, None, progress()).await?;
     print(&format!("{}\n", image.names.join(" ")))
 }
 

@@ -4,6 +4,7 @@
 //! difference into an archive, [`append`] makes a layer of it.
 
 use std::{
+    collections::BTreeSet,
     io::{BufWriter, Seek},
     os::fd::OwnedFd,
     sync::{
@@ -51,6 +52,8 @@ pub struct Base<'a> {
     pub name: &'a str,
     /// What its history says about the new layer.
     pub comment: &'a str,
+    /// Whose alone it is, where there are tenants.
+    pub tenant: Option<&'a str>,
 }
 
 /// Sets `stop` when it goes away.
@@ -96,6 +99,7 @@ pub(super) async fn append(
     captured: Captured,
 ) -> Result<Image, ImageError> {
     let name = reference::parse_name(base.name)?;
+    let readers = base.tenant.map(|tenant| BTreeSet::from([tenant.to_owned()]));
     let (image_id, comment) = (base.image_id.to_owned(), base.comment.to_owned());
     let diff_id = captured.diff_id.clone();
     let config_bytes =
@@ -108,7 +112,8 @@ pub(super) async fn append(
         file.rewind().context(|| "reading a new layer".into())?;
         claim.unpack(state, file, captured.size, &ProgressSink::none()).await?;
     }
-    let new = NewImage { configuration, config_bytes, manifest: None, names: vec![name], digest: None };
+    let new =
+        NewImage { configuration, config_bytes, manifest: None, names: vec![name], digest: None, readers };
     let image = blocking(state, move |state| state.commit(new)).await?;
     drop(pin);
     Ok(image)

@@ -124,7 +124,7 @@ async fn import_one(state: &Arc<State>, contained: Contained) -> Result<Image, I
         .try_collect::<()>()
         .await
         .map_err(|e| e.within(&what))?;
-    let new = NewImage { configuration, config_bytes, manifest, names, digest: None };
+    let new = NewImage { configuration, config_bytes, manifest, names, digest: None, readers: None };
     let image = blocking(state, move |state| state.commit(new)).await?;
     drop(pin);
     Ok(image)

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     io::ErrorKind,
     os::unix::fs::MetadataExt,
@@ -35,6 +35,9 @@ pub(super) struct Record {
     pub(super) platform: Platform,
     pub(super) size_bytes: u64,
     pub(super) created: String,
+    /// Tenants that may use it; absent, everybody may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) readers: Option<BTreeSet<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,6 +151,17 @@ impl Index {
 }
 
 impl Record {
+    /// What came without credentials is everybody's, and stays so.
+    pub(super) fn open_to(&mut self, readers: Option<BTreeSet<String>>) {
+        self.readers = match (self.readers.take(), readers) {
+            (Some(mut known), Some(more)) => {
+                known.extend(more);
+                Some(known)
+            }
+            _ => None,
+        };
+    }
+
     pub(super) fn to_image(&self, layout: &Layout) -> Image {
         Image {
             id: self.id.to_string(),
@@ -158,6 +172,7 @@ impl Record {
             platform: self.platform.clone(),
             size_bytes: self.size_bytes,
             created: self.created.clone(),
+            readers: self.readers.clone(),
         }
     }
 }

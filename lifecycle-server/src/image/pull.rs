@@ -1,4 +1,7 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -10,20 +13,23 @@ use super::{
     layer::LayerClaim,
     reference,
     registry::Registry,
-    state::{NewImage, State},
+    state::{NewImage, Pin, State},
     types::{Credentials, Image, Phase, Platform, ProgressSink},
 };
 
-/// Brings an image from its registry into the store.
+/// Brings an image from its registry into the store. What takes credentials is open to `tenant` only.
 pub(super) async fn pull(
     state: &Arc<State>,
     text: &str,
     credentials: Option<&Credentials>,
     platform: Option<&Platform>,
+    tenant: Option<&str>,
     progress: &ProgressSink,
 ) -> Result<Image, ImageError> {
     let limit = state.options.pull_timeout;
-    let result = tokio::time::timeout(limit, run(state, text, credentials, platform, progress)).await;
+    let readers = credentials.and(tenant).map(|tenant| BTreeSet::from([tenant.to_owned()]));
+    let pulled = run(state, text, credentials, platform, readers, progress);
+    let result = tokio::time::timeout(limit, pulled).await;
     result.unwrap_or_else(|_| {
         Err(ImageError::Stalled(format!("pulling {text} took longer than {} s", limit.as_secs())))
     })
@@ -34,6 +40,7 @@ async fn run(
     text: &str,
     credentials: Option<&Credentials>,
     platform: Option<&Platform>,
+    readers: Option<BTreeSet<String>>,
     progress: &ProgressSink,
 ) -> Result<Image, ImageError> {
     let reference = reference::parse(text)?;
@@ -41,9 +48,13 @@ async fn run(
         Some(digest) => reference::by_digest(&reference, digest),
         None => reference::by_tag(&reference),
     };
-    fetch(state, reference, name.clone(), credentials, platform, progress)
+    let (new, pin) = fetch(state, reference, name.clone(), credentials, platform, progress)
         .await
-        .map_err(|e| e.within(&format!("image {name}")))
+        .map_err(|e| e.within(&format!("image {name}")))?;
+    let new = NewImage { readers, ..new };
+    let image = blocking(state, move |state| state.commit(new)).await?;
+    drop(pin);
+    Ok(image)
 }
 
 async fn fetch(
@@ -53,7 +64,7 @@ async fn fetch(
     credentials: Option<&Credentials>,
     platform: Option<&Platform>,
     progress: &ProgressSink,
-) -> Result<Image, ImageError> {
+) -> Result<(NewImage, Pin), ImageError> {
     state.space.check(0)?;
     let platform = platform.unwrap_or(&state.options.platform);
     let registry = Registry::connect(reference.clone(), credentials, &state.options).await?;
@@ -81,10 +92,9 @@ async fn fetch(
         digest: Some(reference::by_digest(&reference, resolved.digest.as_str())),
         manifest: Some((resolved.digest, resolved.bytes)),
         names: vec![name],
+        readers: None,
     };
-    let image = blocking(state, move |state| state.commit(new)).await?;
-    drop(pin);
-    Ok(image)
+    Ok((new, pin))
 }
 
 /// Layers by the digest of their content; an image may use one several times.

@@ -1,7 +1,7 @@
 //! The store's state on disk: what exists, what is in use, what may go. Everything here blocks, briefly.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs,
     io::{ErrorKind, Write},
     path::Path,
@@ -45,6 +45,8 @@ pub(super) struct NewImage {
     pub(super) manifest: Option<(Digest, Vec<u8>)>,
     pub(super) names: Vec<String>,
     pub(super) digest: Option<String>,
+    /// Tenants that may use it; `None` is everybody.
+    pub(super) readers: Option<BTreeSet<String>>,
 }
 
 /// Keeps layers from being collected while an image is put together. Ends with its process, however that ends.
@@ -156,7 +158,11 @@ impl State {
             record.names.retain(|name| !new.names.contains(name));
         }
         let mut record = match records.iter().position(|record| record.id == id) {
-            Some(i) => records.remove(i),
+            Some(i) => {
+                let mut record = records.remove(i);
+                record.open_to(new.readers);
+                record
+            }
             None => Record {
                 id,
                 names: Vec::new(),
@@ -167,6 +173,7 @@ impl State {
                 platform,
                 size_bytes,
                 created,
+                readers: new.readers,
             },
         };
         for name in new.names {

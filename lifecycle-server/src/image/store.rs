@@ -32,15 +32,17 @@ impl ImageStore {
     }
 
     /// Brings an image from its registry, whether or not the store has one of that name. Layers that are in the
-    /// store, or on their way into it, are not fetched again; a download that was cut is continued.
+    /// store, or on their way into it, are not fetched again; a download that was cut is continued. What takes
+    /// credentials is open to `tenant` alone, if one is given, until others show theirs or it comes without.
     pub async fn pull(
         &self,
         reference: &str,
         credentials: Option<Credentials>,
         platform: Option<Platform>,
+        tenant: Option<&str>,
         progress: ProgressSink,
     ) -> Result<Image, ImageError> {
-        pull::pull(&self.0, reference, credentials.as_ref(), platform.as_ref(), &progress).await
+        pull::pull(&self.0, reference, credentials.as_ref(), platform.as_ref(), tenant, &progress).await
     }
 
     /// Enters the images of a docker archive or OCI layout (a tar, plain or compressed with gzip or zstd). `names`
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn operations_may_move_between_threads() {
         fn check<T: Send>(_: impl Fn(ImageStore) -> T) {}
-        check(|store| async move { store.pull("x", None, None, ProgressSink::none()).await });
+        check(|store| async move { store.pull("x", None, None, None, ProgressSink::none()).await });
         check(|store| async move { store.import(PathBuf::new(), &[]).await });
         check(|store| async move { store.import_stream(tokio::io::empty(), &[]).await });
         check(|store| async move { (store.gc().await, store.find("x").await) });

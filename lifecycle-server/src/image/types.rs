@@ -1,4 +1,10 @@
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +25,18 @@ pub struct Image {
     pub size_bytes: u64,
     /// When the image was built, as its configuration says (RFC 3339); empty when unknown.
     pub created: String,
+    /// Tenants that may use it because they have shown credentials for it; `None` is everybody.
+    pub readers: Option<BTreeSet<String>>,
+}
+
+impl Image {
+    /// Whether `tenant` may use it as it lies here; without tenants everybody may.
+    pub fn is_open_to(&self, tenant: Option<&str>) -> bool {
+        match (&self.readers, tenant) {
+            (Some(readers), Some(tenant)) => readers.contains(tenant),
+            (None, _) | (_, None) => true,
+        }
+    }
 }
 
 /// What an image says about the process to run in it.

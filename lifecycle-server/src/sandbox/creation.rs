@@ -62,7 +62,7 @@ impl Inner {
 
     /// A place and a record for a new sandbox.
     async fn register(self: &Arc<Self>, spec: &CreateSpec) -> Result<Arc<Entry>, ServiceError> {
-        let _room = self.book.admit(spec).await?;
+        let _room = self.admit(spec.owner.as_ref(), spec.limits).await?;
         let id = Uuid::new_v4().hyphenated().to_string();
         let created_at = now();
         let expires_at = expiry(created_at, spec.timeout)?;
@@ -87,6 +87,7 @@ impl Inner {
             self.forget(&id, &error.to_string()).await;
             return Err(error);
         }
+        fault::point("create.key_noted");
         self.attend(&entry);
         Ok(entry)
     }

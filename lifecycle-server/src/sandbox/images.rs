@@ -14,6 +14,8 @@ pub struct ImageRequest {
     pub id: Option<String>,
     pub credentials: Option<Credentials>,
     pub platform: Option<Platform>,
+    /// Who asks; `None` may use whatever is here.
+    pub tenant: Option<String>,
 }
 
 /// Registry user and password.

@@ -20,6 +20,7 @@ mod note;
 mod owner;
 mod pause;
 mod pool;
+mod quota;
 mod recipe;
 mod record;
 mod recovery;

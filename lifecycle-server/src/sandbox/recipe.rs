@@ -70,6 +70,8 @@ pub(super) struct Ahead<'a> {
     pub slot: Slot,
     pub execd_token: &'a str,
     pub recipe: &'a Recipe,
+    /// Whose it is, where there are tenants.
+    pub tenant: Option<&'a str>,
     /// It is to get an owner later.
     pub standby: bool,
 }
@@ -82,6 +84,7 @@ impl Inner {
             id: ahead.recipe.image_id.clone(),
             credentials: None,
             platform: None,
+            tenant: ahead.tenant.map(str::to_owned),
         };
         let image = self.images.acquire(&request, ahead.id).await?;
         {

@@ -159,10 +159,10 @@ impl CreateSpec {
     #[must_use]
     pub fn owned_by(mut self, owner: Option<Owner>, defaults: &Limits) -> Self {
         if let Some(owner) = owner {
-            let limits = &mut self.limits;
-            limits.cpu_millis = limits.cpu_millis.or(defaults.cpu_millis);
-            limits.memory_bytes = limits.memory_bytes.or(defaults.memory_bytes);
-            limits.disk_bytes = limits.disk_bytes.or(defaults.disk_bytes);
+            Owner::bound(&mut self.limits, defaults);
+            let tenant = owner.tenant.to_string();
+            self.volumes.iter_mut().for_each(|volume| volume.tenant = Some(tenant.clone()));
+            self.image.tenant = Some(tenant);
             self.owner = Some(owner);
         }
         self

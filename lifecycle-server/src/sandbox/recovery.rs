@@ -104,6 +104,7 @@ impl Inner {
                 id: plan.image_id.clone(),
                 credentials: None,
                 platform: plan.platform.clone(),
+                tenant: plan.tenant.clone(),
             };
             if let Err(error) = inner.launch(&entry, &image).await {
                 inner.give_up(&entry, &error).await;

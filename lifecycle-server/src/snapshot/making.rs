@@ -4,16 +4,16 @@ use super::{LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_name, ow
 use crate::{
     fault,
     image::{Base, ImageError},
-    sandbox::ServiceError,
+    sandbox::{Owner, ServiceError},
 };
 
 impl Inner {
     /// Makes what was promised, or records why not.
-    pub(super) async fn make(&self, mut snapshot: Snapshot) {
+    pub(super) async fn make(&self, mut snapshot: Snapshot, owner: Option<Owner>) {
         let made = tokio::select! {
             // The next start finds the row and what was made of the image.
             () = self.stopping.cancelled() => return,
-            made = self.build(&snapshot) => made,
+            made = self.build(&mut snapshot, owner.as_ref()) => made,
         };
         match made {
             Ok(image) => {
@@ -23,6 +23,7 @@ impl Inner {
             Err(error) => {
                 tracing::warn!(snapshot.id = %snapshot.id, sandbox.id = %snapshot.sandbox_id, %error, "a snapshot failed");
                 self.undo(&snapshot.id).await;
+                snapshot.bytes = None;
                 let reason = match error {
                     SnapshotError::Image(ImageError::Stalled(_)) => "snapshot_runtime_timeout",
                     _ => "snapshot_runtime_failed",
@@ -35,7 +36,7 @@ impl Inner {
         }
     }
 
-    async fn build(&self, snapshot: &Snapshot) -> Result<String, SnapshotError> {
+    async fn build(&self, snapshot: &mut Snapshot, whose: Option<&Owner>) -> Result<String, SnapshotError> {
         let _turn = self.making.acquire().await.map_err(|_| SnapshotError::ShuttingDown)?;
         let images = self.images.clone();
         let copied = self.sandboxes.with_files(&snapshot.sandbox_id, async move |layer| {
@@ -46,10 +47,19 @@ impl Inner {
         let captured = copied.await??;
         fault::point("snapshot.captured");
         let bytes = captured.size();
+        snapshot.bytes = Some(bytes);
+        let counted = async {
+            self.store.update_snapshot(snapshot, SnapshotState::Creating).await?;
+            Ok::<_, SnapshotError>(())
+        };
+        self.sandboxes.take_disk(whose, bytes, counted).await?;
         let base = self.base_of(&snapshot.sandbox_id).await?;
+        let tenant = snapshot.tenant.as_deref();
         let (name, comment) = (image_name(&snapshot.id), format!("snapshot {}", snapshot.id));
-        let image =
-            self.images.append(Base { image_id: &base, name: &name, comment: &comment }, captured).await?;
+        let image = self
+            .images
+            .append(Base { image_id: &base, name: &name, comment: &comment, tenant }, captured)
+            .await?;
         fault::point("snapshot.image_made");
         self.images.lease(&image.id, &owner(&snapshot.id)).await?;
         fault::point("snapshot.leased");

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use crate::sandbox::Scope;
+
 /// Where a snapshot is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotState {
@@ -40,6 +42,8 @@ pub struct Snapshot {
     /// The sandbox it was made of, which may be gone.
     pub sandbox_id: String,
     pub name: Option<String>,
+    /// Whose it is; absent where there are no tenants.
+    pub tenant: Option<String>,
     pub state: SnapshotState,
     /// Short machine-readable cause of the state.
     pub reason: String,
@@ -48,6 +52,8 @@ pub struct Snapshot {
     pub created_at: DateTime<Utc>,
     /// Its image, once there is one.
     pub image_id: Option<String>,
+    /// What it takes of the disk, once that is known: the files of its own layer, uncompressed.
+    pub bytes: Option<u64>,
 }
 
 impl Snapshot {
@@ -56,12 +62,14 @@ impl Snapshot {
             id,
             sandbox_id,
             name,
+            tenant: None,
             state: SnapshotState::Creating,
             reason: "snapshot_accepted".to_owned(),
             message: None,
             last_transition_at: now,
             created_at: now,
             image_id: None,
+            bytes: None,
         }
     }
 
@@ -81,6 +89,8 @@ pub(super) fn now() -> DateTime<Utc> {
 /// Which snapshots to list; an empty filter lists all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Whose to list.
+    pub scope: Scope,
     pub sandbox_id: Option<String>,
     pub name: Option<String>,
     /// Any of these, compared exactly.

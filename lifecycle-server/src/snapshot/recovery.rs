@@ -51,6 +51,7 @@ impl Inner {
             }
             None => {
                 self.undo(&snapshot.id).await;
+                snapshot.bytes = None;
                 let message = "the server ended while the snapshot was being made".to_owned();
                 snapshot.enter(SnapshotState::Failed, "snapshot_recovery_missing_image", Some(message));
             }

@@ -11,7 +11,7 @@ use super::{Filter, LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_
 use crate::{
     fault,
     image::{ImageError, ImageStore},
-    sandbox::{CreateSpec, PageRequest, Record, Service},
+    sandbox::{CreateSpec, Owner, PageRequest, Record, Scope, Service},
     store::Store,
 };
 
@@ -70,12 +70,18 @@ impl Snapshots {
     }
 
     /// Promises a snapshot of a sandbox; it is made in the background.
-    pub async fn create(&self, sandbox_id: &str, name: Option<String>) -> Result<Snapshot, SnapshotError> {
+    pub async fn create(
+        &self,
+        owner: Option<Owner>,
+        sandbox_id: &str,
+        name: Option<String>,
+    ) -> Result<Snapshot, SnapshotError> {
         let inner = &self.inner;
         if inner.stopping.is_cancelled() {
             return Err(SnapshotError::ShuttingDown);
         }
-        let sandbox = inner.sandboxes.get(sandbox_id)?;
+        let scope = owner.as_ref().map_or(Scope::All, Owner::scope);
+        let sandbox = inner.sandboxes.get_in(&scope, sandbox_id)?;
         let state = sandbox.status.state;
         if !state.has_files() {
             return Err(SnapshotError::InvalidSource(format!(
@@ -85,19 +91,24 @@ impl Snapshots {
         if inner.tasks.len() >= MAX_UNDER_WAY {
             return Err(SnapshotError::TooMany(inner.tasks.len()));
         }
-        let snapshot =
-            Snapshot::new(Uuid::new_v4().hyphenated().to_string(), sandbox_id.to_owned(), name, now());
-        inner.store.insert_snapshot(&snapshot).await?;
+        let id = Uuid::new_v4().hyphenated().to_string();
+        let tenant = sandbox.plan.tenant.clone();
+        let snapshot = Snapshot { tenant, ..Snapshot::new(id, sandbox_id.to_owned(), name, now()) };
+        // How much it takes shows later; who has nothing left is told now.
+        inner
+            .sandboxes
+            .take_disk(owner.as_ref(), 1, async {
+                Ok::<_, SnapshotError>(inner.store.insert_snapshot(&snapshot).await?)
+            })
+            .await?;
         fault::point("snapshot.accepted");
         let (worker, task) = (Arc::clone(inner), snapshot.clone());
-        inner.tasks.spawn(async move { worker.make(task).await }.in_current_span());
+        inner.tasks.spawn(async move { worker.make(task, owner).await }.in_current_span());
         Ok(snapshot)
     }
 
-    pub async fn get(&self, id: &str) -> Result<Snapshot, SnapshotError> {
-        let found = self.inner.store.snapshot(id).await?;
-        let snapshot = found.ok_or_else(|| SnapshotError::NotFound(id.to_owned()))?;
-        self.inner.converged(snapshot).await
+    pub async fn get(&self, scope: &Scope, id: &str) -> Result<Snapshot, SnapshotError> {
+        self.inner.converged(self.inner.find(scope, id).await?).await
     }
 
     pub async fn list(&self, filter: &Filter, page: PageRequest) -> Result<Page, SnapshotError> {
@@ -116,6 +127,7 @@ impl Snapshots {
         let Some(id) = spec.snapshot_id.clone() else {
             return Ok(self.inner.sandboxes.create(spec).await?);
         };
+        self.inner.find(&spec.owner.as_ref().map_or(Scope::All, Owner::scope), &id).await?;
         let kept = self.inner.keep(&id).await?;
         spec.image.reference.clone_from(&kept.image);
         let created = self.inner.sandboxes.create(spec).await;
@@ -125,7 +137,8 @@ impl Snapshots {
     }
 
     /// Removes a snapshot and its image. Goes on if the caller goes away.
-    pub async fn delete(&self, id: &str) -> Result<(), SnapshotError> {
+    pub async fn delete(&self, scope: &Scope, id: &str) -> Result<(), SnapshotError> {
+        self.inner.find(scope, id).await?;
         let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
         let work = async move { inner.delete(&id).await };
         self.inner.tasks.spawn(work.in_current_span()).await.map_err(|_| SnapshotError::ShuttingDown)?
@@ -143,6 +156,12 @@ impl Snapshots {
 const MISSING_IMAGE: &str = "snapshot_runtime_missing_image";
 
 impl Inner {
+    /// The snapshot, if it exists for `scope`.
+    async fn find(&self, scope: &Scope, id: &str) -> Result<Snapshot, SnapshotError> {
+        let found = self.store.snapshot(id).await?.filter(|found| scope.covers(found.tenant.as_deref()));
+        found.ok_or_else(|| SnapshotError::NotFound(id.to_owned()))
+    }
+
     /// The snapshot as it really is: without its image it has failed.
     async fn converged(&self, mut snapshot: Snapshot) -> Result<Snapshot, SnapshotError> {
         let (SnapshotState::Ready, Some(image)) = (snapshot.state, &snapshot.image_id) else {

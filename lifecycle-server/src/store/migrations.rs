@@ -14,6 +14,7 @@ const COMMON: &[(i64, &str, &str)] = &[
     (4, "pools and templates", include_str!("../../migrations/0004_pools_and_templates.sql")),
     (5, "events", include_str!("../../migrations/0005_events.sql")),
     (8, "idempotency keys", include_str!("../../migrations/0008_idempotency_keys.sql")),
+    (10, "owners", include_str!("../../migrations/0010_owners.sql")),
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     runtime::Slot,
-    sandbox::{Capacity, Member, Note, Recipe, Record},
+    sandbox::{Capacity, Member, Note, Owner, Recipe, Record},
 };
 use chrono::{DateTime, Utc};
 
@@ -18,6 +18,8 @@ use chrono::{DateTime, Utc};
 pub(crate) struct PoolRow {
     pub(crate) name: String,
     pub(crate) uid: String,
+    /// Whose it is, with the quota he had when he last looked after it; `None` where there are no tenants.
+    pub(crate) owner: Option<Owner>,
     pub(crate) recipe: Recipe,
     pub(crate) revision: String,
     pub(crate) capacity: Capacity,
@@ -47,9 +49,12 @@ impl Store {
     /// Keeps a new pool; false if there is one of that name.
     pub(crate) async fn insert_pool(&self, pool: &PoolRow) -> Result<bool, StoreError> {
         let done = self.database.execute(sql(
-            "INSERT INTO pools (name, uid, recipe, revision, buffer_max, buffer_min, pool_max, pool_min, created_at, \
-             deleting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO pools (tenant, quota, name, uid, recipe, revision, buffer_max, buffer_min, pool_max, pool_min, \
+             created_at, deleting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0) \
+             ON CONFLICT (tenant, name) DO NOTHING",
         )
+        .bind(pool.owner.as_ref().map_or("", |owner| &owner.tenant))
+        .bind(&quota_of(pool.owner.as_ref(), &pool.name)?)
         .bind(&pool.name)
         .bind(&pool.uid)
         .bind(row::json(&pool.recipe, &pool.name, "recipe")?)
@@ -63,30 +68,36 @@ impl Store {
     }
 
     /// False if there is no such pool.
-    pub(crate) async fn resize_pool(&self, name: &str, capacity: Capacity) -> Result<bool, StoreError> {
+    pub(crate) async fn resize_pool(
+        &self,
+        uid: &str,
+        capacity: Capacity,
+        owner: Option<&Owner>,
+    ) -> Result<bool, StoreError> {
         let done = self.database.execute(sql(
-            "UPDATE pools SET buffer_max = $1, buffer_min = $2, pool_max = $3, pool_min = $4 WHERE name = $5",
+            "UPDATE pools SET buffer_max = $1, buffer_min = $2, pool_max = $3, pool_min = $4, quota = $5 WHERE uid = $6",
         )
         .bind(i64::from(capacity.buffer_max))
         .bind(i64::from(capacity.buffer_min))
         .bind(i64::from(capacity.pool_max))
         .bind(i64::from(capacity.pool_min))
-        .bind(name)).await?;
+        .bind(&quota_of(owner, uid)?)
+        .bind(uid)).await?;
         Ok(done == 1)
     }
 
-    pub(crate) async fn mark_pool_deleting(&self, name: &str) -> Result<(), StoreError> {
-        self.database.execute(sql("UPDATE pools SET deleting = 1 WHERE name = $1").bind(name)).await?;
+    pub(crate) async fn mark_pool_deleting(&self, uid: &str) -> Result<(), StoreError> {
+        self.database.execute(sql("UPDATE pools SET deleting = 1 WHERE uid = $1").bind(uid)).await?;
         Ok(())
     }
 
-    pub(crate) async fn delete_pool(&self, name: &str) -> Result<(), StoreError> {
-        self.database.execute(sql("DELETE FROM pools WHERE name = $1").bind(name)).await?;
+    pub(crate) async fn delete_pool(&self, uid: &str) -> Result<(), StoreError> {
+        self.database.execute(sql("DELETE FROM pools WHERE uid = $1").bind(uid)).await?;
         Ok(())
     }
 
     pub(crate) async fn load_pools(&self) -> Result<Vec<PoolRow>, StoreError> {
-        let rows = self.database.fetch_all(sql("SELECT * FROM pools ORDER BY name")).await?;
+        let rows = self.database.fetch_all(sql("SELECT * FROM pools ORDER BY tenant, name")).await?;
         rows.iter().map(read_pool).collect()
     }
 
@@ -128,11 +139,24 @@ impl Store {
     }
 }
 
+fn quota_of(owner: Option<&Owner>, id: &str) -> Result<Option<String>, StoreError> {
+    owner.map(|owner| row::json(&owner.quota, id, "quota")).transpose()
+}
+
+fn read_owner(row: &Row, id: &str) -> Result<Option<Owner>, StoreError> {
+    let tenant: String = row.get("tenant")?;
+    match tenant.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Owner { tenant: tenant.into(), quota: row::parse(row, id, "quota")? })),
+    }
+}
+
 fn read_pool(row: &Row) -> Result<PoolRow, StoreError> {
     let name: String = row.get("name")?;
     let bound = |column| row::number::<u32>(row, &name, column);
     Ok(PoolRow {
         uid: row.get("uid")?,
+        owner: read_owner(row, &name)?,
         recipe: row::parse(row, &name, "recipe")?,
         revision: row.get("revision")?,
         capacity: Capacity {

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 impl Store {
     pub(crate) async fn insert_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         self.database.execute(sql(
-            "INSERT INTO snapshots (id, sandbox_id, name, state, reason, message, last_transition_at, created_at, image_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO snapshots (id, sandbox_id, name, state, reason, message, last_transition_at, created_at, \
+             image_id, tenant) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&snapshot.id)
         .bind(&snapshot.sandbox_id)
@@ -21,7 +21,8 @@ impl Store {
         .bind(&snapshot.message)
         .bind(snapshot.last_transition_at.timestamp_micros())
         .bind(snapshot.created_at.timestamp_micros())
-        .bind(&snapshot.image_id)).await?;
+        .bind(&snapshot.image_id)
+        .bind(&snapshot.tenant)).await?;
         Ok(())
     }
 
@@ -32,14 +33,15 @@ impl Store {
         from: SnapshotState,
     ) -> Result<bool, StoreError> {
         let done = self.database.execute(sql(
-            "UPDATE snapshots SET state = $1, reason = $2, message = $3, last_transition_at = $4, image_id = $5 \
-             WHERE id = $6 AND state = $7",
+            "UPDATE snapshots SET state = $1, reason = $2, message = $3, last_transition_at = $4, image_id = $5, \
+             bytes = $6 WHERE id = $7 AND state = $8",
         )
         .bind(snapshot.state.as_str())
         .bind(&snapshot.reason)
         .bind(&snapshot.message)
         .bind(snapshot.last_transition_at.timestamp_micros())
         .bind(&snapshot.image_id)
+        .bind(snapshot.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
         .bind(&snapshot.id)
         .bind(from.as_str())).await?;
         Ok(done > 0)
@@ -53,6 +55,13 @@ impl Store {
     pub(crate) async fn snapshot(&self, id: &str) -> Result<Option<Snapshot>, StoreError> {
         let row = self.database.fetch_optional(sql("SELECT * FROM snapshots WHERE id = $1").bind(id)).await?;
         row.as_ref().map(read).transpose()
+    }
+
+    /// Bytes of all snapshots of a tenant together.
+    pub(crate) async fn snapshot_bytes(&self, tenant: &str) -> Result<u64, StoreError> {
+        let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM snapshots WHERE tenant = $1";
+        let sum: i64 = self.database.fetch_one(sql(sum).bind(tenant)).await?.get(0)?;
+        Ok(u64::try_from(sum).unwrap_or_default())
     }
 
     /// Newest first, `limit` of those that match from `offset` on, and how many match in all.
@@ -79,6 +88,10 @@ impl Store {
 
 fn restrict(query: &mut Statement, filter: &Filter) {
     query.push(" WHERE 1 = 1");
+    if let Some(tenant) = filter.scope.tenant() {
+        query.push(" AND tenant = ");
+        query.push_bind(tenant);
+    }
     if let Some(sandbox) = &filter.sandbox_id {
         query.push(" AND sandbox_id = ");
         query.push_bind(sandbox);
@@ -113,6 +126,8 @@ fn read(row: &Row) -> Result<Snapshot, StoreError> {
         last_transition_at: instant("last_transition_at")?,
         created_at: instant("created_at")?,
         image_id: row.get("image_id")?,
+        tenant: row.get("tenant")?,
+        bytes: row.get::<Option<i64>, _>("bytes")?.and_then(|bytes| u64::try_from(bytes).ok()),
         id,
     })
 }

@@ -10,8 +10,8 @@ use crate::sandbox::{Phase, Template};
 impl Store {
     pub(crate) async fn insert_template(&self, template: &Template) -> Result<(), StoreError> {
         self.database.execute(sql(
-            "INSERT INTO templates (id, document, phase, message, image_id, manifest_ref, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO templates (id, document, phase, message, image_id, manifest_ref, created_at, updated_at, \
+             tenant) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(&template.id)
         .bind(row::json(&template.content, &template.id, "document")?)
@@ -20,7 +20,8 @@ impl Store {
         .bind(&template.image_id)
         .bind(&template.manifest_ref)
         .bind(template.created_at.timestamp_micros())
-        .bind(template.updated_at.timestamp_micros())).await?;
+        .bind(template.updated_at.timestamp_micros())
+        .bind(&template.tenant)).await?;
         Ok(())
     }
 
@@ -62,6 +63,7 @@ fn read(row: &Row) -> Result<Template, StoreError> {
         manifest_ref: row.get("manifest_ref")?,
         created_at: row::instant(row.get("created_at")?, &id, "created_at")?,
         updated_at: row::instant(row.get("updated_at")?, &id, "updated_at")?,
+        tenant: row.get("tenant")?,
         id,
     })
 }

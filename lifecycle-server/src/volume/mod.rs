@@ -1,7 +1,8 @@
 //! Storage that outlives sandboxes: directories of the host, and named volumes kept in the state directory.
 //!
 //! What a sandbox gets is an open directory, never a path: between the check and the mount nobody can put something else
-//! in its place. Owners on disk are as sandboxes see them, so what one writes another can use: its root is number 0 on
+//! in its place. Each tenant has named volumes of its own, and of the host's directories what lies below a directory of its
+//! name. Owners on disk are as sandboxes see them, so what one writes another can use: its root is number 0 on
 //! disk, also in a directory of the host's.
 
 mod error;
@@ -28,6 +29,16 @@ pub struct Volume {
     /// Relative path below the storage.
     pub sub_path: Option<String>,
     pub source: Source,
+    /// Whose it is: each tenant has storage of its own. Absent where there are no tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+}
+
+/// A named volume: each tenant has its own names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Claim {
+    tenant: Option<String>,
+    name: String,
 }
 
 /// Where storage comes from.
@@ -39,11 +50,11 @@ pub enum Source {
     Named { claim: String, create: bool, delete_with_sandbox: bool },
 }
 
-impl Source {
-    fn claim(&self) -> Option<&str> {
-        match self {
-            Self::Named { claim, .. } => Some(claim),
-            Self::Host { .. } => None,
+impl Volume {
+    fn claim(&self) -> Option<Claim> {
+        match &self.source {
+            Source::Named { claim, .. } => Some(Claim { tenant: self.tenant.clone(), name: claim.clone() }),
+            Source::Host { .. } => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use tokio::sync::Mutex;
 
-use super::{Source, Volume, VolumeError, host, named::Shelf};
+use super::{Claim, Source, Volume, VolumeError, host, named::Shelf};
 use crate::runtime::MountedVolume;
 
 /// The storage of this server. Cheap to clone.
@@ -38,10 +38,11 @@ impl Volumes {
     fn open_one(&self, sandbox: &str, volume: &Volume) -> Result<MountedVolume, VolumeError> {
         let sub_path = volume.sub_path.as_deref();
         let source = match &volume.source {
-            Source::Host { path } => host::open(&volume.name, path, sub_path, &self.allowed)?,
+            Source::Host { path } => host::open(volume, path, &self.allowed)?,
             Source::Named { claim, create, delete_with_sandbox } => {
+                let claim = Claim { tenant: volume.tenant.clone(), name: claim.clone() };
                 let create = create.then(|| delete_with_sandbox.then_some(sandbox));
-                self.shelf.open(&volume.name, claim, create, sub_path)?
+                self.shelf.open(&volume.name, &claim, create, sub_path)?
             }
         };
         Ok(MountedVolume {
@@ -55,11 +56,17 @@ impl Volumes {
     /// Removes the named volumes among `gone`'s that ended with a sandbox which is no more and that nobody uses. `living`
     /// tells of all sandboxes on record: their ids and volumes.
     pub async fn release(&self, gone: &[Volume], living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
-        let claims: Vec<String> =
-            gone.iter().filter_map(|volume| volume.source.claim().map(str::to_owned)).collect();
+        let claims: Vec<Claim> = gone.iter().filter_map(Volume::claim).collect();
         if !claims.is_empty() {
             self.remove_ended(claims, living).await;
         }
+    }
+
+    /// Bytes that a tenant's named volumes take of the disk now, as far as they can be looked at.
+    pub async fn size_of(&self, tenant: &str) -> u64 {
+        let (shelf, tenant) = (self.shelf.clone(), tenant.to_owned());
+        let sized = tokio::task::spawn_blocking(move || shelf.size_of(&tenant)).await;
+        sized.unwrap_or_default()
     }
 
     /// The same for all named volumes, for a start after a crash.
@@ -75,16 +82,12 @@ impl Volumes {
         self.remove_ended(claims, living).await;
     }
 
-    async fn remove_ended(&self, claims: Vec<String>, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
+    async fn remove_ended(&self, claims: Vec<Claim>, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
         let alone = self.changing.lock().await;
         let living = living();
         let owners: HashSet<String> = living.iter().map(|(id, _)| id.clone()).collect();
-        let used: HashSet<String> = living
-            .iter()
-            .flat_map(|(_, volumes)| {
-                volumes.iter().filter_map(|volume| volume.source.claim().map(str::to_owned))
-            })
-            .collect();
+        let used: HashSet<Claim> =
+            living.iter().flat_map(|(_, volumes)| volumes.iter().filter_map(Volume::claim)).collect();
         let shelf = self.shelf.clone();
         let work = move || {
             for claim in claims.into_iter().filter(|claim| !used.contains(claim)) {
@@ -93,8 +96,10 @@ impl Volumes {
                     continue;
                 }
                 match shelf.discard(&claim) {
-                    Ok(()) => tracing::info!(volume = %claim, "volume deleted with its sandbox"),
-                    Err(error) => tracing::error!(volume = %claim, %error, "a volume could not be deleted"),
+                    Ok(()) => tracing::info!(volume = %claim.name, "volume deleted with its sandbox"),
+                    Err(error) => {
+                        tracing::error!(volume = %claim.name, %error, "a volume could not be deleted")
+                    }
                 }
             }
             shelf

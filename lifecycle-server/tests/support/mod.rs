@@ -209,7 +209,13 @@ impl Images for MemoryImages {
 /// A small valid wish.
 pub fn spec(image: &str) -> CreateSpec {
     CreateSpec {
-        image: ImageRequest { reference: image.to_owned(), id: None, credentials: None, platform: None },
+        image: ImageRequest {
+            reference: image.to_owned(),
+            id: None,
+            credentials: None,
+            platform: None,
+            tenant: None,
+        },
         snapshot_id: None,
         volumes: vec![],
         entrypoint: vec!["sleep".to_owned(), "inf".to_owned()],

@@ -80,7 +80,8 @@ async fn pull_image(
     let wanted = validate::pull(&request, &state.rules)?;
     let credentials = wanted.credentials.as_ref().map(registry_credentials);
     let platform = wanted.platform.as_ref().map(image_platform);
-    let image = state.images.pull(&wanted.reference, credentials, platform, ProgressSink::none()).await?;
+    let image =
+        state.images.pull(&wanted.reference, credentials, platform, None, ProgressSink::none()).await?;
     Ok(JsonBody(map::image(&image)))
 }
 

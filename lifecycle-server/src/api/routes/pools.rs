@@ -10,7 +10,7 @@ use sandkeep_specs::lifecycle::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::{error::ApiError, extract::Json, map, state::ApiState, validate};
+use crate::api::{auth::Caller, error::ApiError, extract::Json, map, state::ApiState, validate};
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default().routes(routes!(create_pool, list_pools)).routes(routes!(
@@ -45,9 +45,11 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 )]
 async fn create_pool(
     State(state): State<ApiState>,
+    caller: Caller,
     Json(request): Json<CreatePoolRequest>,
 ) -> Result<(StatusCode, JsonBody<PoolResponse>), ApiError> {
-    let pool = state.service.create_pool(validate::pool(request)?).await?;
+    let pool = validate::pool(request)?.owned_by(caller.owner(), &state.rules.default_limits);
+    let pool = state.service.create_pool(pool).await?;
     Ok((StatusCode::CREATED, JsonBody(map::pool(&pool))))
 }
 
@@ -61,8 +63,10 @@ async fn create_pool(
         (status = 501, description = "Some servers have no pools; this one never answers so.", body = ErrorResponse),
     ),
 )]
-async fn list_pools(State(state): State<ApiState>) -> JsonBody<ListPoolsResponse> {
-    JsonBody(ListPoolsResponse { items: state.service.pools().iter().map(map::pool).collect() })
+async fn list_pools(State(state): State<ApiState>, caller: Caller) -> JsonBody<ListPoolsResponse> {
+    JsonBody(ListPoolsResponse {
+        items: state.service.pools(&caller.scope()).iter().map(map::pool).collect(),
+    })
 }
 
 /// Get a pool
@@ -79,9 +83,10 @@ async fn list_pools(State(state): State<ApiState>) -> JsonBody<ListPoolsResponse
 )]
 async fn get_pool(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<JsonBody<PoolResponse>, ApiError> {
-    Ok(JsonBody(map::pool(&state.service.pool(&name)?)))
+    Ok(JsonBody(map::pool(&state.service.pool(&caller.scope(), &name)?)))
 }
 
 /// Change a pool's capacity
@@ -105,11 +110,12 @@ async fn get_pool(
 )]
 async fn update_pool(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(name): Path<String>,
     Json(request): Json<UpdatePoolRequest>,
 ) -> Result<JsonBody<PoolResponse>, ApiError> {
     let capacity = validate::pool_capacity(request.capacity_spec)?;
-    Ok(JsonBody(map::pool(&state.service.resize_pool(&name, capacity).await?)))
+    Ok(JsonBody(map::pool(&state.service.resize_pool(caller.owner(), &name, capacity).await?)))
 }
 
 /// Delete a pool
@@ -128,8 +134,9 @@ async fn update_pool(
 )]
 async fn delete_pool(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    state.service.delete_pool(&name).await?;
+    state.service.delete_pool(&caller.scope(), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

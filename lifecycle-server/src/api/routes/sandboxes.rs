@@ -18,7 +18,7 @@ use crate::{
         extract::{IdempotencyKey, Json, Query, SandboxId},
         map,
         state::ApiState,
-        tenancy, validate,
+        validate,
     },
     sandbox::{CreateSpec, Filter, PageRequest},
 };
@@ -71,7 +71,6 @@ async fn create_sandbox(
     IdempotencyKey(key): IdempotencyKey,
     Json(request): Json<CreateSandboxRequest>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<CreateSandboxResponse>), ApiError> {
-    tenancy::refuse_shared_sources(&caller.scope(), &request)?;
     let key = key.map(|key| key.of(&request, &caller.scope())).transpose()?;
     let spec = validate::create(request, &state.rules)?.owned_by(caller.owner(), &state.rules.default_limits);
     let record = state.snapshots.create_sandbox(CreateSpec { key, ..spec }).await?;

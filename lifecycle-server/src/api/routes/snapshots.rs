@@ -13,6 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::sandboxes::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 use crate::{
     api::{
+        auth::Caller,
         error::ApiError,
         extract::{Json, Query, SandboxId, SnapshotId},
         map,
@@ -52,11 +53,13 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 )]
 async fn create_snapshot(
     State(state): State<ApiState>,
+    caller: Caller,
     SandboxId(sandbox): SandboxId,
     request: Option<Json<CreateSnapshotRequest>>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], JsonBody<Snapshot>), ApiError> {
     let request = request.map(|Json(request)| request).unwrap_or_default();
-    let snapshot = state.snapshots.create(&sandbox, validate::snapshot_name(request)?).await?;
+    let snapshot =
+        state.snapshots.create(caller.owner(), &sandbox, validate::snapshot_name(request)?).await?;
     let location = format!("/v1/snapshots/{}", snapshot.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], JsonBody(map::snapshot(&snapshot))))
 }
@@ -84,11 +87,13 @@ async fn create_snapshot(
 )]
 async fn list_snapshots(
     State(state): State<ApiState>,
+    caller: Caller,
     query: Query,
 ) -> Result<JsonBody<ListSnapshotsResponse>, ApiError> {
     let page = query.number("page", 1..=u32::MAX, 1)?;
     let page_size = query.number("pageSize", 1..=MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)?;
     let filter = Filter {
+        scope: caller.scope(),
         sandbox_id: query.one("sandboxId").map(str::to_owned),
         name: query.one("name").map(str::to_owned),
         states: query.all("state").map(str::to_owned).collect(),
@@ -116,9 +121,10 @@ async fn list_snapshots(
 )]
 async fn get_snapshot(
     State(state): State<ApiState>,
+    caller: Caller,
     SnapshotId(id): SnapshotId,
 ) -> Result<JsonBody<Snapshot>, ApiError> {
-    Ok(JsonBody(map::snapshot(&state.snapshots.get(&id).await?)))
+    Ok(JsonBody(map::snapshot(&state.snapshots.get(&caller.scope(), &id).await?)))
 }
 
 /// Delete a snapshot
@@ -139,8 +145,9 @@ async fn get_snapshot(
 )]
 async fn delete_snapshot(
     State(state): State<ApiState>,
+    caller: Caller,
     SnapshotId(id): SnapshotId,
 ) -> Result<StatusCode, ApiError> {
-    state.snapshots.delete(&id).await?;
+    state.snapshots.delete(&caller.scope(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

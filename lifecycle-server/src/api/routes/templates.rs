@@ -12,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
+        auth::Caller,
         error::ApiError,
         extract::{Json, Query},
         map,
@@ -54,9 +55,12 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 )]
 async fn create_template(
     State(state): State<ApiState>,
+    caller: Caller,
     Json(request): Json<CreateFsbTemplateRequest>,
 ) -> Result<(StatusCode, JsonBody<FsbTemplate>), ApiError> {
-    let template = state.service.create_template(validate::template(request)?).await?;
+    let template =
+        validate::template(request)?.owned_by(caller.owner().as_ref(), &state.rules.default_limits);
+    let template = state.service.create_template(caller.owner(), template).await?;
     Ok((StatusCode::CREATED, JsonBody(map::template(&template))))
 }
 
@@ -82,13 +86,15 @@ async fn create_template(
 )]
 async fn list_templates(
     State(state): State<ApiState>,
+    caller: Caller,
     query: Query,
 ) -> Result<JsonBody<ListFsbTemplatesResponse>, ApiError> {
     let page = query.number("page", 1..=u32::MAX, 1)?;
     let page_size = query.number("pageSize", 1..=MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE)?;
     // Segments that are no pairs, and pairs without a value, are not looked at.
     let pairs = form_urlencoded::parse(query.one("metadata").unwrap_or_default().as_bytes()).into_owned();
-    let filter = TemplateFilter { metadata: pairs.filter(|(_, value)| !value.is_empty()).collect() };
+    let metadata = pairs.filter(|(_, value)| !value.is_empty()).collect();
+    let filter = TemplateFilter { scope: caller.scope(), metadata };
     let found = state.service.templates(&filter, page as usize, page_size as usize);
     Ok(JsonBody(ListFsbTemplatesResponse {
         items: found.items.iter().map(|template| map::template(template)).collect(),
@@ -110,9 +116,10 @@ async fn list_templates(
 )]
 async fn get_template(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<JsonBody<FsbTemplate>, ApiError> {
-    Ok(JsonBody(map::template(&*state.service.template(&id)?)))
+    Ok(JsonBody(map::template(&*state.service.template(&caller.scope(), &id)?)))
 }
 
 /// Delete a template
@@ -131,8 +138,9 @@ async fn get_template(
 )]
 async fn delete_template(
     State(state): State<ApiState>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    state.service.delete_template(&id).await?;
+    state.service.delete_template(&caller.scope(), &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -112,7 +112,13 @@ fn refuse(why: &str, members: &[(&str, bool)]) -> Result<(), ApiError> {
 /// To be filled in by what it comes from.
 fn blank(origin: Origin) -> CreateSpec {
     CreateSpec {
-        image: ImageRequest { reference: String::new(), id: None, credentials: None, platform: None },
+        image: ImageRequest {
+            reference: String::new(),
+            id: None,
+            credentials: None,
+            platform: None,
+            tenant: None,
+        },
         snapshot_id: None,
         volumes: Vec::new(),
         entrypoint: Vec::new(),

@@ -48,8 +48,13 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
     let (image, snapshot_id, entrypoint) = match source {
         Source::Image(image) => (image, None, request.entrypoint),
         Source::Snapshot(id) => {
-            let image =
-                ImageRequest { reference: String::new(), id: None, credentials: None, platform: None };
+            let image = ImageRequest {
+                reference: String::new(),
+                id: None,
+                credentials: None,
+                platform: None,
+                tenant: None,
+            };
             (image, Some(id), request.entrypoint.or_else(|| Some(entrypoint::idle())))
         }
     };

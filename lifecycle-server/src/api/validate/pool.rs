@@ -17,7 +17,7 @@ pub(in crate::api) fn pool(request: CreatePoolRequest) -> Result<NewPool, ApiErr
     let capacity = capacity(request.capacity_spec)?;
     let recipe = pod::recipe(&request.template)?;
     let source = serde_json::to_string(&request.template).map_err(ApiError::internal)?;
-    Ok(NewPool { name: request.name, recipe, capacity, source })
+    Ok(NewPool { name: request.name, owner: None, recipe, capacity, source })
 }
 
 pub(in crate::api) fn capacity(spec: PoolCapacitySpec) -> Result<Capacity, ApiError> {

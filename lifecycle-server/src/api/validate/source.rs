@@ -44,6 +44,7 @@ pub(super) fn source(request: &CreateSandboxRequest) -> Result<Source, ApiError>
                 .transpose()?
                 .flatten(),
             platform: None,
+            tenant: None,
         })),
     }
 }
@@ -55,6 +56,7 @@ pub(in crate::api) fn pull(request: &PullImageRequest, rules: &Rules) -> Result<
         id: None,
         credentials: request.auth.as_ref().map(|auth| credentials("auth", auth)).transpose()?.flatten(),
         platform: request.platform.as_ref().map(|wanted| platform::check(wanted, &rules.host)).transpose()?,
+        tenant: None,
     })
 }
 

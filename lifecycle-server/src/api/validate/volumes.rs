@@ -50,7 +50,14 @@ pub(super) fn check(wanted: Vec<Wanted>) -> Result<Vec<Volume>, ApiError> {
                 ));
             }
         };
-        volumes.push(Volume { name: volume.name, mount_path, read_only: volume.read_only, sub_path, source });
+        volumes.push(Volume {
+            name: volume.name,
+            mount_path,
+            read_only: volume.read_only,
+            sub_path,
+            source,
+            tenant: None,
+        });
     }
     Ok(volumes)
 }

@@ -249,7 +249,10 @@ impl Runtime for NativeRuntime {
             return Ok(());
         }
         let live = self.inner.live().remove(id);
-        watch::destroy(&self.inner, id, live).await
+        let destroyed = watch::destroy(&self.inner, id, live).await;
+        // A start that was given up has used a prepared slot as well.
+        self.wake_preparing();
+        destroyed
     }
 
     async fn adopt(&self) -> Result<Vec<Found>, RuntimeError> {

@@ -6,11 +6,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Member, Pool};
 use crate::{
+    fault,
     runtime::{HandOver, RuntimeError},
     sandbox::{
         book::now,
         creation::{expiry, secret},
         error::ServiceError,
+        owner::{Owner, Scope},
         record::{CreateSpec, Plan, Record, Status},
         service::Inner,
         state::Event,
@@ -63,7 +65,7 @@ impl Inner {
         let deadline = Instant::now() + self.options.create_wait;
         let mut attempt = 1;
         loop {
-            let leaving = self.take_member(pool, deadline).await?;
+            let leaving = self.take_member(wish.owner.as_ref(), pool, deadline).await?;
             match self.hand_over(leaving, wish).await {
                 Err(ServiceError::Runtime(RuntimeError::Os { context, source })) if attempt < ATTEMPTS => {
                     tracing::warn!(%source, "a member was of no use: {context}");
@@ -74,16 +76,23 @@ impl Inner {
         }
     }
 
-    async fn take_member(&self, name: &str, deadline: Instant) -> Result<Leaving, ServiceError> {
+    async fn take_member(
+        &self,
+        owner: Option<&Owner>,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Leaving, ServiceError> {
+        let scope = Owner::scope_of(owner);
         let pool = match name {
-            ANY => match self.take_any() {
+            ANY => match self.take_any(&scope) {
                 Ok(leaving) => return Ok(leaving),
                 Err(pool) => {
                     pool.ok_or(ServiceError::PoolExhausted { pool: ANY.to_owned(), problem: None })?
                 }
             },
-            name => self.pools.find(name)?,
+            name => self.pools.find(&scope, name)?,
         };
+        pool.notice(owner);
         if let Some(leaving) = take(&pool) {
             return Ok(leaving);
         }
@@ -108,9 +117,9 @@ impl Inner {
         }
     }
 
-    /// A member of the fullest pool; else a pool that may get one.
-    fn take_any(&self) -> Result<Leaving, Option<Arc<Pool>>> {
-        let mut pools = self.pools.all();
+    /// A member of the fullest of one's pools; else a pool that may get one.
+    fn take_any(&self, scope: &Scope) -> Result<Leaving, Option<Arc<Pool>>> {
+        let mut pools = self.pools.within(scope);
         pools.sort_by_key(|pool| std::cmp::Reverse(pool.state().ready.len()));
         if let Some(leaving) = pools.iter().find_map(take) {
             return Ok(leaving);
@@ -142,6 +151,7 @@ impl Inner {
                 return Err(error.into());
             }
         };
+        fault::point("handover.assigned");
         let order = HandOver { entrypoint: wish.entrypoint.clone(), ..record.hand_over() };
         let entry = self.book.insert(record);
         self.book.journal.committed(noted);
@@ -149,11 +159,14 @@ impl Inner {
         let _gate = entry.gate.lock().await;
         let handed_over = async {
             self.note_key(wish.key.as_ref(), &member.id).await?;
+            fault::point("handover.key_noted");
             self.runtime.hand_over(member.slot, &member.execd_token, order).await?;
+            fault::point("handover.handed_over");
             self.book.advance(&entry, Record::clone(&entry.record()), &Event::Started).await
         };
         match handed_over.await {
             Ok(running) => {
+                fault::point("handover.recorded");
                 tracing::info!(sandbox.id = %running.id, pool = pool.origin.name, "sandbox handed over");
                 Ok(running)
             }

@@ -57,8 +57,14 @@ impl Inner {
         for _ in 0..count {
             let (inner, pool) = (Arc::clone(self), Arc::clone(pool));
             self.tasks.spawn(async move {
-                let started = inner.start_member(&pool).await;
-                if let Some(late) = inner.take_in(&pool, started) {
+                let place = inner.admit_member(&pool).await;
+                let (place, started) = match place {
+                    Ok(place) => (Some(place), inner.start_member(&pool).await),
+                    Err(error) => (None, Err(error)),
+                };
+                let late = inner.take_in(&pool, started);
+                drop(place);
+                if let Some(late) = late {
                     inner.end_member(&late).await;
                 }
                 pool.state().starting -= 1;

@@ -6,7 +6,22 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{DRAIN_PATIENCE, Member, Pool, PoolView, State};
-use crate::sandbox::{creation::secret, error::ServiceError, recipe::Ahead, record::Record, service::Inner};
+use crate::{
+    fault,
+    runtime::Limits,
+    sandbox::{
+        creation::secret, error::ServiceError, owner::Scope, recipe::Ahead, record::Record, service::Inner,
+    },
+};
+
+/// Keeps a place for a member until it counts by itself, or does not come.
+pub(super) struct Place<'a>(&'a Pool);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.state().admitted -= 1;
+    }
+}
 
 impl Inner {
     /// Members that have an owner, or are on their way to one. The pool's state is locked first, here as everywhere.
@@ -18,6 +33,23 @@ impl Inner {
         };
         let entries = self.book.entries();
         entries.values().filter(|entry| is_ours(&entry.record())).count() + state.leaving.len()
+    }
+
+    /// Limits of everything that pools hold for an owner beside what is on record as his.
+    pub(in crate::sandbox) fn members_of(&self, scope: &Scope) -> Vec<Limits> {
+        let held = |pool: Arc<Pool>| {
+            let state = pool.state();
+            let unrecorded = state.leaving.iter().filter(|id| self.book.entry(id).is_err()).count();
+            std::iter::repeat_n(pool.recipe.limits, state.ready.len() + state.admitted + unrecorded)
+        };
+        self.pools.within(scope).into_iter().flat_map(held).collect()
+    }
+
+    /// A place for one more member in what the owner may have.
+    pub(super) async fn admit_member<'a>(&self, pool: &'a Pool) -> Result<Place<'a>, ServiceError> {
+        let _guard = self.admit(pool.owner().as_ref(), pool.recipe.limits).await?;
+        pool.state().admitted += 1;
+        Ok(Place(pool))
     }
 
     pub(super) fn view(&self, pool: &Pool) -> PoolView {
@@ -36,11 +68,13 @@ impl Inner {
             self.runtime.release(&member.id);
             return Err(error.into());
         }
+        fault::point("member.registered");
         let ahead = Ahead {
             id: &member.id,
             slot,
             execd_token: &member.execd_token,
             recipe: &pool.recipe,
+            tenant: pool.tenant.as_deref(),
             standby: true,
         };
         let started = tokio::select! {
@@ -48,12 +82,16 @@ impl Inner {
             () = self.stopping.cancelled() => return Err(ServiceError::ShuttingDown),
             started = self.start_ahead(&ahead) => started,
         };
+        fault::point("member.started");
         let ready = match started {
             Ok(_) => self.book.store.ready_member(&member.id).await.map_err(ServiceError::from),
             Err(error) => Err(error),
         };
         match ready {
-            Ok(()) => Ok(member),
+            Ok(()) => {
+                fault::point("member.ready");
+                Ok(member)
+            }
             Err(error) => {
                 self.end_member(&member.id).await;
                 Err(error)
@@ -96,6 +134,7 @@ impl Inner {
     pub(super) async fn drain(&self, pool: &Arc<Pool>) {
         let members: Vec<Member> = pool.state().ready.drain(..).collect();
         futures_util::future::join_all(members.iter().map(|member| self.end_member(&member.id))).await;
+        fault::point("pool.members_ended");
         // Those that are being started end by themselves now.
         let started = async {
             while pool.state().starting > 0 {
@@ -109,8 +148,8 @@ impl Inner {
             );
             return;
         }
-        match self.book.store.delete_pool(&pool.origin.name).await {
-            Ok(()) => self.pools.forget(&pool.origin.name),
+        match self.book.store.delete_pool(&pool.origin.uid).await {
+            Ok(()) => self.pools.forget(pool),
             Err(error) => {
                 tracing::error!(pool = pool.origin.name, %error, "a pool's row stays until the next start")
             }

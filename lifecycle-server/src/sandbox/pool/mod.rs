@@ -29,10 +29,19 @@ pub use capacity::Capacity;
 
 use self::capacity::Standing;
 use super::{
-    book::now, error::ServiceError, idempotency::fingerprint, recipe::Recipe, record::PoolOrigin,
+    book::now,
+    error::ServiceError,
+    idempotency::fingerprint,
+    owner::{Owner, Quota, Scope},
+    recipe::Recipe,
+    record::PoolOrigin,
     service::Service,
 };
-use crate::{runtime::Slot, store::PoolRow};
+use crate::{
+    fault,
+    runtime::{Limits, Slot},
+    store::PoolRow,
+};
 
 /// Members started at once over all pools: creates of callers must not wait behind them.
 const PARALLEL_STARTS: usize = 2;
@@ -44,9 +53,12 @@ const REFILL_PAUSE: Duration = Duration::from_millis(25);
 /// Hexadecimal digits of a revision.
 const REVISION_DIGITS: usize = 10;
 
+/// Whose a pool is, and its name: each tenant has its own names. Empty is no tenant.
+type Key = (String, String);
+
 /// All pools of this server.
 pub(super) struct Pools {
-    by_name: RwLock<BTreeMap<String, Arc<Pool>>>,
+    by_name: RwLock<BTreeMap<Key, Arc<Pool>>>,
     starts: Semaphore,
 }
 
@@ -59,6 +71,8 @@ impl Default for Pools {
 /// One pool.
 pub(super) struct Pool {
     pub(super) origin: PoolOrigin,
+    /// Whose it is; `None` where there are no tenants.
+    tenant: Option<Arc<str>>,
     pub(super) recipe: Recipe,
     revision: String,
     created_at: DateTime<Utc>,
@@ -73,8 +87,12 @@ pub(super) struct Pool {
 
 struct State {
     capacity: Capacity,
+    /// The owner's, as he was last seen.
+    quota: Quota,
     ready: VecDeque<Member>,
     starting: usize,
+    /// Of those, how many the owner's quota has let through; without a quota none is asked.
+    admitted: usize,
     /// Ids of members on their way to an owner, with a record or not yet.
     leaving: HashSet<String>,
     waiting: usize,
@@ -104,6 +122,8 @@ impl fmt::Debug for Member {
 #[derive(Debug, Clone)]
 pub struct NewPool {
     pub name: String,
+    /// `None` on a server without tenants.
+    pub owner: Option<Owner>,
     pub recipe: Recipe,
     pub capacity: Capacity,
     /// The template as its creator wrote it; only for telling templates apart.
@@ -125,11 +145,36 @@ pub struct PoolView {
     pub problem: Option<String>,
 }
 
+impl NewPool {
+    /// The same for `owner`. What his quota counts gets the limit that would hold anyway.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<Owner>, defaults: &Limits) -> Self {
+        if owner.is_some() {
+            Owner::bound(&mut self.recipe.limits, defaults);
+        }
+        self.owner = owner;
+        self
+    }
+}
+
 impl Pools {
-    pub(super) fn find(&self, name: &str) -> Result<Arc<Pool>, ServiceError> {
+    /// The pool of this name among those `scope` covers.
+    pub(super) fn find(&self, scope: &Scope, name: &str) -> Result<Arc<Pool>, ServiceError> {
         let pools = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        let pool = pools.get(name).filter(|pool| !pool.closed.is_cancelled()).cloned();
-        pool.ok_or_else(|| ServiceError::PoolNotFound(name.to_owned()))
+        let key = (scope.tenant().unwrap_or_default().to_owned(), name.to_owned());
+        let is_open = |pool: &&Arc<Pool>| !pool.closed.is_cancelled();
+        let pool = pools.get(&key).filter(is_open);
+        // A server that has tenants no more still has their pools.
+        let left =
+            || pools.values().find(|pool| *scope == Scope::All && pool.origin.name == name && is_open(pool));
+        pool.or_else(left).cloned().ok_or_else(|| ServiceError::PoolNotFound(name.to_owned()))
+    }
+
+    /// Those that `scope` covers.
+    fn within(&self, scope: &Scope) -> Vec<Arc<Pool>> {
+        let mut pools = self.all();
+        pools.retain(|pool| scope.covers(pool.tenant.as_deref()));
+        pools
     }
 
     fn all(&self) -> Vec<Arc<Pool>> {
@@ -139,15 +184,15 @@ impl Pools {
 
     fn insert(&self, pool: &Arc<Pool>) {
         let mut pools = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
-        pools.insert(pool.origin.name.clone(), Arc::clone(pool));
+        pools.insert(pool.key(), Arc::clone(pool));
     }
 
-    fn is_taken(&self, name: &str) -> bool {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    fn is_taken(&self, key: &Key) -> bool {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 
-    fn forget(&self, name: &str) {
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    fn forget(&self, pool: &Pool) {
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(&pool.key());
     }
 
     /// Whether a member of this id is ready in some pool.
@@ -168,7 +213,8 @@ impl Pools {
 
     /// A sandbox of this pool ended: there may be room for another member.
     pub(super) fn notice_end(&self, origin: Option<&PoolOrigin>) {
-        if let Some(pool) = origin.and_then(|origin| self.find(&origin.name).ok()) {
+        let Some(origin) = origin else { return };
+        if let Some(pool) = self.all().into_iter().find(|pool| pool.origin == *origin) {
             pool.changed.notify_one();
         }
     }
@@ -176,15 +222,22 @@ impl Pools {
 
 impl Pool {
     fn new(row: PoolRow) -> Arc<Self> {
+        let (tenant, quota) = match row.owner {
+            Some(Owner { tenant, quota }) => (Some(tenant), quota),
+            None => (None, Quota::default()),
+        };
         Arc::new(Self {
+            tenant,
             origin: PoolOrigin { name: row.name, uid: row.uid },
             recipe: row.recipe,
             revision: row.revision,
             created_at: row.created_at,
             state: Mutex::new(State {
                 capacity: row.capacity,
+                quota,
                 ready: VecDeque::new(),
                 starting: 0,
+                admitted: 0,
                 leaving: HashSet::new(),
                 waiting: 0,
                 refill_at: None,
@@ -195,6 +248,22 @@ impl Pool {
             arrived: Notify::new(),
             closed: CancellationToken::new(),
         })
+    }
+
+    fn key(&self) -> Key {
+        (self.tenant.as_deref().unwrap_or_default().to_owned(), self.origin.name.clone())
+    }
+
+    /// Whose it is, with the quota last seen.
+    fn owner(&self) -> Option<Owner> {
+        self.tenant.as_ref().map(|tenant| Owner { tenant: Arc::clone(tenant), quota: self.state().quota })
+    }
+
+    /// A quota may change whenever its owner comes.
+    fn notice(&self, owner: Option<&Owner>) {
+        if let Some(owner) = owner {
+            self.state().quota = owner.quota;
+        }
     }
 
     fn exhausted(&self) -> ServiceError {
@@ -254,8 +323,13 @@ impl Service {
         self.owned(async move {
             let mut revision = fingerprint(new.source.as_bytes());
             revision.truncate(REVISION_DIGITS);
+            if let Some(owner) = &new.owner {
+                // One alone has to fit, or none ever will.
+                owner.quota.admit(&[], 0, &new.recipe.limits.into())?;
+            }
             let row = PoolRow {
                 name: new.name,
+                owner: new.owner,
                 uid: Uuid::new_v4().hyphenated().to_string(),
                 recipe: new.recipe,
                 revision,
@@ -263,10 +337,12 @@ impl Service {
                 created_at: now(),
                 deleting: false,
             };
-            if inner.pools.is_taken(&row.name) || !inner.book.store.insert_pool(&row).await? {
-                return Err(ServiceError::PoolExists(row.name));
+            let name = row.name.clone();
+            let pool = Pool::new(row.clone());
+            if inner.pools.is_taken(&pool.key()) || !inner.book.store.insert_pool(&row).await? {
+                return Err(ServiceError::PoolExists(name));
             }
-            let pool = Pool::new(row);
+            fault::point("pool.on_record");
             inner.pools.insert(&pool);
             inner.keep(&pool);
             Ok(inner.view(&pool))
@@ -274,24 +350,30 @@ impl Service {
         .await
     }
 
-    pub fn pool(&self, name: &str) -> Result<PoolView, ServiceError> {
-        let pool = self.inner.pools.find(name)?;
+    pub fn pool(&self, scope: &Scope, name: &str) -> Result<PoolView, ServiceError> {
+        let pool = self.inner.pools.find(scope, name)?;
         Ok(self.inner.view(&pool))
     }
 
-    /// Every pool, by name.
-    pub fn pools(&self) -> Vec<PoolView> {
-        self.inner.pools.all().iter().map(|pool| self.inner.view(pool)).collect()
+    /// Every pool that `scope` covers, by name.
+    pub fn pools(&self, scope: &Scope) -> Vec<PoolView> {
+        self.inner.pools.within(scope).iter().map(|pool| self.inner.view(pool)).collect()
     }
 
     /// Sets a pool's bounds; members are started and ended accordingly in the background.
-    pub async fn resize_pool(&self, name: &str, capacity: Capacity) -> Result<PoolView, ServiceError> {
-        let pool = self.inner.pools.find(name)?;
+    pub async fn resize_pool(
+        &self,
+        owner: Option<Owner>,
+        name: &str,
+        capacity: Capacity,
+    ) -> Result<PoolView, ServiceError> {
+        let pool = self.inner.pools.find(&Owner::scope_of(owner.as_ref()), name)?;
         let inner = Arc::clone(&self.inner);
         self.owned(async move {
-            if !inner.book.store.resize_pool(&pool.origin.name, capacity).await? {
+            if !inner.book.store.resize_pool(&pool.origin.uid, capacity, owner.as_ref()).await? {
                 return Err(ServiceError::PoolNotFound(pool.origin.name.clone()));
             }
+            pool.notice(owner.as_ref());
             pool.state().capacity = capacity;
             pool.changed.notify_one();
             Ok(inner.view(&pool))
@@ -300,11 +382,12 @@ impl Service {
     }
 
     /// Deletes a pool and its members without an owner. Sandboxes that came from it go on.
-    pub async fn delete_pool(&self, name: &str) -> Result<(), ServiceError> {
-        let pool = self.inner.pools.find(name)?;
+    pub async fn delete_pool(&self, scope: &Scope, name: &str) -> Result<(), ServiceError> {
+        let pool = self.inner.pools.find(scope, name)?;
         let inner = Arc::clone(&self.inner);
         self.owned(async move {
-            inner.book.store.mark_pool_deleting(&pool.origin.name).await?;
+            inner.book.store.mark_pool_deleting(&pool.origin.uid).await?;
+            fault::point("pool.deleting");
             pool.closed.cancel();
             pool.arrived.notify_waiters();
             inner.drain(&pool).await;
@@ -329,6 +412,8 @@ mod tests {
         };
         let mut state = State {
             capacity: Capacity { buffer_max: 3, buffer_min: 3, pool_max: 9, pool_min: 0 },
+            quota: Quota::default(),
+            admitted: 0,
             ready: (0..3).map(member).collect(),
             starting: 0,
             leaving: HashSet::new(),

@@ -19,7 +19,7 @@ impl Inner {
         let mut pools = HashMap::new();
         for row in store.load_pools().await? {
             if row.deleting {
-                store.delete_pool(&row.name).await?;
+                store.delete_pool(&row.uid).await?;
                 continue;
             }
             let pool = Pool::new(row);

@@ -6,13 +6,16 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Phase, Template};
-use crate::sandbox::{
-    book::now,
-    creation::secret,
-    error::ServiceError,
-    images::{ImageRequest, PreparedImage},
-    recipe::Ahead,
-    service::Inner,
+use crate::{
+    fault,
+    sandbox::{
+        book::now,
+        creation::secret,
+        error::ServiceError,
+        images::{ImageRequest, PreparedImage},
+        recipe::Ahead,
+        service::Inner,
+    },
 };
 
 /// A digest's algorithm, as it stands before the digest.
@@ -58,11 +61,14 @@ impl Inner {
         if !self.keep_template(&mut template).await {
             return;
         }
+        fault::point("template.building");
         let tried = self.try_out(&template).await;
+        fault::point("template.tried_out");
         let kept = match tried {
             Ok(image) => self.keep_image(&template, image).await,
             Err(error) => Err(error),
         };
+        fault::point("template.image_kept");
         match kept {
             Ok(image) => {
                 template.phase = Phase::Succeeded;
@@ -77,6 +83,7 @@ impl Inner {
             }
         }
         self.keep_template(&mut template).await;
+        fault::point("template.built");
     }
 
     /// Starts one sandbox; nothing of it remains, however this ends.
@@ -86,8 +93,17 @@ impl Inner {
         let trial = Trial { inner: Arc::clone(self), id: Uuid::new_v4().hyphenated().to_string() };
         let slot = self.runtime.reserve(&trial.id)?;
         let execd_token = secret();
-        let ahead = Ahead { id: &trial.id, slot, execd_token: &execd_token, recipe, standby: false };
-        self.start_ahead(&ahead).await
+        let ahead = Ahead {
+            id: &trial.id,
+            slot,
+            execd_token: &execd_token,
+            recipe,
+            tenant: template.tenant.as_deref(),
+            standby: false,
+        };
+        let started = self.start_ahead(&ahead).await;
+        fault::point("template.trial_started");
+        started
     }
 
     /// Keeps the image for as long as there is the template.
@@ -101,6 +117,7 @@ impl Inner {
             id: Some(image.id.clone()),
             credentials: None,
             platform: None,
+            tenant: template.tenant.clone(),
         };
         Ok(self.images.acquire(&request, &template.id).await?)
     }

@@ -17,7 +17,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{book::now, error::ServiceError, recipe::Recipe, record::CreateSpec, service::Service};
+use super::{
+    book::now,
+    error::ServiceError,
+    owner::{Owner, Scope},
+    recipe::Recipe,
+    record::CreateSpec,
+    service::Service,
+};
+use crate::{fault, runtime::Limits};
 
 /// Templates built at once; more wait their turn.
 const PARALLEL_BUILDS: usize = 4;
@@ -53,6 +61,8 @@ pub enum Phase {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     pub id: String,
+    /// Whose it is; absent where there are no tenants.
+    pub tenant: Option<String>,
     pub content: NewTemplate,
     pub phase: Phase,
     /// Why it failed.
@@ -82,6 +92,8 @@ impl fmt::Debug for Template {
 /// Which templates to list.
 #[derive(Debug, Clone, Default)]
 pub struct TemplateFilter {
+    /// Whose to list.
+    pub scope: Scope,
     /// All of these.
     pub metadata: BTreeMap<String, String>,
 }
@@ -91,6 +103,17 @@ pub struct TemplateFilter {
 pub struct TemplatePage {
     pub items: Vec<Arc<Template>>,
     pub total_items: usize,
+}
+
+impl NewTemplate {
+    /// The same for `owner`. What his quota counts gets the limit that would hold anyway.
+    #[must_use]
+    pub fn owned_by(mut self, owner: Option<&Owner>, defaults: &Limits) -> Self {
+        if owner.is_some() {
+            Owner::bound(&mut self.recipe.limits, defaults);
+        }
+        self
+    }
 }
 
 impl Phase {
@@ -169,7 +192,8 @@ impl Templates {
     /// The wish for a sandbox from a template, completed by the template.
     pub(super) fn apply(&self, id: &str, mut spec: CreateSpec) -> Result<CreateSpec, ServiceError> {
         let template = self.find(id)?;
-        if template.phase != Phase::Succeeded {
+        let own = Owner::scope_of(spec.owner.as_ref()).covers(template.tenant.as_deref());
+        if !own || template.phase != Phase::Succeeded {
             return Err(ServiceError::TemplateNotFound(id.to_owned()));
         }
         let recipe = &template.content.recipe;
@@ -184,11 +208,19 @@ impl Templates {
 
 impl Service {
     /// Keeps a template and begins to build it.
-    pub async fn create_template(&self, content: NewTemplate) -> Result<Arc<Template>, ServiceError> {
+    pub async fn create_template(
+        &self,
+        owner: Option<Owner>,
+        content: NewTemplate,
+    ) -> Result<Arc<Template>, ServiceError> {
         let inner = Arc::clone(&self.inner);
         self.owned(async move {
             let created_at = now();
+            if let Some(owner) = &owner {
+                owner.quota.admit(&[], 0, &content.recipe.limits.into())?;
+            }
             let template = Template {
+                tenant: owner.map(|owner| owner.tenant.to_string()),
                 id: format!("{PREFIX}{}", Uuid::new_v4().hyphenated()),
                 content,
                 phase: Phase::Pending,
@@ -199,6 +231,7 @@ impl Service {
                 updated_at: created_at,
             };
             inner.book.store.insert_template(&template).await?;
+            fault::point("template.on_record");
             let cancel = inner.templates.insert(template.clone());
             inner.build(&template.id, cancel);
             Ok(Arc::new(template))
@@ -206,8 +239,12 @@ impl Service {
         .await
     }
 
-    pub fn template(&self, id: &str) -> Result<Arc<Template>, ServiceError> {
-        self.inner.templates.find(id)
+    pub fn template(&self, scope: &Scope, id: &str) -> Result<Arc<Template>, ServiceError> {
+        let template = self.inner.templates.find(id)?;
+        match scope.covers(template.tenant.as_deref()) {
+            true => Ok(template),
+            false => Err(ServiceError::TemplateNotFound(id.to_owned())),
+        }
     }
 
     /// Newest first; pages count from 1.
@@ -218,7 +255,7 @@ impl Service {
         };
         found.retain(|template| {
             let has = |(key, value)| template.content.metadata.get(key) == Some(value);
-            filter.metadata.iter().all(has)
+            filter.scope.covers(template.tenant.as_deref()) && filter.metadata.iter().all(has)
         });
         found.sort_unstable_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
         let total_items = found.len();
@@ -227,11 +264,13 @@ impl Service {
     }
 
     /// Forgets a template; a build under way ends. Sandboxes that came from it go on.
-    pub async fn delete_template(&self, id: &str) -> Result<(), ServiceError> {
+    pub async fn delete_template(&self, scope: &Scope, id: &str) -> Result<(), ServiceError> {
+        self.template(scope, id)?;
         let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
         self.owned(async move {
             inner.templates.find(&id)?;
             inner.book.store.delete_template(&id).await?;
+            fault::point("template.erased");
             inner.templates.remove(&id)?.cancel();
             inner.images.release(&id).await?;
             Ok(())
