@@ -1,4 +1,5 @@
-//! The TypeScript SDK as its users get it: packed, installed into an empty project, compiled there.
+//! The TypeScript SDK as its users get it: packed, installed into an empty project, compiled there. And the published
+//! OpenSandbox client, unchanged.
 
 use std::{
     fs::{self, File},
@@ -87,6 +88,37 @@ impl Project {
         let mut bundler = tool("esbuild", &self.dir);
         must(bundler.arg(source).args(["--bundle", "--format=esm", "--platform=browser"]), RUN_TIMEOUT).await
     }
+}
+
+/// The published client, and what it needs, exactly.
+const PUBLISHED: [&str; 3] = ["@alibaba-group/opensandbox@0.1.11", "openapi-fetch@0.14.1", "undici@7.30.2"];
+
+/// Runs a script of `tests/node` where the published client is installed, told where `server` is.
+pub async fn run_published(server: &Server, script: &str, arguments: &[&str]) -> Result<String> {
+    let dir = published().await?;
+    fs::copy(paths::workspace().join("tests/node").join(script), dir.join(script))?;
+    let mut node = Command::new("node");
+    node.current_dir(&dir).arg(script).args(arguments);
+    node.env("OPEN_SANDBOX_DOMAIN", server.address().to_string());
+    node.env("OPEN_SANDBOX_API_KEY", &server.key).env_remove("NODE_OPTIONS");
+    must(&mut node, RUN_TIMEOUT).await
+}
+
+/// A project that has the published client; made once and kept.
+async fn published() -> Result<PathBuf> {
+    let dir = paths::artifacts()?.join("published");
+    fs::create_dir_all(&dir)?;
+    let lock = File::create(dir.join("lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    let complete = dir.join("complete");
+    if fs::read_to_string(&complete).unwrap_or_default() != PUBLISHED.join("\n") {
+        check_version().await?;
+        fs::write(dir.join("package.json"), r#"{"private": true, "type": "module"}"#)?;
+        let mut install = npm(&dir);
+        must(install.args(["install", "--ignore-scripts"]).args(PUBLISHED), INSTALL_TIMEOUT).await?;
+        fs::write(complete, PUBLISHED.join("\n"))?;
+    }
+    Ok(dir)
 }
 
 fn sdk() -> PathBuf {

@@ -12,9 +12,14 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{paths, server::Server};
 
-/// The clients as their users install them.
-const CLIENTS: [&str; 3] =
-    ["opensandbox==1.1.1", "opensandbox-cli==1.1.1", "opensandbox-code-interpreter==1.1.1"];
+/// The clients as their users install them, and the official client of MCP servers.
+const CLIENTS: [&str; 5] = [
+    "mcp==2.3.0",
+    "opensandbox==1.1.1",
+    "opensandbox-cli==1.1.1",
+    "opensandbox-code-interpreter==1.1.1",
+    "opensandbox-mcp==1.1.1",
+];
 /// A scenario that takes longer hangs.
 const SCENARIO_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -67,6 +72,8 @@ pub async fn run(server: &Server, script: &str, arguments: &[&str]) -> Result<St
     command
         .env("OPEN_SANDBOX_DOMAIN", server.address().to_string())
         .env("OPEN_SANDBOX_API_KEY", &server.key)
+        .env("SANDKEEP_URL", server.url())
+        .env("SB", paths::dist("sb")?)
         .env("OSB", environment()?.join("osb"));
     command.env_remove("PYTHONPATH").env_remove("http_proxy").env_remove("HTTP_PROXY");
     command.stdin(Stdio::null()).kill_on_drop(true);

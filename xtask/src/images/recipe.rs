@@ -42,8 +42,18 @@ pub(crate) const RECIPES: &[Recipe] = &[
 pub(crate) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 // `usr-is-merged` instead of `usrmerge`, which would bring all of Perl along.
-const BASE_PACKAGES: &[&str] =
-    &["bash", "ca-certificates", "coreutils", "curl", "procps", "python3", "sudo", "usr-is-merged"];
+// `python-is-python3`, since the images that it stands in for in quick starts call it `python`.
+const BASE_PACKAGES: &[&str] = &[
+    "bash",
+    "ca-certificates",
+    "coreutils",
+    "curl",
+    "procps",
+    "python-is-python3",
+    "python3",
+    "sudo",
+    "usr-is-merged",
+];
 
 const CODE_INTERPRETER_PACKAGES: &[&str] = &[
     "bash",
