@@ -56,6 +56,15 @@ impl<'a> Tool<'a> {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// The same with something on standard input.
+    fn fed(&self, arguments: &[&str], input: &str) -> Result<Output> {
+        let mut command = self.command(&paths::dist("sb")?);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        child.stdin.take().context("a pipe")?.write_all(input.as_bytes())?;
+        Ok(child.wait_with_output()?)
+    }
+
     fn json(&self, arguments: &[&str]) -> Result<Value> {
         Ok(serde_json::from_str(&self.output(&[arguments, &["-o", "json"]].concat())?)?)
     }
@@ -130,7 +139,14 @@ async fn files_and_directories_travel() -> Result<()> {
         fs::create_dir_all(home.join("tree/deep"))?;
         fs::write(home.join("tree/deep/bytes"), (0..=255).cycle().take(300_000).collect::<Vec<u8>>())?;
         fs::write(home.join("plain"), "text\n")?;
-        tool.output(&["cp", "plain", &format!("{one}:/srv/")])?;
+        let quiet = tool.run(&["cp", "plain", &format!("{one}:/srv/")])?;
+        ensure!(quiet.status.success() && quiet.stderr.is_empty(), "a pipe got {:?}", quiet.stderr);
+        // A terminal is shown how far it is.
+        let screen = Screen::open(&tool, &format!("cp plain {one}:/srv/shown"))?;
+        let transcript = Arc::clone(&screen.transcript);
+        assert_eq!(screen.end()?, Some(0));
+        let transcript = String::from_utf8_lossy(&transcript.lock().expect("nobody panics")).into_owned();
+        ensure!(transcript.contains("copying") && transcript.contains("B/"), "{transcript:?}");
         assert_eq!(tool.output(&["exec", &one, "--", "cat", "/srv/plain"])?, "text\n");
         tool.output(&["cp", "tree", &format!("{one}:/srv")])?;
         tool.output(&["cp", &format!("{one}:/srv/tree"), &format!("{two}:/srv/copy")])?;
@@ -183,11 +199,134 @@ async fn servers_have_names_and_keys_stay_hidden() -> Result<()> {
     .await?
 }
 
+/// Complaint of a run that must fail.
+fn refused(output: Output) -> Result<String> {
+    let complaint = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1), "{}: {complaint}", output.status);
+    Ok(complaint)
+}
+
+/// A text without what differs from run to run: ids, spans of time, and how wide columns are for them.
+fn steady(text: &str, id: &str) -> String {
+    let text = text.replace(id, "ID").replace(&id[..12], "ID");
+    let is_span = |word: &str| {
+        word.strip_suffix(['s', 'm', 'h', 'd']).is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let lines = text.lines().map(|line| {
+        let words = line.split("  ").map(str::trim).filter(|word| !word.is_empty());
+        words.map(|word| if is_span(word) { "SPAN" } else { word }).collect::<Vec<_>>().join(" | ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn results_look_as_they_always_did() -> Result<()> {
+    let server = Server::shared()?;
+    tokio::task::spawn_blocking(move || {
+        let tool = Tool::new(server)?;
+        let id = tool.output(&["create", IMAGE, "-l", "by=look"])?.trim().to_owned();
+        let url = server.api().base;
+
+        let table = tool.output(&["ps", "-l", "by=look"])?;
+        let expected = "ID | FROM | STATE | AGE | EXPIRES | LABELS\n\
+                        ID | sandkeep/base:latest | Running | SPAN | SPAN | by=look";
+        assert_eq!(steady(&table, &id), expected);
+        assert_eq!(tool.output(&["ps", "-q", "-l", "by=look"])?, format!("{id}\n"));
+        let json = tool.json(&["inspect", &id])?;
+        let yaml = tool.output(&["inspect", &id, "-o", "yaml"])?;
+        ensure!(yaml.starts_with(&format!("id: {id}\nimage:\n  uri: sandkeep/base:latest\n")), "{yaml}");
+        assert_eq!(json["status"]["state"], "Running");
+        ensure!(tool.output(&["inspect", &id])?.contains(&id), "no table of one sandbox");
+
+        let none = refused(tool.run(&["exec", "abc", "--", "true"])?)?;
+        assert_eq!(none, "error: there is no sandbox abc; `sb ps` lists those there are\n");
+        let gone = refused(tool.run(&["policy", "get", &id])?)?;
+        ensure!(
+            gone.contains("hint: a policy is given at the start: `sb create --allow TARGET …`"),
+            "{gone}"
+        );
+        let silent = refused(tool.run(&["--url", "http://127.0.0.1:1", "ps"])?)?;
+        ensure!(
+            silent.starts_with("error: the exchange with http://127.0.0.1:1 failed: ")
+                && silent.contains("\nhint: is the server up, and the address right? `sb up` starts one"),
+            "{silent}"
+        );
+        let context = refused(tool.run(&["--context", "nowhere", "ps"])?)?;
+        assert_eq!(context, "error: there is no context nowhere; `sb config ls` lists those there are\n");
+
+        tool.output(&["config", "set", "a", "--server", &url, "--key-file", "/dev/null"])?;
+        tool.output(&["config", "set", "b", "--server", "http://b.example"])?;
+        let contexts = tool.output(&["config", "ls"])?;
+        ensure!(contexts.lines().count() == 3 && contexts.contains("http://b.example"), "{contexts}");
+        tool.output(&["rm", &id]).map(drop)
+    })
+    .await?
+}
+
+#[tokio::test]
+async fn secrets_go_into_the_vault_and_are_never_shown() -> Result<()> {
+    const SECRET: &str = "a-secret-nobody-may-see";
+    let server = Server::shared()?;
+    tokio::task::spawn_blocking(move || {
+        let tool = Tool::new(server)?;
+        let create = ["create", IMAGE, "--allow", "api.example", "--credential-proxy"];
+        let id = tool.output(&create)?.trim().to_owned();
+        let none = refused(tool.run(&["vault", "get", &id])?)?;
+        ensure!(none.contains("hint: `sb vault set` makes a vault"), "{none}");
+
+        let set = tool.fed(&["vault", "set", &id, "token"], &format!("{SECRET}\n"))?;
+        ensure!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+        let host = ["--secret", "token", "--host", "api.example"];
+        tool.output(&[&["vault", "bind", &id, "api"][..], &host, &["--bearer"]].concat())?;
+        let table = tool.output(&["vault", "get", &id])?;
+        let expected = "KIND | NAME | REVISION | FOR | AS\n\
+                        secret | token | 1\n\
+                        binding | api | 2 | api.example | bearer\n\
+                        vault | 2";
+        assert_eq!(steady(&table, &id), expected);
+        let header = [&["vault", "bind", &id, "api"][..], &host, &["--header", "x-key"]].concat();
+        assert_eq!(tool.json(&header)?["bindings"][0]["auth"]["name"], "x-key");
+
+        // Somebody was faster: nothing is changed.
+        let late = tool.fed(&["vault", "set", &id, "token", "--revision", "1"], SECRET)?;
+        let late = refused(late)?;
+        ensure!(late.contains("hint: somebody changed the vault") && !late.contains(SECRET), "{late}");
+        let file = tool.home.path().join("secret");
+        fs::write(&file, SECRET)?;
+        let file = file.to_string_lossy();
+        let replaced = tool.json(&["vault", "set", &id, "token", "--revision", "3", "--from-file", &file])?;
+        assert_eq!((&replaced["revision"], &replaced["credentials"][0]["revision"]), (&4.into(), &4.into()));
+        let mut from_env = tool.command(&paths::dist("sb")?);
+        let from_env =
+            from_env.args(["vault", "set", &id, "other", "--from-env", "OTHER"]).env("OTHER", SECRET);
+        ensure!(from_env.output()?.status.success(), "no secret from a variable");
+
+        let used = refused(tool.run(&["vault", "unset", &id, "token"])?)?;
+        ensure!(used.contains("api"), "{used}");
+        tool.output(&["vault", "unbind", &id, "api"])?;
+        let changed = "credentials: {delete: [token], replace: [{name: other, source: {value: again}}]}";
+        let changed = tool.fed(&["vault", "change", &id, "-"], changed)?;
+        ensure!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+        let left = tool.output(&["vault", "get", &id, "-o", "yaml"])?;
+        ensure!(left.contains("name: other") && !left.contains("token") && !left.contains(SECRET), "{left}");
+        tool.output(&["vault", "rm", &id])?;
+        let document = format!("credentials: [{{name: t, source: {{value: {SECRET}}}}}]\nbindings: []\n");
+        let made = tool.fed(&["vault", "create", &id, "-", "-o", "json"], &document)?;
+        let text = String::from_utf8(made.stdout)?;
+        ensure!(made.status.success() && text.contains("\"t\"") && !text.contains(SECRET), "{text}");
+        tool.output(&["rm", &id]).map(drop)
+    })
+    .await?
+}
+
 /// `sb shell` on a terminal of its own.
 struct Screen {
     child: std::process::Child,
     keys: std::process::ChildStdin,
     parser: Arc<Mutex<vt100::Parser>>,
+    /// Everything that was ever written to it.
+    transcript: Arc<Mutex<Vec<u8>>>,
+    reader: std::thread::JoinHandle<()>,
 }
 
 impl Screen {
@@ -199,16 +338,20 @@ impl Screen {
         let keys = child.stdin.take().context("a pipe")?;
         let mut output = child.stdout.take().context("a pipe")?;
         let parser = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
-        let seen = Arc::clone(&parser);
-        std::thread::spawn(move || {
+        let transcript = Arc::new(Mutex::new(Vec::new()));
+        let (seen, all) = (Arc::clone(&parser), Arc::clone(&transcript));
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut buffer) {
                 if let Ok(mut parser) = seen.lock() {
                     parser.process(&buffer[..count]);
                 }
+                if let Ok(mut all) = all.lock() {
+                    all.extend_from_slice(&buffer[..count]);
+                }
             }
         });
-        Ok(Self { child, keys, parser })
+        Ok(Self { child, keys, parser, transcript, reader })
     }
 
     fn text(&self) -> String {
@@ -233,7 +376,8 @@ impl Screen {
     fn end(mut self) -> Result<Option<i32>> {
         let since = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            // What it wrote at the end is there to be read after it.
+            if let Some(status) = self.child.try_wait()?.filter(|_| self.reader.is_finished()) {
                 return Ok(status.code());
             }
             if since.elapsed() > PATIENCE {

@@ -1,9 +1,15 @@
 //! What can be typed.
 
+mod mcp;
+mod vault;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use mcp::{Mcp, Serve, Transport};
+pub(crate) use vault::{Bind, Surface, VaultAction, VaultEdit};
 
 /// Sandboxes for running code that nobody vouches for.
 #[derive(Debug, Parser)]
@@ -92,12 +98,18 @@ pub(crate) enum Command {
     /// See and change what a sandbox may reach outside
     #[command(subcommand)]
     Policy(Policy),
+    /// Keep secrets outside a sandbox that its requests get on their way
+    #[command(subcommand)]
+    Vault(VaultAction),
     /// Bring a port of a sandbox to this machine
     PortForward(PortForward),
     /// Show what sandboxes use
     Top(Top),
     /// Find out what is missing, here and on the server
     Doctor,
+    /// Offer sandboxes to AI models by the Model Context Protocol
+    #[command(subcommand)]
+    Mcp(Mcp),
     /// Name servers and choose one
     #[command(subcommand)]
     Config(Config),
@@ -147,6 +159,9 @@ pub(crate) struct Recipe {
     /// A name, address or network it may not reach; all else, unless something is allowed
     #[arg(long, value_name = "TARGET")]
     pub(crate) deny: Vec<String>,
+    /// Have secrets put into its requests on their way; `sb vault` keeps them. Needs --allow or --deny
+    #[arg(long)]
+    pub(crate) credential_proxy: bool,
     /// Extension of the create request
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) extension: Vec<(String, String)>,

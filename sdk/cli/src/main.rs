@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod context;
 mod ids;
+mod mcp;
 mod output;
 mod problem;
 mod progress;

@@ -18,6 +18,15 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Api { status: 401, .. } => {
             Some("give the server's key with OPEN_SANDBOX_API_KEY, or keep it with `sb config set`")
         }
+        Error::Api { status: 426, .. } => {
+            Some("secrets go over an encrypted connection or on this machine only: use an https address")
+        }
+        Error::Api { status: 409, code, .. } if code == "HTTP_409" => {
+            Some("somebody changed the vault, or there is one already: `sb vault get` shows it")
+        }
+        Error::Api { status: 404, code, message, .. } if code == "HTTP_404" && message.contains("vault") => {
+            Some("`sb vault set` makes a vault; the sandbox needs one from its start (`--credential-proxy`)")
+        }
         Error::Api { code, .. } => match code.as_str() {
             "SANDBOX::NOT_FOUND" => Some("`sb ps --all` lists the sandboxes there are"),
             "SANDBOX::NOT_REACHABLE" | "SANDBOX::INVALID_STATE" => {

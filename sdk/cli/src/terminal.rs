@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// A terminal that passes on every key; as before once this is dropped.
 pub(crate) struct Raw {
@@ -27,6 +27,29 @@ impl Drop for Raw {
     fn drop(&mut self) {
         // There is nothing to do about a terminal that is gone.
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.before);
+    }
+}
+
+/// A terminal that does not show what is typed; as before once this is dropped.
+pub(crate) struct Silent {
+    before: Termios,
+}
+
+impl Silent {
+    /// Fails if standard input is no terminal.
+    pub(crate) fn enter() -> io::Result<Self> {
+        let before = tcgetattr(io::stdin())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Now, &silent)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // There is nothing to do about a terminal that is gone.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }
 }
 

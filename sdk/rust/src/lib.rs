@@ -34,6 +34,7 @@ mod snapshots;
 mod templates;
 mod transport;
 mod tunnel;
+mod vault;
 
 pub use client::{Client, ClientBuilder, ListQuery};
 pub use diagnostics::LogQuery;
@@ -52,6 +53,9 @@ pub use snapshots::SnapshotQuery;
 pub use templates::Templates;
 pub use transport::Timeouts;
 pub use tunnel::Tunnel;
+pub use vault::{
+    Auth, Binding, Changes, Credential, Header, Substitution, Vault, VaultChanges, VaultContents,
+};
 
 pub use reqwest::Body;
 

@@ -77,6 +77,11 @@ impl Sandbox {
         &self.id
     }
 
+    /// Whether requests to the sandbox go through the server.
+    pub(crate) fn is_through_server(&self) -> bool {
+        self.through_server
+    }
+
     /// The sandbox as the server sees it now.
     pub async fn get(&self) -> Result<Record> {
         self.client.get_sandbox(&self.id).await

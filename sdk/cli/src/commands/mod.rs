@@ -5,11 +5,12 @@ mod doctor;
 mod exec;
 mod forward;
 mod policy;
-mod sandboxes;
+pub(crate) mod sandboxes;
 mod settings;
 mod shell;
 mod stored;
 mod up;
+mod vault;
 mod watch;
 
 use anyhow::Result;
@@ -70,8 +71,10 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Image(action) => stored::image(&app()?, action).await?,
         Command::Pool(action) => stored::pool(&app()?, action).await?,
         Command::Policy(action) => policy::policy(&app()?, action).await?,
+        Command::Vault(action) => vault::vault(&app()?, action).await?,
         Command::PortForward(args) => forward::forward(&app()?, &args).await?,
         Command::Doctor => return doctor::doctor(&cli.global).await,
+        Command::Mcp(action) => crate::mcp::mcp(&cli.global, action).await?,
         Command::Config(action) => settings::config(action, cli.global.output)?,
         Command::Completion { shell } => settings::completion(shell),
         Command::Man { directory } => settings::man(&directory)?,

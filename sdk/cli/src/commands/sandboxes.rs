@@ -53,8 +53,11 @@ pub(crate) fn options_of(mut options: CreateOptions, recipe: Recipe) -> CreateOp
             options = options.limit(resource, amount);
         }
     }
-    if let Some(policy) = policy(&recipe.allow, &recipe.deny) {
+    if let Some(policy) = policy_of(&recipe.allow, &recipe.deny) {
         options = options.network_policy(policy);
+    }
+    if recipe.credential_proxy {
+        options = options.credential_proxy();
     }
     match recipe.timeout {
         0 => options.immortal(),
@@ -63,7 +66,7 @@ pub(crate) fn options_of(mut options: CreateOptions, recipe: Recipe) -> CreateOp
 }
 
 /// What is allowed closes all else; what is denied alone leaves it open.
-fn policy(allow: &[String], deny: &[String]) -> Option<NetworkPolicy> {
+pub(crate) fn policy_of(allow: &[String], deny: &[String]) -> Option<NetworkPolicy> {
     let default = match (allow.is_empty(), deny.is_empty()) {
         (true, true) => return None,
         (true, false) => NetworkAction::Allow,
@@ -186,10 +189,10 @@ mod tests {
     #[test]
     fn allowing_closes_the_rest_and_denying_does_not() {
         let list = |text: &str| vec![text.to_owned()];
-        assert!(policy(&[], &[]).is_none());
-        let closed = policy(&list("a.example"), &list("b.a.example")).unwrap();
+        assert!(policy_of(&[], &[]).is_none());
+        let closed = policy_of(&list("a.example"), &list("b.a.example")).unwrap();
         assert_eq!(closed.default_action, Some(NetworkAction::Deny));
         assert_eq!(closed.egress.unwrap()[0].target, "b.a.example", "a denial must come first");
-        assert_eq!(policy(&[], &list("x")).unwrap().default_action, Some(NetworkAction::Allow));
+        assert_eq!(policy_of(&[], &list("x")).unwrap().default_action, Some(NetworkAction::Allow));
     }
 }
