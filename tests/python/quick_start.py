@@ -20,10 +20,11 @@ import tempfile
 
 DOMAIN, KEY = os.environ["OPEN_SANDBOX_DOMAIN"], os.environ["OPEN_SANDBOX_API_KEY"]
 
-# Package: language of the blocks and what each of them prints. `None` stands for one that needs a Redis of its own.
+# Package: language of the blocks and what each of them prints. `None` stands for one that needs what is not here: a
+# Redis, PyPI.
 EXPECTED = {
     "opensandbox": ("python", ["Hello Sandbox!\n", "Hello Sandbox!\n", "pool-ok\n", "pool-ok\n", None]),
-    "opensandbox-code-interpreter": ("python", ["4\n", "4\n"]),
+    "opensandbox-code-interpreter": ("python", ["4\n", "4\n", None]),
     "opensandbox-cli": ("bash", None),
 }
 
