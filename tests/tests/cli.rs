@@ -210,7 +210,8 @@ fn refused(output: Output) -> Result<String> {
 fn steady(text: &str, id: &str) -> String {
     let text = text.replace(id, "ID").replace(&id[..12], "ID");
     let is_span = |word: &str| {
-        word.strip_suffix(['s', 'm', 'h', 'd']).is_some_and(|number| number.parse::<u32>().is_ok())
+        let number = word.trim_start_matches("in ").strip_suffix(['s', 'm', 'h', 'd']);
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
     };
     let lines = text.lines().map(|line| {
         let words = line.split("  ").map(str::trim).filter(|word| !word.is_empty());
