@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use reqwest::header::HeaderMap;
 use sandkeep_specs::lifecycle::{
     API_KEY_HEADER, Capabilities, CreateSandboxRequest, CreateSandboxResponse, Endpoint, Health,
-    IDEMPOTENCY_HEADER, ListSandboxesResponse, PatchSandboxMetadataRequest, RenewSandboxExpirationRequest,
+    IDEMPOTENCY_HEADER, ListSandboxesResponse, MetricsEvent, PatchSandboxMetadataRequest, RenewSandboxExpirationRequest,
     RenewSandboxExpirationResponse, Sandbox, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse,
     Version,
 };
@@ -127,6 +127,23 @@ impl Client {
     /// Which version the server is.
     pub async fn version(&self) -> Result<Version> {
         self.http.json("the version answer", self.http.get(&["version"])).await
+    }
+
+    /// The server's metrics in the text format of Prometheus.
+    pub async fn prometheus(&self) -> Result<String> {
+        self.http.text("the metrics", self.http.get(&["metrics"])).await
+    }
+
+    /// Tells the server how a creation went, as seen from here; it counts in the server's metrics.
+    pub async fn report_event(&self, event: &MetricsEvent) -> Result<()> {
+        self.http.done(self.http.post(&["v1", "metrics", "events"]).json(event)).await
+    }
+
+    /// A request to a port of a sandbox, through the server. `path` begins with a slash and may hold a query; it is
+    /// passed on as it is. Add headers and a body and send it: any status is an answer. Its limit is that of an
+    /// ordinary request unless another is set.
+    pub fn port_request(&self, id: &str, port: u16, method: Method, path: &str) -> Result<RequestBuilder> {
+        self.http.passed(method, &["v1", "sandboxes", id, "proxy", &port.to_string()], path)
     }
 
     /// Creates a sandbox; it may not answer yet. [`crate::Sandbox::create`] waits until it does.

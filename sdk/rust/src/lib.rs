@@ -40,8 +40,9 @@ pub use client::{Client, ClientBuilder, ListQuery};
 pub use diagnostics::LogQuery;
 pub use error::Error;
 pub use execd::{
-    ByteStream, Code, Command, Commands, EventStream, Execd, Execution, FileSource, Files, Logs,
-    MetricsStream, Pty, PtyAttach, PtyEvent, WatchStream,
+    ByteStream, Code, Command, Commands, EventStream, Execd, Execution, FileSource, Files, Isolated,
+    IsolatedRun, IsolatedSession, Logs, MetricsStream, Pty, PtyAttach, PtyEvent, SessionRun, Sessions,
+    WatchStream,
 };
 pub use images::Images;
 pub use options::CreateOptions;
@@ -57,7 +58,7 @@ pub use vault::{
     Auth, Binding, Changes, Credential, Header, Substitution, Vault, VaultChanges, VaultContents,
 };
 
-pub use reqwest::Body;
+pub use reqwest::{Body, Method, RequestBuilder, Response};
 
 /// What every operation of this crate answers.
 pub type Result<T> = std::result::Result<T, Error>;

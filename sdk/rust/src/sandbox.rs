@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use reqwest::{Method, RequestBuilder};
 use sandkeep_specs::lifecycle::{Endpoint, Sandbox as Record, StartSandboxResponse, StopSandboxResponse};
 
-use crate::{Client, Code, Commands, CreateOptions, Error, Execd, Files, Result, Tunnel};
+use crate::{
+    Client, Code, Commands, CreateOptions, Error, Execd, Files, Isolated, Result, Sessions, Tunnel,
+};
 
 /// execd's port in every sandbox.
 const EXECD_PORT: u16 = 44772;
@@ -131,6 +134,11 @@ impl Sandbox {
         self.client.open_tunnel(&self.id, port).await
     }
 
+    /// A request to a port of the sandbox, through the server; see [`Client::port_request`].
+    pub fn port_request(&self, port: u16, method: Method, path: &str) -> Result<RequestBuilder> {
+        self.client.port_request(&self.id, port, method, path)
+    }
+
     /// Removes the sandbox and everything in it.
     pub async fn delete(&self) -> Result<()> {
         self.client.delete_sandbox(&self.id).await
@@ -152,6 +160,18 @@ impl Sandbox {
     #[must_use]
     pub fn code(&self) -> Code<'_> {
         self.execd.code()
+    }
+
+    /// Shells that remember directory, variables and functions.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<'_> {
+        self.execd.sessions()
+    }
+
+    /// Shells with files of their own on top of the sandbox's.
+    #[must_use]
+    pub fn isolated(&self) -> Isolated<'_> {
+        self.execd.isolated()
     }
 
     /// Files and directories.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
 use sandkeep_specs::execd::LOG_CURSOR_HEADER;
 use sandkeep_specs::execd::command::{CommandStatus, CommandSummary, RunCommandRequest, StdinWritten};
@@ -148,13 +149,7 @@ impl<'a> Commands<'a> {
     /// Output of a background command from `cursor` on, 0 being its beginning.
     pub async fn logs(&self, id: &str, cursor: u64) -> Result<Logs> {
         let request = self.http.get(&["command", id, "logs"]).query(&[("cursor", cursor)]);
-        within(self.http.timeouts.request, "reading a command's output", async {
-            let response = self.http.open(request).await?;
-            let cursor = log_cursor(response.headers())?;
-            let body = response.bytes().await.map_err(|source| self.http.transport(source))?;
-            Ok(Logs { text: String::from_utf8_lossy(&body).into_owned(), cursor })
-        })
-        .await?
+        read_logs(self.http, request, LOG_CURSOR_HEADER).await
     }
 
     /// Ends a command: politely first, by force after three seconds.
@@ -168,11 +163,22 @@ impl<'a> Commands<'a> {
     }
 }
 
-fn log_cursor(headers: &HeaderMap) -> Result<u64> {
-    let value = headers.get(LOG_CURSOR_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+/// Reads output that was kept; the header named `cursor` says where to go on.
+pub(super) async fn read_logs(http: &Http, request: RequestBuilder, cursor: &str) -> Result<Logs> {
+    within(http.timeouts.request, "reading kept output", async {
+        let response = http.open(request).await?;
+        let cursor = log_cursor(response.headers(), cursor)?;
+        let body = response.bytes().await.map_err(|source| http.transport(source))?;
+        Ok(Logs { text: String::from_utf8_lossy(&body).into_owned(), cursor })
+    })
+    .await?
+}
+
+fn log_cursor(headers: &HeaderMap, name: &str) -> Result<u64> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok()?.parse().ok());
     value.ok_or_else(|| Error::Decode {
-        what: "the command's output",
-        detail: format!("the header {LOG_CURSOR_HEADER} is missing"),
+        what: "the kept output",
+        detail: format!("the header {name} is missing"),
     })
 }
 

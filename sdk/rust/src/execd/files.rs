@@ -1,5 +1,6 @@
 //! Files and directories of a sandbox.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -17,14 +18,19 @@ use crate::transport::{Http, Stalled};
 use crate::{Error, Result};
 
 /// Operations on files and directories.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Files<'a> {
-    http: &'a Http,
+    http: Cow<'a, Http>,
 }
 
 impl<'a> Files<'a> {
     pub(super) fn new(http: &'a Http) -> Self {
-        Self { http }
+        Self { http: Cow::Borrowed(http) }
+    }
+
+    /// Files of a family with an address of its own.
+    pub(super) fn owned(http: Http) -> Self {
+        Self { http: Cow::Owned(http) }
     }
 
     /// The content of a file.
@@ -169,7 +175,7 @@ impl<'a> Files<'a> {
     pub async fn watch(&self, directory: &str, recursive: bool) -> Result<WatchStream> {
         let request = self.http.get(&["directories", "watch"]).query(&[("path", directory)]);
         let response = self.http.send(request.query(&[("recursive", recursive)])).await?;
-        Ok(WatchStream::new(self.http, response))
+        Ok(WatchStream::new(&self.http, response))
     }
 
     fn paths(&self, method: Method, segments: &[&str], paths: &[&str]) -> RequestBuilder {
@@ -183,6 +189,6 @@ impl<'a> Files<'a> {
 
     async fn open(&self, request: RequestBuilder) -> Result<ByteStream> {
         let response = self.http.send(request).await?;
-        Ok(ByteStream::new(self.http, response))
+        Ok(ByteStream::new(&self.http, response))
     }
 }

@@ -31,6 +31,11 @@ impl Execd {
         self.http.json("the metrics", self.http.get(&["metrics"])).await
     }
 
+    /// The daemon's metrics in the text format of Prometheus.
+    pub async fn prometheus(&self) -> Result<String> {
+        self.http.text("the metrics", self.http.get(&["metrics", "prometheus"])).await
+    }
+
     /// Resource use from now on.
     pub async fn watch_metrics(&self) -> Result<MetricsStream> {
         let response = self.http.send(self.http.get(&["metrics", "watch"])).await?;

@@ -5,8 +5,10 @@ mod commands;
 mod events;
 mod execution;
 mod files;
+mod isolated;
 mod metrics;
 mod pty;
+mod sessions;
 mod transfer;
 mod watch;
 
@@ -18,8 +20,10 @@ pub use commands::{Command, Commands, Logs};
 pub use events::EventStream;
 pub use execution::Execution;
 pub use files::Files;
+pub use isolated::{Isolated, IsolatedRun, IsolatedSession};
 pub use metrics::MetricsStream;
 pub use pty::{Pty, PtyAttach, PtyEvent};
+pub use sessions::{SessionRun, Sessions};
 pub use transfer::{ByteStream, FileSource};
 pub use watch::WatchStream;
 
@@ -73,5 +77,24 @@ impl Execd {
     #[must_use]
     pub fn files(&self) -> Files<'_> {
         Files::new(&self.http)
+    }
+
+    /// Files and directories as a user and group may see and change them. Archives and watching are for the sandbox's
+    /// own user only.
+    #[must_use]
+    pub fn files_as(&self, uid: u32, gid: u32) -> Files<'static> {
+        Files::owned(self.http.below(&["v1", "filesystem", &uid.to_string(), &gid.to_string()]))
+    }
+
+    /// Shells that remember directory, variables and functions.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(&self.http)
+    }
+
+    /// Shells with files of their own on top of the sandbox's.
+    #[must_use]
+    pub fn isolated(&self) -> Isolated<'_> {
+        Isolated::new(&self.http)
     }
 }

@@ -55,6 +55,11 @@ impl Http {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// The same connections, for what lies below a path.
+    pub(crate) fn below(&self, segments: &[&str]) -> Self {
+        Self { base: self.url(segments), ..self.clone() }
+    }
+
     pub(crate) fn scheme(&self) -> &str {
         self.base.scheme()
     }
@@ -70,6 +75,14 @@ impl Http {
             path.pop_if_empty().extend(segments);
         }
         url
+    }
+
+    /// A request to a path that is passed on untouched behind these segments.
+    pub(crate) fn passed(&self, method: Method, segments: &[&str], path: &str) -> Result<RequestBuilder> {
+        let url = format!("{}{path}", self.url(segments));
+        let url = Url::parse(&url).ok().filter(|_| path.is_empty() || path.starts_with(['/', '?']));
+        let url = url.ok_or_else(|| Error::Config(format!("{path:?} is no path of a sandbox's port")))?;
+        Ok(self.client.request(method, url).timeout(self.timeouts.request))
     }
 
     /// Makes a connection into a WebSocket.
