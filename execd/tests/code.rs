@@ -81,6 +81,15 @@ async fn values_output_and_state() {
 }
 
 #[tokio::test]
+async fn a_module_of_the_interpreter_itself_may_be_the_first_import() {
+    let execd = Execd::start().await;
+    let context = python(&execd).await;
+    let first = "import sys\nname = next(n for n in sys.builtin_module_names if n not in sys.modules)\n\
+        __import__(name).__name__ == name";
+    assert_eq!(value(&run(&execd, Some(&context), first).await), "True");
+}
+
+#[tokio::test]
 async fn rich_values() {
     let execd = Execd::start().await;
     let code = "class R:\n  def _repr_html_(s): return '<b>x</b>'\n  def _repr_png_(s): return b'\\x89PNG'\n  def _repr_json_(s): return {'a': [1]}\n  def __repr__(s): return 'plain'\n";

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
+import signal
+import sys
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +21,8 @@ from sandkeep._glue import glue_async, glue_sync
 
 PATIENT = Timeouts(connect=60, request=120, ready=120, idle=120, cleanup=60)
 """No test may fail because the machine is slow."""
+LIMIT = 200
+"""Seconds after which a test hangs. What tests start and mean to end themselves would go on for longer."""
 IMAGE = "sandkeep/base:latest"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -80,6 +86,25 @@ def blocking_sb() -> Iterator[blocking.Sandbox]:
 def place(request: pytest.FixtureRequest) -> str:
     """A path in the sandbox that no other test uses."""
     return "/tmp/" + re.sub(r"\W+", "-", request.node.name)
+
+
+def _hangs(*_: object) -> None:
+    with contextlib.suppress(RuntimeError):
+        for task in asyncio.all_tasks(asyncio.get_running_loop()):
+            task.print_stack(file=sys.stderr)
+    pytest.fail(f"takes longer than {LIMIT} s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Fails a test that hangs, and says what it waits for."""
+    before = signal.signal(signal.SIGALRM, _hangs)
+    signal.alarm(LIMIT)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def pytest_report_header() -> str:

@@ -77,7 +77,7 @@ async def test_bash_too_and_all_of_a_language_end_at_once(sb: Sandbox) -> None:
 
 async def test_output_comes_as_it_is_printed_and_interrupts_work(sb: Sandbox) -> None:
     async with sb.code.context() as context:
-        run = context.stream("import time\nprint('begun', flush=True)\nkept = 1\ntime.sleep(300)")
+        run = context.stream("import time\nkept = 1\nprint('begun', flush=True)\ntime.sleep(1000)")
         async with run:
             assert (await run.__anext__()).text.startswith("begun")
             await context.interrupt()
@@ -88,7 +88,7 @@ async def test_output_comes_as_it_is_printed_and_interrupts_work(sb: Sandbox) ->
 async def test_cancelling_the_task_interrupts_the_code(sb: Sandbox) -> None:
     async with sb.code.context() as context:
         up = asyncio.Event()
-        code = "import time\nkept = 2\nprint('up', flush=True)\ntime.sleep(300)"
+        code = "import time\nkept = 2\nprint('up', flush=True)\ntime.sleep(1000)"
         task = asyncio.create_task(context.run(code, on_stdout=lambda _: up.set()))
         await up.wait()
         task.cancel()

@@ -8,7 +8,7 @@ from sandkeep import CommandFailed, NotFound, Sandbox, StreamBroken
 
 pytestmark = pytest.mark.anyio
 
-LONG = 300
+LONG = 1000
 """Seconds that no test waits out."""
 
 

@@ -17,7 +17,7 @@ async def test_sessions_remember(sb: Sandbox) -> None:
         assert (await session.run("pwd; greet $here")).stdout == "/usr/lib\nhello 1\n"
         assert (await session.run("exit 6")).exit_code == 6
         assert (await session.run("echo $here $THERE", env={"THERE": "2"})).stdout == "1 2\n"
-        assert (await session.run("sleep 300", timeout=0.3)).timed_out
+        assert (await session.run("sleep 1000", timeout=0.3)).timed_out
     with pytest.raises(NotFound):
         await sb.sessions.get(session.id).run("true")
 
@@ -25,7 +25,7 @@ async def test_sessions_remember(sb: Sandbox) -> None:
 async def test_cancelling_ends_the_run_and_not_the_session(sb: Sandbox) -> None:
     async with sb.sessions.create() as session:
         up = asyncio.Event()
-        task = asyncio.create_task(session.run("kept=3; echo up; sleep 300", on_stdout=lambda _: up.set()))
+        task = asyncio.create_task(session.run("kept=3; echo up; sleep 1000", on_stdout=lambda _: up.set()))
         await up.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -40,7 +40,7 @@ async def test_a_terminal(sb: Sandbox) -> None:
         await terminal.resize(90, 30)
         await terminal.write("stty size\n")
         assert b"30 90" in await terminal.read_until("30 90")
-        await terminal.write("""sh -c 'echo be""gun; exec sleep 300'\n""")
+        await terminal.write("""sh -c 'echo be""gun; exec sleep 1000'\n""")
         await terminal.read_until("begun")
         await terminal.signal("SIGINT")
         await terminal.write(b"exit 9\n")
@@ -98,7 +98,7 @@ async def test_isolated_sessions_keep_changes_apart(sb: Sandbox, place: str) -> 
             await asyncio.sleep(0.05)
         assert (await run.logs()).text == "behind\n"
         assert (await session.background(run.id).status()).exit_code == 4
-        assert (await session.run("sleep 300", timeout=1)).timed_out
+        assert (await session.run("sleep 1000", timeout=1)).timed_out
         assert (await session.commit()).written >= 1
     assert await sb.files.read_text(f"{place}/new") == "new\n"
     with pytest.raises(NotFound):

@@ -29,7 +29,7 @@ def test_commands(blocking_sb: Sandbox) -> None:
 
 
 def test_leaving_a_stream_ends_the_command(blocking_sb: Sandbox) -> None:
-    with blocking_sb.stream("echo up; sleep 300") as process:
+    with blocking_sb.stream("echo up; sleep 1000") as process:
         next(process)
     for _ in range(1200):
         if not (status := process.status()).running:

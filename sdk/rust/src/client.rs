@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::{Method, RequestBuilder};
 use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
 use sandkeep_specs::lifecycle::{
     API_KEY_HEADER, Capabilities, CreateSandboxRequest, CreateSandboxResponse, Endpoint, Health,
-    IDEMPOTENCY_HEADER, ListSandboxesResponse, MetricsEvent, PatchSandboxMetadataRequest, RenewSandboxExpirationRequest,
-    RenewSandboxExpirationResponse, Sandbox, StartSandboxResponse, StopSandboxRequest, StopSandboxResponse,
-    Version,
+    IDEMPOTENCY_HEADER, ListSandboxesResponse, MetricsEvent, PatchSandboxMetadataRequest,
+    RenewSandboxExpirationRequest, RenewSandboxExpirationResponse, Sandbox, StartSandboxResponse,
+    StopSandboxRequest, StopSandboxResponse, Version,
 };
 
 use crate::transport::{Http, Timeouts, add_header};

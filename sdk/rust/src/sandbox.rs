@@ -7,9 +7,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{Method, RequestBuilder};
 use sandkeep_specs::lifecycle::{Endpoint, Sandbox as Record, StartSandboxResponse, StopSandboxResponse};
 
-use crate::{
-    Client, Code, Commands, CreateOptions, Error, Execd, Files, Isolated, Result, Sessions, Tunnel,
-};
+use crate::{Client, Code, Commands, CreateOptions, Error, Execd, Files, Isolated, Result, Sessions, Tunnel};
 
 /// execd's port in every sandbox.
 const EXECD_PORT: u16 = 44772;

@@ -372,7 +372,8 @@ class SiteFinder:
     @staticmethod
     def find_spec(name, path=None, target=None):
         load_site()
-        return None
+        # Asked anew: whoever asks us goes through a list from which we have just gone, and would miss our neighbour.
+        return sys.modules["_frozen_importlib"]._find_spec(name, path, target)
 
 
 class DisplayFinder:

@@ -161,7 +161,8 @@ class Process(Stream):
 
     async def interrupt(self) -> None:
         """Ends the command: SIGTERM, and three seconds later SIGKILL."""
-        await self._http.call(execd.interrupt_command(id=self.id))
+        # Asking twice does no harm; a request that got lost would leave it running.
+        await self._http.call(execd.interrupt_command(id=self.id), repeat=True)
 
     async def status(self) -> CommandStatusResponse:
         """What is known of the command."""
@@ -196,7 +197,8 @@ class CodeRun(Stream):
 
     async def interrupt(self) -> None:
         """Interrupts the code as Ctrl-C would; the context and its variables stay."""
-        await self._http.call(execd.interrupt_code(id=self.id))
+        # Asking twice does no harm; a request that got lost would leave it running.
+        await self._http.call(execd.interrupt_code(id=self.id), repeat=True)
 
 
 async def write_stdin(http: Http, id: str, data: Source | AsyncIterable[bytes], *, close: bool) -> int:

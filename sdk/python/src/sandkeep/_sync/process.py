@@ -160,7 +160,8 @@ class Process(Stream):
 
     def interrupt(self) -> None:
         """Ends the command: SIGTERM, and three seconds later SIGKILL."""
-        self._http.call(execd.interrupt_command(id=self.id))
+        # Asking twice does no harm; a request that got lost would leave it running.
+        self._http.call(execd.interrupt_command(id=self.id), repeat=True)
 
     def status(self) -> CommandStatusResponse:
         """What is known of the command."""
@@ -195,7 +196,8 @@ class CodeRun(Stream):
 
     def interrupt(self) -> None:
         """Interrupts the code as Ctrl-C would; the context and its variables stay."""
-        self._http.call(execd.interrupt_code(id=self.id))
+        # Asking twice does no harm; a request that got lost would leave it running.
+        self._http.call(execd.interrupt_code(id=self.id), repeat=True)
 
 
 def write_stdin(http: Http, id: str, data: Source | Iterable[bytes], *, close: bool) -> int:
