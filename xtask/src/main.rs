@@ -4,6 +4,7 @@
 mod bench;
 mod criu;
 mod dist;
+mod docs;
 mod fuzz;
 mod images;
 mod node;
@@ -46,6 +47,8 @@ enum Chore {
     Openapi(openapi::Options),
     /// Write the generated parts of the SDKs from specs/openapi
     Sdk(sdk::Options),
+    /// Build the book from docs/ into target/book, with a pinned mdBook
+    Docs(docs::Options),
     /// Run every check and test there is
     Test(test::Options),
     /// Fuzz the parsers of execd; needs a nightly toolchain
@@ -73,6 +76,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Release(options) => release::run(&options),
         Chore::Openapi(options) => openapi::run(&options),
         Chore::Sdk(options) => sdk::run(&options),
+        Chore::Docs(options) => docs::run(&options),
         Chore::Test(options) => reaper::under(|| test::run(&options)),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench(options) => bench::run(&options),
