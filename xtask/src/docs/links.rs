@@ -33,7 +33,12 @@ pub(super) fn check(root: &Path) -> Result<()> {
     for document in &documents {
         let text = fs::read_to_string(document)?;
         let name = document.strip_prefix(root).unwrap_or(document);
-        for target in links(&text).into_iter().chain(inclusions(&text)) {
+        for target in inclusions(&text) {
+            if let Err(problem) = find(document, &target) {
+                wrong.push(format!("{}: {target}: {problem}", name.display()));
+            }
+        }
+        for target in links(&text) {
             match find(document, &target) {
                 Err(problem) => wrong.push(format!("{}: {target}: {problem}", name.display())),
                 Ok(found) if is_page(name) && is_document(&found) && !found.starts_with(root.join(BOOK)) => {
@@ -98,7 +103,7 @@ fn inclusions(text: &str) -> Vec<String> {
     named.map(|path| path.trim().to_owned()).collect()
 }
 
-/// Lines that are no code, each without its spans of code.
+/// Lines that are no block of code.
 fn prose(text: &str) -> Vec<&str> {
     let mut is_code = false;
     let mut lines = Vec::new();
@@ -106,7 +111,6 @@ fn prose(text: &str) -> Vec<&str> {
         if line.trim_start().starts_with("```") {
             is_code = !is_code;
         } else if !is_code {
-            // Links in spans of code are rare, and begin with what no link of ours has.
             lines.push(line);
         }
     }

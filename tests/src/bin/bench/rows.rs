@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
-use crate::measure::{bulk, code, commands, egress, files, lifecycle, memory, pause, pools};
+use crate::measure::{bulk, code, commands, egress, files, lifecycle, memory, pause, pools, sdk};
 use crate::sandbox::Bench;
 
 /// A measurement: takes about so many samples and returns them.
@@ -124,6 +124,9 @@ pub(crate) const ROWS: &[Row] = &[
     less("code-go-again", "ms", 300.0, (3, 10), |bench, n| Box::pin(code::go_again(bench, n))).floor(110.0),
     less("execd-memory-idle", "MB", 5.0, (1, 30), |bench, n| Box::pin(memory::execd(bench, n))).floor(3.4),
     less("execd-binary", "MB", 14.0, (1, 1), |bench, n| Box::pin(memory::execd_binary(bench, n))),
+    less("sdk-overhead-python", "ms", 0.5, (3, 500), |bench, n| Box::pin(sdk::python(bench, n))),
+    less("sdk-overhead-typescript", "ms", 0.2, (3, 500), |bench, n| Box::pin(sdk::typescript(bench, n))),
+    less("sdk-overhead-rust", "ms", 0.2, (3, 500), |bench, n| Box::pin(sdk::rust(bench, n))),
     less("list-48", "ms", 1.0, (5, 100), |bench, n| Box::pin(lifecycle::list(bench, n))),
     less("server-memory-48", "MB", 30.0, (1, 1), |bench, n| Box::pin(memory::server_with_48(bench, n))),
     less("sandbox-memory", "MB", 4.0, (1, 48), |bench, n| Box::pin(memory::sandboxes(bench, n))),

@@ -9,6 +9,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod memory;
 pub(crate) mod pause;
 pub(crate) mod pools;
+pub(crate) mod sdk;
 
 use std::time::Instant;
 
