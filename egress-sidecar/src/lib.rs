@@ -11,5 +11,6 @@ pub mod firewall;
 pub mod intercept;
 pub mod memory;
 pub mod policy;
+pub mod roots;
 pub mod state;
 pub mod vault;

@@ -45,6 +45,7 @@ ZONE = {
     "mapped.ok.test": [(AAAA, 60, aaaa("::ffff:10.9.9.9"))],
     "big.ok.test": [(A, 60, a(f"93.184.217.{last}")) for last in range(120)],
     "hint.ok.test": [(HTTPS, 60, b"\0\1\0\0\4\0\4" + a("93.184.216.35"))],
+    "six.ok.test": [(AAAA, 60, aaaa("2001:db8:1::44"))],
     "short.ok.test": [(A, 1, a("93.184.216.34"))],
 }
 

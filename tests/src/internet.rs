@@ -138,7 +138,8 @@ impl Drop for Internet {
     }
 }
 
-fn wait_for_line(child: &mut Child, line: &str) -> Result<()> {
+/// Waits for the first line a helper prints, which must be this one.
+pub(crate) fn wait_for_line(child: &mut Child, line: &str) -> Result<()> {
     let output = child.stdout.take().context("a captured standard output")?;
     let first = BufReader::new(output).lines().next();
     match first {

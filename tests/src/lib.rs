@@ -3,9 +3,11 @@
 //! Needs root, `cargo xtask build` and `cargo xtask images`; a missing prerequisite fails the test and says so.
 
 pub mod api;
+pub mod attempts;
 pub mod backend;
 pub mod browser;
 pub mod execd;
+pub mod guarded;
 pub mod internet;
 pub mod leaks;
 pub mod names;
@@ -16,6 +18,8 @@ pub mod postgresql;
 pub mod python;
 pub mod registry;
 pub mod server;
+pub mod site;
 pub mod systemd;
+pub mod traces;
 pub mod web;
 pub mod wire;

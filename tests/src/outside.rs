@@ -19,7 +19,7 @@ pub const RESOLVER: &str = "1.1.1.1";
 pub const SILENT: &str = "198.51.100.9";
 /// Opens the sidecar's API.
 pub const TOKEN: &str = "a-token-of-the-test";
-const ADDRESSES: [&str; 11] = [
+const ADDRESSES: [&str; 12] = [
     "1.1.1.1/32",
     "8.8.8.8/32",
     "9.9.9.9/32",
@@ -30,6 +30,7 @@ const ADDRESSES: [&str; 11] = [
     "198.51.100.9/32",
     "2001:db8:1::34/128",
     "2001:db8:1::35/128",
+    "2001:db8:1::44/128",
     "2001:db8:1::53/128",
 ];
 
@@ -102,6 +103,7 @@ impl Lab {
             // Told on standard output, which is nothing else's.
             ("READY_FD", "1"),
         ];
+        command.env("OPENSANDBOX_CREDENTIAL_PROXY_SOCKET", "active.sock");
         for (name, value) in fixed.iter().chain(settings) {
             command.env(format!("OPENSANDBOX_EGRESS_{name}"), value);
         }

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 
 /// Name the base image is imported under.
 pub const BASE_IMAGE: &str = "sandkeep/base:latest";
+/// Name the image with all toolchains is imported under.
+pub const CODE_IMAGE: &str = "sandkeep/code-interpreter:latest";
 
 /// Root of the workspace.
 pub fn workspace() -> PathBuf {

@@ -26,6 +26,57 @@ const SCENARIO_TIMEOUT: Duration = Duration::from_secs(300);
 /// What tries an API by its document.
 const SCHEMATHESIS: [&str; 1] = ["schemathesis==4.32.5"];
 
+/// What a gRPC server in Python needs.
+const GRPC: [&str; 2] = ["grpcio==1.85.1", "typing_extensions==4.16.0"];
+
+/// What a sandbox installs from an index of the test's own: HTTP and gRPC clients, with all they need.
+const WHEELS: [&str; 15] = [
+    "anyio==4.16.0",
+    "certifi==2026.10.18",
+    "charset-normalizer==3.5.2",
+    "grpcio==1.85.1",
+    "h11==0.16.0",
+    "h2==4.4.1",
+    "hpack==4.2.0",
+    "httpcore==1.0.9",
+    "httpx==0.28.1",
+    "hyperframe==6.1.0",
+    "idna==3.20",
+    "requests==2.34.2",
+    "typing_extensions==4.16.0",
+    "urllib3==2.8.0",
+    "websockets==17.4",
+];
+/// Python's version in the images.
+const IMAGE_PYTHON: &str = "3.11";
+
+/// The `bin` directory of an environment that has gRPC; made once and kept.
+pub fn grpc() -> Result<PathBuf> {
+    installed("venv-grpc", &GRPC)
+}
+
+/// A directory of packages for the images' Python; fetched once and kept.
+pub fn wheels() -> Result<PathBuf> {
+    let dir = paths::artifacts()?;
+    let lock = File::create(dir.join("wheels.lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    let (wheels, complete) = (dir.join("wheels"), dir.join("wheels.complete"));
+    if fs::read_to_string(&complete).unwrap_or_default() != WHEELS.join("\n") {
+        // Absent the first time.
+        let _ = fs::remove_dir_all(&wheels);
+        let mut pip = Command::new(grpc()?.join("pip"));
+        pip.args(["download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
+        pip.arg(format!("--python-version={IMAGE_PYTHON}"));
+        for libc in ["manylinux2014", "manylinux_2_17"] {
+            pip.arg(format!("--platform={libc}_{}", std::env::consts::ARCH));
+        }
+        pip.arg("--dest").arg(&wheels).args(WHEELS);
+        must(&mut pip, "the packages come from PyPI: the machine needs a way to it")?;
+        fs::write(&complete, WHEELS.join("\n"))?;
+    }
+    Ok(wheels)
+}
+
 /// The `bin` directory of an environment that has the clients; made once and kept.
 pub fn environment() -> Result<PathBuf> {
     installed("venv", &CLIENTS)

@@ -26,7 +26,7 @@ use crate::{
     api::Api,
     internet::Netns,
     leaks,
-    paths::{self, BASE_IMAGE},
+    paths::{self, BASE_IMAGE, CODE_IMAGE},
     wire,
 };
 
@@ -44,6 +44,7 @@ pub struct Setup {
     lines: Vec<(&'static str, String)>,
     netns: Option<Arc<Netns>>,
     without_image: bool,
+    code_image: bool,
     without_key: bool,
     tenants: Vec<(&'static str, &'static str)>,
 }
@@ -70,6 +71,12 @@ impl Setup {
     /// Leaves the API key out of the configuration.
     pub fn without_key(mut self) -> Self {
         self.without_key = true;
+        self
+    }
+
+    /// Has the image with all toolchains instead of the base image.
+    pub fn with_code_image(mut self) -> Self {
+        self.code_image = true;
         self
     }
 
@@ -138,7 +145,7 @@ impl Server {
         };
         server.write_config(&setup)?;
         if !setup.without_image {
-            server.take_image()?;
+            server.take_image(setup.code_image)?;
         }
         server.launch()?;
         Ok(server)
@@ -191,22 +198,26 @@ impl Server {
         Api::new(self.url(), self.tenant_key(namespace))
     }
 
-    /// Puts the base image into the store: imported by the first server after a build, linked by all others, since
-    /// nobody ever writes to an unpacked layer.
-    fn take_image(&self) -> Result<()> {
-        let archive = paths::base_image()?;
-        let lock = fs::File::create(paths::artifacts()?.join("image.lock"))?;
+    /// Puts an image into the store: imported by the first server after a build, linked by all others, since nobody
+    /// ever writes to an unpacked layer.
+    fn take_image(&self, code: bool) -> Result<()> {
+        let (archive, name, kept) = match code {
+            false => (paths::base_image()?, BASE_IMAGE, "image"),
+            true => (paths::code_image()?, CODE_IMAGE, "image-code"),
+        };
+        let dir = paths::artifacts()?;
+        let lock = fs::File::create(dir.join(format!("{kept}.lock")))?;
         flock(&lock, FlockOperation::LockExclusive)?;
         let mut stamp = String::new();
         for file in [&archive, &paths::dist("lifecycle-server")?] {
             let known = fs::metadata(file)?;
             stamp.push_str(&format!("{}-{}-", known.len(), known.mtime()));
         }
-        let (kept, stamped) = (paths::artifacts()?.join("image"), paths::artifacts()?.join("image.stamp"));
+        let (kept, stamped) = (dir.join(kept), dir.join(format!("{kept}.stamp")));
         let own = self.state().join("images");
         if fs::read_to_string(&stamped).unwrap_or_default() != stamp {
             let archive = archive.to_str().context("a path in UTF-8")?;
-            self.cli_ok(&["image", "import", archive, "--name", BASE_IMAGE])?;
+            self.cli_ok(&["image", "import", archive, "--name", name])?;
             // Absent the first time.
             let _ = fs::remove_dir_all(&kept);
             link_tree(&own, &kept)?;

@@ -24,7 +24,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
@@ -37,7 +37,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, handshake::derive_accept_key, protocol::Role},
 };
 
-use crate::internet::Netns;
+use crate::{internet::Netns, site::Site};
 
 /// What a proxy passes on must not be refused here.
 const LONGEST_HEAD: u32 = 1 << 20;
@@ -61,11 +61,33 @@ impl TestAuthority {
         Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
-    /// How a server with a certificate for these names does TLS.
-    pub fn server(&self, names: &[&str]) -> Result<Arc<ServerConfig>> {
+    fn sign(&self, names: &[&str], ended: bool) -> Result<(Certificate, KeyPair)> {
         let key = KeyPair::generate()?;
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &self.issuer)?;
+        let mut params = CertificateParams::new(names)?;
+        if ended {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        Ok((params.signed_by(&key, &self.issuer)?, key))
+    }
+
+    /// A certificate for these names and its key, in PEM.
+    pub fn pair(&self, names: &[&str]) -> Result<(String, String)> {
+        let (certificate, key) = self.sign(names, false)?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+
+    /// How a server with a certificate for these names does TLS.
+    pub fn server(&self, names: &[&str]) -> Result<Arc<ServerConfig>> {
+        Self::serve(self.sign(names, false)?)
+    }
+
+    /// The same with a certificate whose time is over.
+    pub fn server_of_the_past(&self, names: &[&str]) -> Result<Arc<ServerConfig>> {
+        Self::serve(self.sign(names, true)?)
+    }
+
+    fn serve((certificate, key): (Certificate, KeyPair)) -> Result<Arc<ServerConfig>> {
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| anyhow!("{error}"))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -97,6 +119,7 @@ impl Received {
 #[derive(Default)]
 struct Shared {
     received: Mutex<Vec<Received>>,
+    site: Option<Site>,
     /// Lets `/events` go on.
     released: Notify,
 }
@@ -111,8 +134,17 @@ pub struct Web {
 impl Web {
     /// Listens on these addresses, with TLS or without.
     pub fn start(netns: &Netns, listen: Vec<(SocketAddr, Option<Arc<ServerConfig>>)>) -> Result<Self> {
+        Self::start_with(netns, listen, None)
+    }
+
+    /// The same with more to offer than single answers.
+    pub fn start_with(
+        netns: &Netns,
+        listen: Vec<(SocketAddr, Option<Arc<ServerConfig>>)>,
+        site: Option<Site>,
+    ) -> Result<Self> {
         let namespace = File::open(netns.path())?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { site, ..Shared::default() });
         let ((stop, stopped), (told, ready)) = (oneshot::channel(), std::sync::mpsc::channel());
         let serving = shared.clone();
         let thread = std::thread::spawn(move || {
@@ -218,6 +250,11 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
         body,
     };
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
+    if let Some(site) = &shared.site
+        && let Some(response) = site.answer(&received).await?
+    {
+        return Ok(response.map(BodyExt::boxed_unsync));
+    }
     let secret =
         received.header("authorization").or(received.header("x-api-key")).unwrap_or("none").to_owned();
     let mut response = Response::new(whole(Bytes::from_static(b"hello\n")));

@@ -2,9 +2,12 @@
 
 use anyhow::Result;
 use sandkeep_tests::{
+    guarded::Guarded,
     python,
     server::{Server, Setup},
 };
+
+const SECRET: &str = "s3cret-AbCdEfGhIjKlMnOp";
 
 /// Each scenario runs against sandboxes reached directly and through the server.
 const WAYS: [&str; 2] = ["direct", "proxy"];
@@ -56,4 +59,24 @@ async fn isolated_sessions_of_the_sync_client() -> Result<()> {
 #[tokio::test]
 async fn the_code_interpreter_client() -> Result<()> {
     both_ways("client_code.py").await
+}
+
+/// What the client says of policies and vaults, and what servers outside then hear.
+#[test]
+fn policies_and_vaults_of_the_clients() -> Result<()> {
+    let world = Guarded::start(Setup::default(), None)?;
+    world.run(async |_| {
+        for way in WAYS {
+            let text = python::run(&world.server, "client_egress.py", &[way, SECRET]).await?;
+            assert_eq!(text.lines().last(), Some("ok"), "{way}: {text}");
+            let received = world.web.take();
+            let heard = |name: &str| -> Vec<&str> {
+                received.iter().filter_map(|request| request.header(name)).collect()
+            };
+            let (first, third) = (format!("Bearer {SECRET}"), format!("Bearer {SECRET}-3"));
+            assert_eq!(heard("authorization"), [first.clone(), third, first], "{way}");
+            assert_eq!(heard("x-api-key"), [format!("{SECRET}-2")], "{way}");
+        }
+        Ok(())
+    })
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sandkeep_tests::{
     internet::Netns,
     names::Names,
-    paths,
+    paths, traces,
     web::{TestAuthority, Web},
     wire::{self, Answer},
 };
@@ -667,7 +667,7 @@ fn a_deleted_secret_is_nowhere_in_memory() -> Result<()> {
         assert_eq!(line, "data: one\n", "{protocol}");
         open.push((curl, lines));
     }
-    ensure!(occurrences(pid)? > 0, "the search finds nothing, so it proves nothing");
+    ensure!(traces::occurrences(pid, SECRET)? > 0, "the search finds nothing, so it proves nothing");
     world.call("DELETE", "/credential-vault", None, 204)?;
     // What carried the secret is cut, and its memory is cleared when the last task lets go of it.
     for (mut curl, mut lines) in open {
@@ -677,34 +677,12 @@ fn a_deleted_secret_is_nowhere_in_memory() -> Result<()> {
     }
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match occurrences(pid)? {
+        match traces::occurrences(pid, SECRET)? {
             0 => return Ok(()),
             count if Instant::now() > deadline => bail!("the secret is still there {count} times"),
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
     }
-}
-
-/// How often the secret is in the memory of a process, looked at as a core dump would show it.
-fn occurrences(pid: u32) -> Result<usize> {
-    use std::os::unix::fs::FileExt;
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let memory = fs::File::open(format!("/proc/{pid}/mem"))?;
-    let mut count = 0;
-    for line in maps.lines() {
-        let (range, rest) = line.split_once(' ').context("a mapping")?;
-        if !rest.starts_with("rw") {
-            continue;
-        }
-        let (first, end) = range.split_once('-').context("a range")?;
-        let (first, end) = (u64::from_str_radix(first, 16)?, u64::from_str_radix(end, 16)?);
-        let mut bytes = vec![0; usize::try_from(end - first)?];
-        // Some mappings cannot be read by anybody.
-        if memory.read_exact_at(&mut bytes, first).is_ok() {
-            count += bytes.windows(SECRET.len()).filter(|window| *window == SECRET.as_bytes()).count();
-        }
-    }
-    Ok(count)
 }
 
 #[test]

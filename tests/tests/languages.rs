@@ -3,21 +3,13 @@
 
 use anyhow::Result;
 use sandkeep_tests::{
-    paths, python,
+    python,
     server::{Server, Setup},
 };
 
-/// Name the scenario asks for.
-const IMAGE: &str = "sandkeep/code-interpreter:latest";
-/// Name the client's documentation asks for.
-const DOCUMENTED_IMAGE: &str = "opensandbox/code-interpreter:v1.1.0";
-
 #[tokio::test]
 async fn the_code_interpreter_client_in_all_languages() -> Result<()> {
-    let archive = paths::code_image()?;
-    let server = Server::start(Setup::default().without_image())?;
-    let archive = archive.to_string_lossy();
-    server.cli_ok(&["image", "import", &archive, "--name", IMAGE, "--name", DOCUMENTED_IMAGE])?;
+    let server = Server::start(Setup::default().with_code_image())?;
     let text = python::run(&server, "quick_start.py", &["opensandbox-code-interpreter"]).await?;
     assert_eq!(text.lines().last(), Some("ok"), "it did not finish: {text}");
     let text = python::run(&server, "client_languages.py", &[]).await?;

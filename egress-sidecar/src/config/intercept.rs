@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::vault::HostPattern;
+use crate::{roots::Roots, vault::HostPattern};
 
 use super::{Cidr, ConfigError, environment::Environment, not};
 
@@ -42,6 +42,12 @@ pub struct InterceptConfig {
 }
 
 impl InterceptConfig {
+    /// Whose certificates the sidecar's own connections believe.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        Roots { directory: self.trust_dir.clone(), file: self.extra_ca.clone() }
+    }
+
     pub(super) fn read(env: &Environment<'_>) -> Result<Self, ConfigError> {
         let port = |text: &str| match text.parse() {
             Ok(0) | Err(_) => Err(not("a port", text)),

@@ -131,6 +131,10 @@ impl Config {
     /// Reads the variables `get` knows.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env = Environment::new(&get);
+        // Whoever asks for a proxy must not find that connections go past it.
+        env.parsed::<()>("UPSTREAM_PROXY", |_| {
+            Err("is not supported: connections are made straight to their destinations".to_owned())
+        })?;
         Ok(Self {
             http_addr: env.parsed("HTTP_ADDR", listen_address)?.unwrap_or_else(|| any(DEFAULT_PORT)),
             token: env.text("TOKEN").map(|token| Token(Zeroizing::new(token))),
@@ -298,6 +302,7 @@ mod tests {
             ("DOH_BLOCKLIST", "1.1.1.1/64"),
             ("DENY_WEBHOOK", "ftp://x"),
             ("READY_FD", "-1"),
+            ("UPSTREAM_PROXY", "http://proxy:3128"),
             ("DNS_UPSTREAM_TIMEOUT", "0"),
         ] {
             assert_eq!(config(&[(name, value)]).unwrap_err().name, format!("{PREFIX}{name}"));

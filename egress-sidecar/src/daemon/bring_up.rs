@@ -40,7 +40,7 @@ pub(super) fn enforce(config: &Config, health: &Arc<Health>, audit: Arc<Audit>) 
     let skip = policy::index_of(&config.rules_dir, LOG_SKIP_FILE).context(LOG_SKIP_FILE)?;
     let (webhook, hook) = match config.deny_webhook.clone() {
         Some(uri) => {
-            let (webhook, hook) = Webhook::new(uri, &config.sandbox_id);
+            let (webhook, hook) = Webhook::new(uri, &config.sandbox_id, config.intercept.roots());
             (Some(webhook), Some(hook))
         }
         None => (None, None),

@@ -28,8 +28,7 @@ pub(super) async fn start(state: &AppState) -> Result<Interception> {
     let proxy = Settings {
         port: settings.port,
         trust_anything: settings.ssl_insecure,
-        trust_directory: settings.trust_dir.clone(),
-        trust_file: settings.extra_ca.clone(),
+        roots: settings.roots(),
         pass: settings.pass_hosts.clone(),
     };
     if settings.ssl_insecure {

@@ -17,7 +17,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use rustls::{ClientConfig, pki_types::ServerName};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::firewall::mark;
+use crate::{firewall::mark, roots::Roots};
 
 /// Refusals that wait to be told; more are lost.
 const QUEUE: usize = 256;
@@ -43,15 +43,16 @@ const SOURCE: &str = "opensandbox-egress";
 pub struct Webhook {
     uri: Uri,
     sandbox_id: String,
+    roots: Roots,
     queue: mpsc::Receiver<Box<str>>,
 }
 
 impl Webhook {
     /// A receiver, and the end refusals are put in at.
     #[must_use]
-    pub fn new(uri: Uri, sandbox_id: &str) -> (Self, mpsc::Sender<Box<str>>) {
+    pub fn new(uri: Uri, sandbox_id: &str, roots: Roots) -> (Self, mpsc::Sender<Box<str>>) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        (Self { uri, sandbox_id: sandbox_id.to_owned(), queue }, sender)
+        (Self { uri, sandbox_id: sandbox_id.to_owned(), roots, queue }, sender)
     }
 
     /// Tells one refusal after the other until nobody can put one in any more. `lookup` finds the addresses of a name.
@@ -109,17 +110,15 @@ impl Webhook {
         }
         let connector = match tls {
             Some(connector) => connector,
-            None => tls.insert(TlsConnector::from(Arc::new(trusting()?))),
+            None => tls.insert(TlsConnector::from(Arc::new(trusting(self.roots.clone()).await?))),
         };
         let name = ServerName::try_from(host.to_owned())?;
         exchange(connector.connect(name, stream).await?, request).await
     }
 }
 
-/// Believes whom this machine believes.
-fn trusting() -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+async fn trusting(roots: Roots) -> Result<ClientConfig> {
+    let roots = tokio::task::spawn_blocking(move || roots.load()).await?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())

@@ -1,18 +1,12 @@
 //! Connections to the outside: marked, so that the firewall lets them pass, and with certificates checked.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio::{
     net::{TcpSocket, TcpStream},
@@ -22,7 +16,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::body::Protocol;
-use crate::firewall::mark;
+use crate::{firewall::mark, roots::Roots};
 
 /// How long connecting may take, and how long the handshake after it.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
@@ -37,10 +31,8 @@ const H1: &[u8] = b"http/1.1";
 pub(super) struct Trust {
     /// All of them.
     pub(super) anything: bool,
-    /// A directory of more authorities.
-    pub(super) directory: Option<PathBuf>,
-    /// A file of more authorities.
-    pub(super) file: Option<PathBuf>,
+    /// Those of authorities.
+    pub(super) roots: Roots,
 }
 
 /// Why there is no connection.
@@ -165,38 +157,7 @@ impl Connector {
 }
 
 fn configs(trust: &Trust) -> Configs {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        tracing::warn!(%error, "a trusted authority of the system cannot be read");
-    }
-    roots.add_parsable_certificates(native.certs);
-    for path in trust.directory.iter().flat_map(|directory| files_in(directory)).chain(trust.file.clone()) {
-        match certificates(&path) {
-            Ok(found) => {
-                roots.add_parsable_certificates(found);
-            }
-            Err(reason) => {
-                tracing::warn!(path = %path.display(), reason, "no trusted authority can be read there")
-            }
-        }
-    }
-    configs_of(&roots, trust.anything)
-}
-
-fn files_in(directory: &Path) -> Vec<PathBuf> {
-    match std::fs::read_dir(directory) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect(),
-        Err(error) => {
-            tracing::warn!(path = %directory.display(), %error, "no trusted authorities can be read there");
-            Vec::new()
-        }
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())?;
-    read.collect::<Result<_, _>>().map_err(|error| error.to_string())
+    configs_of(&trust.roots.load(), trust.anything)
 }
 
 fn configs_of(roots: &RootCertStore, anything: bool) -> Configs {

@@ -19,7 +19,7 @@ use super::{
     connect::{Connector, Trust},
     original, pool, session,
 };
-use crate::{audit::Audit, vault::HostPattern, vault::store::Store};
+use crate::{audit::Audit, roots::Roots, vault::HostPattern, vault::store::Store};
 
 /// Connections open at the same time; later ones wait.
 const MOST: usize = 4096;
@@ -35,10 +35,8 @@ pub struct Settings {
     pub port: u16,
     /// Whether certificates are believed unchecked. Secrets stay in the vault then.
     pub trust_anything: bool,
-    /// A directory of more trusted authorities.
-    pub trust_directory: Option<std::path::PathBuf>,
-    /// A file of more trusted authorities.
-    pub trust_file: Option<std::path::PathBuf>,
+    /// Whose certificates are believed.
+    pub roots: Roots,
     /// Hosts whose connections are passed on unopened.
     pub pass: Vec<HostPattern>,
 }
@@ -67,11 +65,7 @@ impl Proxy {
             // A namespace without IPv6 has nothing to redirect there.
             Err(error) => tracing::debug!(%error, "not listening on IPv6"),
         }
-        let trust = Trust {
-            anything: settings.trust_anything,
-            directory: settings.trust_directory.clone(),
-            file: settings.trust_file.clone(),
-        };
+        let trust = Trust { anything: settings.trust_anything, roots: settings.roots.clone() };
         let connector = Connector::new(trust);
         let pool = pool::Pool::default();
         let authority = Arc::new(authority);

@@ -47,9 +47,14 @@ const SYSTEM_STORES: [(&str, &[&str], &str); 2] = [
     ("update-ca-trust", &["extract"], "/etc/pki/ca-trust/source/anchors"),
 ];
 
-/// Variables that name a bundle: of Python's requests, OpenSSL, curl and git.
-const BUNDLE_VARIABLES: [&str; 4] =
-    ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"];
+/// Variables that name a bundle: of Python's requests, OpenSSL, curl, git and gRPC.
+const BUNDLE_VARIABLES: [&str; 5] = [
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+];
 
 type Environment = BTreeMap<OsString, OsString>;
 
@@ -68,11 +73,12 @@ pub(super) async fn establish(env: &mut Environment) {
         tracing::warn!("{CERTIFICATE} did not appear within {seconds} s: going on without it");
         return;
     };
+    let earlier = earlier();
     // The roots as they were: the system's own bundle is about to change.
-    let roots = roots(env).await;
+    let roots = without(&roots(env).await, &earlier);
     install_in_system(env, &text).await;
     install_for_browsers(env, certificate).await;
-    install_for_java(env, certificate).await;
+    install_for_java(env, certificate, !earlier.is_empty()).await;
     env.insert("NODE_EXTRA_CA_CERTS".into(), CERTIFICATE.into());
     match fs::write(BUNDLE, merged(&roots, &text)) {
         Ok(()) => env.extend(BUNDLE_VARIABLES.map(|name| (name.into(), BUNDLE.into()))),
@@ -103,6 +109,24 @@ async fn roots(env: &Environment) -> String {
     places.iter().find_map(|place| fs::read_to_string(place).ok()).unwrap_or_default()
 }
 
+/// What an earlier sandbox installed whose files this one has got, by a snapshot or by a start after a stop.
+fn earlier() -> String {
+    let paths = SYSTEM_STORES.map(|(_, _, directory)| in_store(directory));
+    paths.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default()
+}
+
+/// That sandbox's sidecar is nobody this one has reason to believe.
+fn without(roots: &str, earlier: &str) -> String {
+    match earlier.trim() {
+        "" => roots.to_owned(),
+        earlier => roots.replace(earlier, ""),
+    }
+}
+
+fn in_store(directory: &str) -> PathBuf {
+    Path::new(directory).join(format!("{ALIAS}.crt"))
+}
+
 fn merged(roots: &str, certificate: &str) -> String {
     let mut text = roots.trim_end().to_owned();
     if !text.is_empty() {
@@ -118,7 +142,7 @@ async fn install_in_system(env: &Environment, certificate: &str) {
         if find_in_path(tool, env).is_none() {
             continue;
         }
-        let path = Path::new(directory).join(format!("{ALIAS}.crt"));
+        let path = in_store(directory);
         let written = fs::create_dir_all(directory).and_then(|()| fs::write(&path, certificate));
         match written {
             Ok(()) => {
@@ -155,13 +179,18 @@ async fn install_for_browsers(env: &Environment, certificate: &Path) {
 }
 
 /// Java has a store of its own, with a password everybody knows.
-async fn install_for_java(env: &Environment, certificate: &Path) {
+async fn install_for_java(env: &Environment, certificate: &Path, again: bool) {
     let at_home = env.get(OsStr::new("JAVA_HOME")).map(|home| Path::new(home).join("bin/keytool"));
     let found = at_home.filter(|tool| tool.is_file()).or_else(|| find_in_path("keytool", env));
     let Some(tool) = found else { return };
-    let words = ["-importcert", "-noprompt", "-cacerts", "-storepass", "changeit", "-alias", ALIAS, "-file"];
-    let arguments: Vec<&OsStr> = words.iter().map(OsStr::new).chain([certificate.as_os_str()]).collect();
-    run(env, &tool.to_string_lossy(), &arguments).await;
+    let tool = tool.to_string_lossy();
+    let store = ["-noprompt", "-cacerts", "-storepass", "changeit", "-alias", ALIAS].map(OsStr::new);
+    if again {
+        // A name is given once. Each call takes as long as Java takes to start.
+        run(env, &tool, &[&[OsStr::new("-delete")], &store[..]].concat()).await;
+    }
+    let import = [OsStr::new("-importcert"), OsStr::new("-file"), certificate.as_os_str()];
+    run(env, &tool, &[&import[..], &store[..]].concat()).await;
 }
 
 /// Runs a tool, which is given up in time; a failure is logged.
@@ -225,6 +254,12 @@ mod tests {
     fn the_bundle_holds_both() {
         assert_eq!(merged("A\n\n", "B"), "A\nB\n");
         assert_eq!(merged("", "B\n"), "B\n");
+    }
+
+    #[test]
+    fn what_was_believed_before_is_no_longer() {
+        assert_eq!(merged(&without("A\nold\n", "old\n"), "new"), "A\nnew\n");
+        assert_eq!(without("A\n", ""), "A\n");
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ use crate::{
 
 /// How long execd may take until the user's program runs, not counting what comes before that program.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take on top of that to have everything in a sandbox trust the authority of its sidecar: the image's own
+/// tools do it, among them one in Java.
+const TRUST_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long the end of a failed first process may take to become known.
 const POST_MORTEM: Duration = Duration::from_millis(500);
 /// Output quoted when a start fails.
@@ -112,6 +115,8 @@ struct Begun {
     log: Arc<Log>,
     drain: JoinHandle<()>,
     guard: Option<Guard>,
+    /// For what comes before the user's program.
+    patience: Duration,
 }
 
 impl Launch {
@@ -198,6 +203,8 @@ impl Launch {
                 (oci.create(&self.spec.id, &directory, root, console, ready.1.as_fd()).await?, None)
             }
         };
+        let trust = sidecar.as_ref().is_some_and(|running| running.intercepts);
+        let patience = self.spec.pre_start + if trust { TRUST_TIMEOUT } else { Duration::ZERO };
         let guard = sidecar
             .map(|running| sidecar::guard(self.inner.clone(), self.spec.slot, &directory, netns, running));
         drop((userns, entrance, ready.1, go.0));
@@ -219,7 +226,7 @@ impl Launch {
         self.phases.mark("record");
         fault::point("launch.on_record");
         let ready = pipe::Receiver::from_owned_fd(ready.0).context("open the ready pipe")?;
-        Ok(Begun { process, status, record, go: go.1, ready, store, log, drain, guard })
+        Ok(Begun { process, status, record, go: go.1, ready, store, log, drain, guard, patience })
     }
 
     /// Lets the first process go and waits until it listens.
@@ -234,7 +241,7 @@ impl Launch {
             None => drop(fs::File::from(begun.go).write(b"g")),
         }
         let mut byte = [0];
-        let patience = READY_TIMEOUT + self.spec.pre_start;
+        let patience = READY_TIMEOUT + begun.patience;
         let problem = tokio::select! {
             read = begun.ready.read(&mut byte) => match (read, begun.record.is_some()) {
                 (Ok(1), true) => None,

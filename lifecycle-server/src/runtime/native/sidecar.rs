@@ -66,6 +66,8 @@ pub(crate) struct Running {
     process: Process,
     /// Unless an earlier server started it.
     child: Option<Child>,
+    /// The sandbox has to trust its authority.
+    pub(super) intercepts: bool,
 }
 
 /// Sees to it that a sandbox's sidecar runs, until it is dropped.
@@ -165,8 +167,12 @@ pub(super) fn adopt(
     let netns = fs::File::open(format!("/proc/{first}/ns/net")).context("open the sandbox's network")?;
     let found = load::<State>(&directory, STATE).ok().flatten();
     let found = found.and_then(|state| Some((state.process.pid, state.process.find()?)));
-    let running =
-        found.map(|(pid, pidfd)| Running { process: Process { pid, pidfd: Arc::new(pidfd) }, child: None });
+    // What the sandbox had to trust it has been given.
+    let running = found.map(|(pid, pidfd)| Running {
+        process: Process { pid, pidfd: Arc::new(pidfd) },
+        child: None,
+        intercepts: false,
+    });
     let task = tokio::spawn(keep(inner.clone(), Place { slot, directory }, netns.into(), running));
     Ok(Some(Guard { task }))
 }
@@ -240,8 +246,9 @@ fn start(
     let pidfd = pidfd.context("hold the egress sidecar")?;
     let identity = Identity::of(pid, pidfd.as_fd()).context("know the egress sidecar")?;
     save(&place.directory, STATE, &State { process: identity }).context("note the egress sidecar")?;
-    await_ready(ready, order.patience)?;
-    Ok(Running { process: Process { pid, pidfd: Arc::new(pidfd) }, child: Some(child) })
+    await_ready(ready, pidfd.as_fd(), order.patience)?;
+    let process = Process { pid, pidfd: Arc::new(pidfd) };
+    Ok(Running { process, child: Some(child), intercepts: order.intercepts })
 }
 
 fn spawn(
@@ -290,9 +297,10 @@ fn spawn(
     command.spawn()
 }
 
-fn await_ready(ready: OwnedFd, patience: Duration) -> Result<(), RuntimeError> {
+/// A process that another thread is just starting may hold the pipe as well, so the end of it alone tells nothing.
+fn await_ready(ready: OwnedFd, process: BorrowedFd<'_>, patience: Duration) -> Result<(), RuntimeError> {
     let timeout = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 });
-    let mut watched = [PollFd::new(&ready, PollFlags::IN)];
+    let mut watched = [PollFd::new(&ready, PollFlags::IN), PollFd::new(&process, PollFlags::IN)];
     match poll(&mut watched, Some(&timeout)) {
         Ok(0) => {
             let text = format!("the egress sidecar was not ready within {} s", patience.as_secs());
@@ -302,6 +310,7 @@ fn await_ready(ready: OwnedFd, patience: Duration) -> Result<(), RuntimeError> {
         Err(error) => return Err(io::Error::from(error)).context("wait for the egress sidecar"),
     }
     let mut byte = [0];
+    rustix::io::ioctl_fionbio(&ready, true).map_err(io::Error::from).context("hear the egress sidecar")?;
     match fs::File::from(ready).read(&mut byte) {
         Ok(1) => Ok(()),
         _ => Err(RuntimeError::StartFailed("the egress sidecar ended before it was ready".into())),
