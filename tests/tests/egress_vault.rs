@@ -267,7 +267,7 @@ async fn reach(t: &mut Attempts<'_>, sandbox: &Sandbox) -> Result<()> {
     t.script(
         "The vault's own socket",
         "not there",
-        "find / -xdev -name active.sock 2>/dev/null | grep . || grep active.sock /proc/net/unix || echo not there",
+        "find / -xdev -name 'active.sock*' 2>/dev/null | grep . || grep '@.*active' /proc/net/unix || echo not there",
     )
     .await?;
     t.script(

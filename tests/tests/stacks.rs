@@ -14,7 +14,7 @@ use sandkeep_tests::{
     site::Site,
     traces,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SECRET: &str = "s3cret-AbCdEfGhIjKlMnOp";
 const PASSWORD: &str = "pa55word-QrStUvWxYz";
@@ -187,8 +187,7 @@ async fn unseen(sandbox: &Sandbox, execd: &Execd, secrets: &[&str]) -> Result<()
         ensure!(!environments.contains(secret), "a secret is in an environment");
         // The end only, so that the search is not what is found.
         let end = &secret[4..];
-        let files =
-            execd.output(&format!("grep -rlsF {end} /etc /opt /root /srv /tmp /var || true")).await?;
+        let files = execd.output(&format!("grep -rlsF {end} /etc /opt /root /srv /tmp /var || true")).await?;
         ensure!(files.is_empty(), "a secret is in a file: {files}");
         let count = traces::in_sandbox(&sandbox.id, secret)?;
         ensure!(count == 0, "a secret is {count} times in the memory of the sandbox");
