@@ -64,6 +64,8 @@ async fn the_code_interpreter_client() -> Result<()> {
 /// What the client says of policies and vaults, and what servers outside then hear.
 #[test]
 fn policies_and_vaults_of_the_clients() -> Result<()> {
+    // Where the server is, there is no way to PyPI.
+    python::environment()?;
     let world = Guarded::start(Setup::default(), None)?;
     world.run(async |_| {
         for way in WAYS {
