@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A server that needs longer than this to answer its first request is broken.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// A server that needs longer than this to stop is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Deleted sandboxes must be gone from the host within this time.
