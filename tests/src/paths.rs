@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 pub const BASE_IMAGE: &str = "sandkeep/base:latest";
 /// Name the image with all toolchains is imported under.
 pub const CODE_IMAGE: &str = "sandkeep/code-interpreter:latest";
+/// Name its published client's documentation asks for.
+pub const DOCUMENTED_CODE_IMAGE: &str = "opensandbox/code-interpreter:v1.1.0";
 
 /// Root of the workspace.
 pub fn workspace() -> PathBuf {

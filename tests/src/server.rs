@@ -26,7 +26,7 @@ use crate::{
     api::Api,
     internet::Netns,
     leaks,
-    paths::{self, BASE_IMAGE, CODE_IMAGE},
+    paths::{self, BASE_IMAGE, CODE_IMAGE, DOCUMENTED_CODE_IMAGE},
     wire,
 };
 
@@ -201,9 +201,9 @@ impl Server {
     /// Puts an image into the store: imported by the first server after a build, linked by all others, since nobody
     /// ever writes to an unpacked layer.
     fn take_image(&self, code: bool) -> Result<()> {
-        let (archive, name, kept) = match code {
-            false => (paths::base_image()?, BASE_IMAGE, "image"),
-            true => (paths::code_image()?, CODE_IMAGE, "image-code"),
+        let (archive, names, kept) = match code {
+            false => (paths::base_image()?, &[BASE_IMAGE][..], "image"),
+            true => (paths::code_image()?, &[CODE_IMAGE, DOCUMENTED_CODE_IMAGE][..], "image-code"),
         };
         let dir = paths::artifacts()?;
         let lock = fs::File::create(dir.join(format!("{kept}.lock")))?;
@@ -217,7 +217,8 @@ impl Server {
         let own = self.state().join("images");
         if fs::read_to_string(&stamped).unwrap_or_default() != stamp {
             let archive = archive.to_str().context("a path in UTF-8")?;
-            self.cli_ok(&["image", "import", archive, "--name", name])?;
+            let names = names.iter().flat_map(|name| ["--name", name]);
+            self.cli_ok(&["image", "import", archive].into_iter().chain(names).collect::<Vec<_>>())?;
             // Absent the first time.
             let _ = fs::remove_dir_all(&kept);
             link_tree(&own, &kept)?;

@@ -34,7 +34,7 @@ async fn open_with(dir: &Path, stall_timeout: Duration) -> ImageStore {
 }
 
 async fn pull(store: &ImageStore, name: &str) -> Result<Image, ImageError> {
-    store.pull(name, None, None, ProgressSink::none()).await
+    store.pull(name, None, None, None, ProgressSink::none()).await
 }
 
 fn noisy_layer(seed: u64) -> Layer {

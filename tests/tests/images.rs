@@ -26,7 +26,7 @@ async fn store(dir: &Path) -> ImageStore {
 }
 
 async fn pull(store: &ImageStore, name: &str) -> Result<lifecycle_server::image::Image, ImageError> {
-    store.pull(name, None, None, ProgressSink::none()).await
+    store.pull(name, None, None, None, ProgressSink::none()).await
 }
 
 /// Three layers, each compressed another way; the last hides things in the first.
@@ -76,7 +76,7 @@ async fn an_image_is_pulled_found_and_stacked() {
         let phases = Arc::clone(&phases);
         move |progress| phases.lock().unwrap().push(progress)
     });
-    let image = store.pull(&name, None, None, sink).await.unwrap();
+    let image = store.pull(&name, None, None, None, sink).await.unwrap();
     let phases = std::mem::take(&mut *phases.lock().unwrap());
     assert_eq!(phases.iter().filter(|p| p.phase == Phase::Done).count(), 3);
     assert!(phases.iter().any(|p| p.phase == Phase::Downloading && Some(p.bytes) == p.total));
@@ -149,14 +149,14 @@ async fn assert_guarded(auth: Auth) {
     let name = registry.name("team/app:1");
     let with = |password: &str| Some(Credentials::Basic { username: USER.into(), password: password.into() });
     for wrong in [None, with("hunter2")] {
-        let error = store.pull(&name, wrong, None, ProgressSink::none()).await.unwrap_err();
+        let error = store.pull(&name, wrong, None, None, ProgressSink::none()).await.unwrap_err();
         assert!(matches!(error, ImageError::Unauthorized(_)), "{error:?}");
         assert!(
             error.to_string().contains("team/app:1") && !error.to_string().contains("hunter2"),
             "{error}"
         );
     }
-    let image = store.pull(&name, with(PASSWORD), None, ProgressSink::none()).await.unwrap();
+    let image = store.pull(&name, with(PASSWORD), None, None, ProgressSink::none()).await.unwrap();
     assert_eq!(image.layers.len(), 3);
     // Credentials are not remembered for the next caller.
     assert!(matches!(pull(&store, &name).await, Err(ImageError::Unauthorized(_))));
@@ -186,12 +186,12 @@ async fn the_platform_is_chosen_from_a_list() {
         Some(Platform { os: "linux".into(), architecture: architecture.into(), variant: None })
     };
     for (platform, expected) in [(None, "amd64"), (asked("arm64"), "arm64")] {
-        let image = store.pull(&name, None, platform, ProgressSink::none()).await.unwrap();
+        let image = store.pull(&name, None, platform, None, ProgressSink::none()).await.unwrap();
         assert_eq!(fs::read_to_string(image.layers[0].join("arch")).unwrap(), expected);
         assert_eq!(image.platform.architecture, expected);
     }
     for (name, platform) in [(name, "s390x"), (registry.name("multi:arm"), "amd64")] {
-        let error = store.pull(&name, None, asked(platform), ProgressSink::none()).await.unwrap_err();
+        let error = store.pull(&name, None, asked(platform), None, ProgressSink::none()).await.unwrap_err();
         assert!(matches!(error, ImageError::NotFound(_)), "{error:?}");
         assert!(error.to_string().contains(platform) && error.to_string().contains("linux/arm64"), "{error}");
     }
