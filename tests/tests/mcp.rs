@@ -18,3 +18,11 @@ async fn over_standard_io() -> Result<()> {
 async fn over_http_on_this_machine() -> Result<()> {
     over("http").await
 }
+
+/// The example of an agent that knows nothing but MCP.
+#[tokio::test]
+async fn an_agent_takes_its_tools_from_it() -> Result<()> {
+    let text = python::run(Server::shared()?, "../../examples/python/mcp_agent.py", &[]).await?;
+    assert!(text.ends_with("sandbox_delete: done\nThe fifteenth is FizzBuzz.\n"), "{text}");
+    Ok(())
+}

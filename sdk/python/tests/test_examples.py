@@ -49,5 +49,5 @@ def test_the_code_interpreter_makes_a_picture(tmp_path: Path) -> None:
 
 
 def test_none_is_left_out() -> None:
-    # The one with a vault needs an API to call, which `tests/tests/sdk_python.rs` brings.
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, "code_interpreter.py", "vault.py"}
+    # `tests/tests/sdk_python.rs` brings the API that the vault is for, and `tests/tests/mcp.rs` runs what uses `sb`.
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, "code_interpreter.py", "vault.py", "mcp_agent.py"}

@@ -1,6 +1,7 @@
 //! What sandboxes may reach outside.
 
 use reqwest::Method;
+use sandkeep_specs::egress::audit::{AuditList, AuditQuery};
 use sandkeep_specs::lifecycle::{NetworkPolicy, NetworkRule, PolicyStatusResponse};
 
 use crate::{Client, Result};
@@ -36,6 +37,14 @@ impl Client {
     pub async fn delete_network_rules(&self, id: &str, targets: &[&str]) -> Result<PolicyStatusResponse> {
         let request = self.http.request(Method::DELETE, &path(id)).json(targets);
         self.http.json("the network policy", request).await
+    }
+
+    /// What the sandbox tried to reach and what came of it, oldest first; the newest two thousand attempts are kept.
+    pub async fn network_audit(&self, id: &str, query: &AuditQuery) -> Result<AuditList> {
+        let sidecar = self.sidecar(id, true).await?;
+        let mut pairs = vec![("after", query.after.to_string())];
+        pairs.extend(query.limit.map(|limit| ("limit", limit.to_string())));
+        sidecar.json("the audit", sidecar.get(&["audit"]).query(&pairs)).await
     }
 }
 

@@ -185,8 +185,13 @@ impl<T> Default for Changes<T> {
 impl Client {
     /// The vault of a sandbox, at the sandbox's own address or through the server.
     pub async fn vault(&self, id: &str, through_server: bool) -> Result<Vault> {
+        Ok(Vault { http: self.sidecar(id, through_server).await? })
+    }
+
+    /// What guards a sandbox's network.
+    pub(crate) async fn sidecar(&self, id: &str, through_server: bool) -> Result<Http> {
         let endpoint = self.endpoint(id, SIDECAR_PORT, through_server).await?;
-        Ok(Vault { http: self.connect(&endpoint, through_server)? })
+        self.connect(&endpoint, through_server)
     }
 }
 

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream;
+use sandkeep::specs::egress::audit::AuditQuery;
 use sandkeep::specs::execd::code::CodeContext;
 use sandkeep::{
     Client, EventQuery, Execd, FileSource, Files, ListQuery, LogQuery, Method, PtyAttach, SnapshotQuery,
-    Timeouts,
+    Timeouts, VaultChanges, VaultContents,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Not reached on purpose: the document, the beginning of method and path, and why.
-const EXCEPTIONS: [(&str, &str, &str); 9] = [
+const EXCEPTIONS: [(&str, &str, &str); 12] = [
     ("execd", "POST /handover", "the server's own: it gives a pooled sandbox to its user"),
     ("execd", "GET /openapi.json", "the document itself, no operation on a sandbox"),
     (
@@ -34,6 +35,17 @@ const EXCEPTIONS: [(&str, &str, &str); 9] = [
     ("execd", "PATCH /proxy/", "likewise"),
     ("execd", "DELETE /proxy/", "likewise"),
     ("execd", "OPTIONS /proxy/", "likewise"),
+    ("egress", "GET /healthz", "the server's own: it starts a sandbox's program once the rules are in force"),
+    (
+        "egress",
+        "GET /credential-vault/_active",
+        "answered on the sidecar's own socket only, never to a client",
+    ),
+    (
+        "egress",
+        "/policy",
+        "`Client::network_policy` and its relatives ask the server, which asks the sidecar",
+    ),
 ];
 
 /// Method and path of every request.
@@ -65,17 +77,47 @@ async fn answer(mut stream: TcpStream, asked: Asked) {
     let mut words = text.split([' ', '?']);
     let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
     asked.lock().unwrap().insert((method, path));
-    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    // What a client is told of ports leads back here.
+    let to = stream.local_addr().unwrap();
+    let body = if text.contains("/endpoints/") {
+        format!(r#"{{"endpoint":"{to}/egress"}}"#)
+    } else {
+        "{}".to_owned()
+    };
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+    let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
     while matches!(stream.read(&mut buffer).await, Ok(count) if count > 0) {}
 }
 
 fn documented(document: &str) -> Vec<String> {
+    if document == "egress" {
+        return documented_egress();
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/operations");
     let text = std::fs::read_to_string(root.join(format!("{document}.txt"))).unwrap();
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The sidecar's operations, read from the indentation of its document: the exporter writes it one way only.
+fn documented_egress() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../specs/openapi/egress.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (mut found, mut route) = (Vec::new(), "");
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("  /") {
+            route = name.trim_end_matches(':');
+        } else if let Some(name) = line.strip_prefix("    ") {
+            let method = name.trim_end_matches(':');
+            if ["get", "put", "post", "patch", "delete"].contains(&method) {
+                found.push(format!("{} /{route}", method.to_uppercase()));
+            }
+        }
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
 }
 
 /// Whether one of the requests is one for this operation; only a `{path}` may hold slashes.
@@ -91,6 +133,12 @@ fn is_reached(operation: &str, asked: &BTreeSet<(String, String)>, base: &str) -
             }
         }
     })
+}
+
+/// Whether an exception is about an operation: it begins with method and path, or with the path for every method.
+fn is_meant(operation: &str, begin: &str) -> bool {
+    let path = operation.split_once(' ').map_or(operation, |(_, path)| path);
+    if begin.starts_with('/') { path == begin } else { operation.starts_with(begin) }
 }
 
 fn body<T: DeserializeOwned>(value: Value) -> T {
@@ -167,6 +215,21 @@ async fn ask_the_server(client: &Client) {
     }
 }
 
+async fn ask_the_sidecar(client: &Client) {
+    ask!(client.network_audit("s", &AuditQuery { after: 0, limit: Some(1) }));
+    let vault = client.vault("s", true).await.unwrap();
+    ask!(
+        vault.get(),
+        vault.create(&VaultContents::default()),
+        vault.change(&VaultChanges::default()),
+        vault.delete(),
+        vault.credentials(),
+        vault.credential("c"),
+        vault.bindings(),
+        vault.binding("b"),
+    );
+}
+
 async fn ask_for_files(files: Files<'_>) {
     ask!(
         files.read("p"),
@@ -239,15 +302,18 @@ async fn every_documented_operation_is_reached_or_explained() {
     let (url, asked) = recorder().await;
     let client = Client::new(format!("{url}/server"), "key").unwrap();
     ask_the_server(&client).await;
+    ask_the_sidecar(&client).await;
     ask_the_daemon(&Execd::new(&format!("{url}/execd"), "token", Timeouts::default()).unwrap()).await;
     let asked = asked.lock().unwrap();
 
     let mut unexplained = Vec::new();
     let mut used = BTreeSet::new();
-    for (document, base) in [("lifecycle", "/server"), ("diagnostics", "/server"), ("execd", "/execd")] {
+    for (document, base) in
+        [("lifecycle", "/server"), ("diagnostics", "/server"), ("execd", "/execd"), ("egress", "/egress")]
+    {
         for operation in documented(document) {
             let exception =
-                EXCEPTIONS.iter().find(|(of, begin, _)| *of == document && operation.starts_with(begin));
+                EXCEPTIONS.iter().find(|(of, begin, _)| *of == document && is_meant(&operation, begin));
             match (is_reached(&operation, &asked, base), exception) {
                 (false, None) => unexplained.push(format!("{document}: {operation}")),
                 (false, Some((_, begin, _))) => drop(used.insert(*begin)),
