@@ -70,7 +70,7 @@ class Shell:
         program, *words = shlex.split(line)
         assert program == "osb", line
         command = [os.environ["OSB"], *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=self.environment)
         assert done.returncode == 0, (line.replace(KEY, "KEY"), done.stdout, done.stderr)
         if words[:2] == ["sandbox", "create"]:
             self.made.append(json.loads(done.stdout)["id"])

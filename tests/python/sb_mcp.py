@@ -22,7 +22,9 @@ PATIENCE = 60
 
 @contextlib.asynccontextmanager
 async def over_stdio():
-    async with Client(StdioServerParameters(command=SB, args=["mcp", "serve"], env=SERVER)) as client:
+    # The handshake of older clients; HTTP is tried with the protocol that has none.
+    program = StdioServerParameters(command=SB, args=["mcp", "serve"], env=SERVER)
+    async with Client(program, mode="legacy") as client:
         yield client
 
 

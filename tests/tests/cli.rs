@@ -255,6 +255,8 @@ async fn results_look_as_they_always_did() -> Result<()> {
         let context = refused(tool.run(&["--context", "nowhere", "ps"])?)?;
         assert_eq!(context, "error: there is no context nowhere; `sb config ls` lists those there are\n");
 
+        assert_eq!(tool.output(&["up"])?, format!("a server answers at {url} already\n"));
+
         tool.output(&["config", "set", "a", "--server", &url, "--key-file", "/dev/null"])?;
         tool.output(&["config", "set", "b", "--server", "http://b.example"])?;
         let contexts = tool.output(&["config", "ls"])?;
@@ -272,6 +274,12 @@ async fn secrets_go_into_the_vault_and_are_never_shown() -> Result<()> {
         let tool = Tool::new(server)?;
         let create = ["create", IMAGE, "--allow", "api.example", "--credential-proxy"];
         let id = tool.output(&create)?.trim().to_owned();
+        let policy = tool.output(&["policy", "set", &id, "--deny", "b.example", "--allow", "api.example"])?;
+        let expected = "ACTION | TARGET\n\
+                        deny | b.example\n\
+                        allow | api.example\n\
+                        deny | (everything else)";
+        assert_eq!(steady(&policy, &id), expected);
         let none = refused(tool.run(&["vault", "get", &id])?)?;
         ensure!(none.contains("hint: `sb vault set` makes a vault"), "{none}");
 

@@ -394,6 +394,16 @@ pub(crate) enum Pool {
 pub(crate) enum Policy {
     /// Show what is in force
     Get { sandbox: String },
+    /// Replace all of it
+    Set {
+        sandbox: String,
+        /// A name, address or network it may reach; nothing else then
+        #[arg(long, value_name = "TARGET")]
+        allow: Vec<String>,
+        /// One it may not reach; all else, unless something is allowed
+        #[arg(long, value_name = "TARGET", required_unless_present = "allow")]
+        deny: Vec<String>,
+    },
     /// Let it reach more
     Allow {
         sandbox: String,

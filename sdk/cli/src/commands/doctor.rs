@@ -67,6 +67,7 @@ async fn server(global: &Global) -> (Vec<Finding>, bool) {
             Ok(images) if images.is_empty() => {
                 Ok("accepted; there is no image yet: `sb image pull` or `sb image import`".to_owned())
             }
+            Ok(images) if images.len() == 1 => Ok("accepted; one image".to_owned()),
             Ok(images) => Ok(format!("accepted; {} images", images.len())),
             Err(error) => Err(error.to_string()),
         },

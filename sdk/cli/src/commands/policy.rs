@@ -3,7 +3,10 @@
 use anyhow::Result;
 use sandkeep::specs::lifecycle::{NetworkAction, PolicyStatusResponse};
 
-use super::{App, sandboxes::rules};
+use super::{
+    App,
+    sandboxes::{policy_of, rules},
+};
 use crate::{
     args::Policy,
     ids,
@@ -13,12 +16,17 @@ use crate::{
 pub(crate) async fn policy(app: &App, action: Policy) -> Result<()> {
     let client = &app.client;
     let (Policy::Get { sandbox }
+    | Policy::Set { sandbox, .. }
     | Policy::Allow { sandbox, .. }
     | Policy::Deny { sandbox, .. }
     | Policy::Rm { sandbox, .. }) = &action;
     let id = ids::resolve(client, sandbox).await?;
     match &action {
         Policy::Get { .. } => {}
+        Policy::Set { allow, deny, .. } => {
+            let policy = policy_of(allow, deny).unwrap_or_default();
+            client.replace_network_policy(&id, &policy).await?;
+        }
         Policy::Allow { targets, .. } => {
             client.patch_network_policy(&id, &rules(NetworkAction::Allow, targets)).await?;
         }
