@@ -226,11 +226,21 @@ impl SmallDisk {
     /// Takes all the room there is.
     fn fill(&self) -> Result<PathBuf> {
         let ballast = self.at.join("ballast");
-        let status = Command::new("dd")
-            .args(["if=/dev/zero", "bs=64k", &format!("of={}", ballast.display())])
-            .stderr(std::process::Stdio::null())
-            .status()?;
-        ensure!(!status.success(), "the disk is never full");
+        // What is promised to files while they are written is more than they take in the end: once more, in small steps.
+        for size in ["bs=64k", "bs=4k", "bs=4k"] {
+            let status = Command::new("dd")
+                .args([
+                    "if=/dev/zero",
+                    size,
+                    "oflag=append",
+                    "conv=notrunc",
+                    &format!("of={}", ballast.display()),
+                ])
+                .stderr(std::process::Stdio::null())
+                .status()?;
+            ensure!(!status.success(), "the disk is never full");
+            run("sync", &["--file-system", &ballast.display().to_string()])?;
+        }
         Ok(ballast)
     }
 }

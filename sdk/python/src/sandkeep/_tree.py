@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from .results import Transferred
@@ -65,18 +66,73 @@ def _walk(root: Path) -> Iterator[Path]:
 
 
 def unpack(archive: IO[bytes], root: Path) -> Transferred:
-    """Writes a tar stream's entries below `root` and nowhere else; links and names that lead out are left out."""
-    if not hasattr(tarfile, "data_filter"):
-        raise RuntimeError("unpacking safely needs Python 3.10.12, 3.11.4 or newer")
+    """Writes a tar stream's entries below `root` and nowhere else; links and names that lead out are left out.
+
+    `tarfile` has a filter for this, but not in every Python that is in use: Debian 12's is without.
+    """
     root.mkdir(parents=True, exist_ok=True)
+    base = root.resolve()
     entries, size, skipped = 0, 0, list[str]()
     with tarfile.open(fileobj=archive, mode="r|*") as content:
         for member in content:
-            try:
-                content.extract(member, root, filter="data")
-            except (tarfile.FilterError, KeyError):
+            name = PurePosixPath(member.name)
+            if not name.parts:
+                continue
+            target = base.joinpath(*name.parts)
+            inside = ".." not in name.parts and _is_below(target.parent, base)
+            if not inside or not _write(content, member, target, base):
                 skipped.append(member.name)
                 continue
-            entries += member.name not in (".", "./")
+            entries += 1
             size += member.size if member.isfile() else 0
     return Transferred(entries, size, tuple(skipped))
+
+
+def _is_below(path: Path, base: Path) -> bool:
+    """Whether a path leads into `base`, through whatever links there are by now."""
+    return path.resolve().is_relative_to(base)
+
+
+def _write(content: tarfile.TarFile, member: tarfile.TarInfo, target: Path, base: Path) -> bool:
+    if member.isdir():
+        return _make_directory(target)
+    source = base.joinpath(*PurePosixPath(member.linkname).parts)
+    if member.issym():
+        link = Path(member.linkname)
+        if link.is_absolute() or not _is_below(target.parent / link, base):
+            return False
+    elif member.islnk():
+        if not _is_below(source, base) or source.is_symlink() or not source.is_file():
+            return False
+    elif not member.isfile():
+        return False
+    if not _make_directory(target.parent) or (target.is_dir() and not target.is_symlink()):
+        return False
+    target.unlink(missing_ok=True)
+    if member.issym():
+        target.symlink_to(member.linkname)
+    elif member.islnk():
+        target.hardlink_to(source)
+    else:
+        _copy(content, member, target)
+    return True
+
+
+def _make_directory(path: Path) -> bool:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        # A file or a link to nowhere has that name.
+        return False
+    return True
+
+
+def _copy(content: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    # No set-id bits, nothing others may write, and the owner can read and write what is theirs.
+    mode = member.mode & 0o755 | 0o600
+    source = content.extractfile(member)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        if source is not None:
+            shutil.copyfileobj(source, file, _CHUNK)
+    os.utime(target, (member.mtime, member.mtime))
