@@ -119,11 +119,11 @@ async fn commands_run_with_their_output_and_status() -> Result<()> {
         let complaint = String::from_utf8(gone.stderr)?;
         ensure!(gone.status.code() == Some(1) && complaint.contains("hint: "), "{complaint}");
 
-        let before = tool.json(&["ps"])?.as_array().map(Vec::len);
-        let once = tool.run(&["run", IMAGE, "--", "sh", "-c", "echo once; exit 3"])?;
+        let script = "echo once; exit 3";
+        let once = tool.run(&["run", "-l", "by=once", IMAGE, "--", "sh", "-c", script])?;
         assert_eq!((once.status.code(), once.stdout.as_slice()), (Some(3), &b"once\n"[..]));
-        let after = tool.json(&["ps"])?.as_array().map(Vec::len);
-        ensure!(after <= before, "a sandbox that was for one command is still there");
+        let left = tool.output(&["ps", "--all", "-q", "-l", "by=once"])?;
+        ensure!(left.is_empty(), "a sandbox that was for one command is still there: {left}");
         Ok(())
     })
     .await?
