@@ -70,6 +70,15 @@ async fn churn(server: &Server, count: usize) -> Result<()> {
     try_join_all((0..WORKERS).map(|_| worker())).await.map(drop)
 }
 
+/// Waits until what was deleted is gone from the disk.
+async fn swept(server: &Server) -> Result<()> {
+    let trash = server.state().join("trash");
+    eventually("what was deleted is gone from the disk", SWEPT, async || {
+        Ok(fs::read_dir(&trash)?.next().is_none())
+    })
+    .await
+}
+
 fn descriptors(server: &Server) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{}/fd", server.pid()?))?.count())
 }
@@ -86,6 +95,7 @@ async fn creates_and_deletes_without_an_error_leave_memory_flat() -> Result<()> 
     let since = Instant::now();
     churn(&server, count).await?;
     let took = since.elapsed();
+    swept(&server).await?;
     watch.returns_to(&baseline).await?;
     let (memory_after, files_after) = (server.private_kib()?, descriptors(&server)?);
     tell(&format!(
@@ -156,11 +166,7 @@ async fn many_sandboxes_live_at_once() -> Result<()> {
         try_join_all(some.iter().map(|sandbox| sandbox.clone().delete())).await?;
     }
     let deleted = deleting.elapsed();
-    let trash = server.state().join("trash");
-    eventually("what was deleted is gone from the disk", SWEPT, async || {
-        Ok(fs::read_dir(&trash)?.next().is_none())
-    })
-    .await?;
+    swept(&server).await?;
     watch.returns_to(&baseline).await?;
     tell(&format!(
         "- {count} alive at once: made in {:.1} s, server {memory} KiB, deleted in {:.1} s",

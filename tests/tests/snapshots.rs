@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
     api::{Api, Sandbox, create_body, eventually},
     leaks::Watch,
+    paths::BASE_IMAGE,
     registry::Registry,
     server::{Server, Setup},
 };
@@ -201,6 +202,128 @@ async fn lists_filters_and_refusals() -> Result<()> {
         api.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
     }
     Ok(())
+}
+
+/// A program with a file that is open and deleted, so that its memory names something that is nobody's file any more.
+const HOLDER: &str = r#"
+import os, time
+ghost = open("/srv/ghost", "w+")
+ghost.write("not for others")
+ghost.flush()
+os.unlink("/srv/ghost")
+open("/srv/holding", "w").close()
+time.sleep(100000)
+"#;
+
+/// Marks the sandbox, brings it where `steps` lead, and takes a snapshot there.
+async fn marked(sandbox: &Sandbox, mark: &str, steps: &[(&str, Value)]) -> Result<String> {
+    output(sandbox, &format!("echo {mark} > /srv/mark && rm -f /etc/debian_version && sync")).await?;
+    let mut wanted = "Running".to_owned();
+    for (step, body) in steps {
+        let path = format!("{}/{step}", sandbox.path());
+        let answer = sandbox.api.post(&path, body).await?;
+        ensure!(matches!(answer.status, 200 | 202), "{step}: {answer:?}");
+        if *step == "stop" {
+            assert_eq!(answer.json()?, *body, "what {step} kept");
+        }
+        wanted = sandbox.get().await?["status"]["state"].as_str().context("a state")?.to_owned();
+    }
+    let id = snapshot(&sandbox.api, &sandbox.id).await?;
+    assert_eq!(sandbox.get().await?["status"]["state"], wanted, "a snapshot changes no state");
+    Ok(id)
+}
+
+/// The source's files are in the snapshot, and nothing that belongs to its state.
+async fn holds(api: &Api, snapshot: &str, mark: &str) -> Result<Sandbox> {
+    let restored = restore(api, snapshot).await?;
+    let said =
+        output(&restored, "cat /srv/mark; ls /etc/debian_version 2>/dev/null; ls -A /srv /; id -u").await?;
+    let said = said.strip_prefix(mark).with_context(|| format!("it holds {said}"))?;
+    ensure!(!said.contains("debian_version") && said.contains("\nmark"), "it holds {said}");
+    ensure!(!said.contains("criu") && !said.contains("ghost") && !said.contains("memory"), "it holds {said}");
+    Ok(restored)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_has_files_can_be_a_source() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let watch = Watch::new(&server).await?;
+    let baseline = watch.settled().await?;
+    let (stop, memory) = (json!({"memory": false}), json!({"memory": true}));
+    let sources = [
+        ("paused", vec![("pause", json!({}))], "resume"),
+        ("stopped", vec![("stop", stop.clone())], "start"),
+        ("paused and stopped", vec![("pause", json!({})), ("stop", stop.clone())], "start"),
+        ("stopped with memory", vec![("stop", memory.clone())], "start"),
+        ("started again", vec![("stop", stop.clone()), ("start", stop.clone())], ""),
+    ];
+    let mut snapshots = Vec::new();
+    for (mark, steps, back) in &sources {
+        let source = api.create(json!({})).await?;
+        if *mark == "stopped with memory" {
+            let execd = source.execd().await?;
+            execd.output(&format!("cat >/tmp/holder.py <<'END'\n{HOLDER}\nEND")).await?;
+            let run = json!({"command": "exec python3 /tmp/holder.py", "background": true});
+            execd.stream("/command", &run).await?.id().await?;
+            eventually("the file is open and deleted", READY, async || {
+                Ok(execd.output("ls /srv").await?.contains("holding"))
+            })
+            .await?;
+        }
+        let id = marked(&source, mark, steps).await.with_context(|| (*mark).to_owned())?;
+        // The source goes on from where it stood, with its memory if it had one.
+        if !back.is_empty() {
+            let body = if *mark == "stopped with memory" { memory.clone() } else { json!({}) };
+            let answer = api.post(&format!("{}/{back}", source.path()), &body).await?;
+            ensure!(matches!(answer.status, 200 | 202), "{mark}: {back}: {answer:?}");
+        }
+        let runs = output(&source, "cat /srv/mark; pgrep -c python3 || true").await?;
+        let programs = u8::from(*mark == "stopped with memory");
+        assert_eq!(runs, format!("{mark}\n{programs}"), "the source after its snapshot");
+        holds(&api, &id, mark).await.with_context(|| (*mark).to_owned())?.delete().await?;
+        // What the snapshot holds outlives the source.
+        source.delete().await?;
+        snapshots.push((id, *mark));
+    }
+    let (pool, born) = born_in_a_pool(&api).await?;
+    let id = marked(&born, "born in a pool", &[]).await?;
+    let restored = holds(&api, &id, "born in a pool").await?;
+    let shown = restored.get().await?;
+    assert_eq!(shown["allocation"], Value::Null, "a snapshot of a member is none of its pool");
+    assert_eq!(output(&restored, "echo -$OWNED-").await?, "--", "the source's environment is no file");
+    restored.delete().await?;
+    let stopped = marked(&born, "member at rest", &[("stop", stop)]).await?;
+    holds(&api, &stopped, "member at rest").await?.delete().await?;
+    born.delete().await?;
+    api.delete(&format!("/v1/pools/{pool}")).await?.expect(204)?;
+    snapshots.extend([(id, "born in a pool"), (stopped, "member at rest")]);
+
+    for (id, mark) in &snapshots {
+        api.delete(&format!("/v1/snapshots/{id}")).await?.expect(204).with_context(|| (*mark).to_owned())?;
+    }
+    watch.returns_to(&baseline).await
+}
+
+/// A pool's name, and a sandbox taken from it.
+async fn born_in_a_pool(api: &Api) -> Result<(&'static str, Sandbox)> {
+    let name = "nursery";
+    let pool = json!({
+        "name": name,
+        "template": {"spec": {"containers": [{"name": "sandbox", "image": BASE_IMAGE}]}},
+        "capacitySpec": {"bufferMin": 1, "bufferMax": 1, "poolMin": 0, "poolMax": 1},
+    });
+    api.post("/v1/pools", &pool).await?.expect(201)?;
+    eventually("a member waits", READY, async || {
+        Ok(api.get(&format!("/v1/pools/{name}")).await?.expect(200)?.json()?["status"]["available"] == 1)
+    })
+    .await?;
+    let body = json!({
+        "extensions": {"poolRef": name}, "timeout": 600, "entrypoint": ["sleep", "infinity"], "env": {"OWNED": "yes"},
+    });
+    let made = api.post("/v1/sandboxes", &body).await?.expect(202)?.json()?;
+    let id = made["id"].as_str().context("an id")?.to_owned();
+    Ok((name, Sandbox { id, api: api.clone() }))
 }
 
 #[tokio::test(flavor = "multi_thread")]

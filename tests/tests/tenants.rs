@@ -1,0 +1,324 @@
+//! Two tenants on one real server: whatever one makes does not exist for the other, whatever names they choose, and
+//! nobody gets more than his quota, however he goes about it.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use sandkeep_tests::{
+    api::{Api, Sandbox, create_body, eventually},
+    paths::BASE_IMAGE,
+    registry::{Auth, Layer, PASSWORD, Registry, USER, files},
+    server::{Server, Setup},
+};
+use serde_json::{Value, json};
+
+/// Longest wait for anything a server does in the background, on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn two() -> Setup {
+    Setup::default().tenants(&[("a", ""), ("b", "")])
+}
+
+/// Starts what was asked for.
+async fn make(api: &Api, body: &Value) -> Result<Sandbox> {
+    let made = api.post("/v1/sandboxes", body).await?.expect(202)?.json()?;
+    let id = made["id"].as_str().context("an id")?.to_owned();
+    let sandbox = Sandbox { id, api: api.clone() };
+    sandbox.wait_state("Running").await?;
+    Ok(sandbox)
+}
+
+async fn output(sandbox: &Sandbox, command: &str) -> Result<String> {
+    sandbox.execd().await?.output(command).await
+}
+
+async fn refused(api: &Api, body: &Value, status: u16, code: &str) -> Result<String> {
+    let (told, message) = api.post("/v1/sandboxes", body).await?.expect_error(status)?;
+    assert_eq!(told, code, "{message}");
+    Ok(message)
+}
+
+async fn total(api: &Api, path: &str) -> Result<Value> {
+    Ok(api.get(path).await?.expect(200)?.json()?["pagination"]["totalItems"].clone())
+}
+
+fn volume(source: Value) -> Value {
+    let mut volume = json!({"name": "v", "mountPath": "/data"});
+    if let (Some(volume), Value::Object(source)) = (volume.as_object_mut(), source) {
+        volume.extend(source);
+    }
+    create_body(json!({"volumes": [volume]}))
+}
+
+/// Takes a snapshot and waits for its end; id and status.
+async fn snapshot(sandbox: &Sandbox) -> Result<(String, Value)> {
+    let path = format!("{}/snapshots", sandbox.path());
+    let made = sandbox.api.post(&path, &json!({})).await?.expect(202)?.json()?;
+    let id = made["id"].as_str().context("an id")?.to_owned();
+    let mut status = Value::Null;
+    eventually("the snapshot is made", PATIENCE, async || {
+        let told = sandbox.api.get(&format!("/v1/snapshots/{id}")).await?.expect(200)?.json()?;
+        status = told["status"].clone();
+        Ok(status["state"] != "Creating")
+    })
+    .await?;
+    Ok((id, status))
+}
+
+fn pool(name: &str, mark: &str, limits: Value) -> Value {
+    json!({
+        "name": name,
+        "template": {"spec": {"containers": [{
+            "name": "sandbox", "image": BASE_IMAGE, "env": [{"name": "MARK", "value": mark}],
+            "resources": {"limits": limits},
+        }]}},
+        "capacitySpec": {"bufferMin": 1, "bufferMax": 1, "poolMin": 0, "poolMax": 4},
+    })
+}
+
+fn from_pool(name: &str) -> Value {
+    json!({"extensions": {"poolRef": name}, "timeout": 600, "entrypoint": ["sleep", "infinity"]})
+}
+
+async fn one_waits(api: &Api, name: &str) -> Result<()> {
+    eventually("a member waits", PATIENCE, async || {
+        let shown = api.get(&format!("/v1/pools/{name}")).await?.expect(200)?.json()?;
+        Ok(shown["status"]["available"] == 1)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_and_templates_of_others_do_not_exist() -> Result<()> {
+    let server = Server::start(two())?;
+    let (a, b) = (server.tenant("a"), server.tenant("b"));
+    let source = a.create(json!({})).await?;
+    output(&source, "echo of a > /srv/mark").await?;
+    let (id, status) = snapshot(&source).await?;
+    assert_eq!(status["state"], "Ready", "{status}");
+    let body = json!({"image": BASE_IMAGE, "publish": "a/thing", "resourceLimits": {"memory": "64Mi"}});
+    let template = a.post("/v1/templates", &body).await?.expect(201)?.json()?["templateId"].clone();
+    let template = template.as_str().context("an id")?;
+    eventually("the template is built", PATIENCE, async || {
+        let path = format!("/v1/templates/{template}");
+        Ok(a.get(&path).await?.expect(200)?.json()?["status"]["phase"] == "Succeeded")
+    })
+    .await?;
+
+    // A start changes nothing about who owns what.
+    server.kill()?;
+    tokio::task::block_in_place(|| server.restart())?;
+    let image = format!("opensandbox-snapshots:{id}");
+    let by_name = create_body(json!({"image": {"uri": image}}));
+    let by_snapshot = json!({"snapshotId": id, "resourceLimits": {}, "timeout": 600});
+    let by_template = json!({"templateId": template, "timeout": 600});
+    for (kind, path, unknown) in [
+        ("snapshots", format!("/v1/snapshots/{id}"), "SNAPSHOT::NOT_FOUND"),
+        ("templates", format!("/v1/templates/{template}"), "SANDBOX::TEMPLATE_NOT_FOUND"),
+    ] {
+        let list = format!("/v1/{kind}");
+        assert_eq!((total(&a, &list).await?, total(&b, &list).await?), (json!(1), json!(0)), "{kind}");
+        assert_eq!(b.get(&path).await?.expect_error(404)?.0, unknown);
+        assert_eq!(b.delete(&path).await?.expect_error(404)?.0, unknown);
+        a.get(&path).await?.expect(200)?;
+    }
+    assert_eq!(total(&b, &format!("/v1/snapshots?sandboxId={}", source.id)).await?, 0);
+    let foreign = b.post(&format!("{}/snapshots", source.path()), &json!({})).await?;
+    assert_eq!(foreign.expect_error(404)?.0, "SANDBOX::NOT_FOUND");
+    refused(&b, &by_snapshot, 404, "SNAPSHOT::NOT_FOUND").await?;
+    refused(&b, &by_template, 404, "SANDBOX::TEMPLATE_NOT_FOUND").await?;
+    // Neither does its image, by any name.
+    let message = refused(&b, &by_name, 400, "SANDBOX::IMAGE_PULL_FAILED").await?;
+    ensure!(!message.contains("of a"), "{message}");
+    for path in ["/v1/images", "/v1/images/export?reference=x"] {
+        b.get(path).await?.expect_error(403)?;
+    }
+    // For its owner everything works.
+    for body in [&by_snapshot, &by_name, &by_template] {
+        let sandbox = make(&a, body).await?;
+        let expected = if body.get("templateId").is_some() { "" } else { "of a" };
+        assert_eq!(output(&sandbox, "cat /srv/mark 2>/dev/null || true").await?, expected, "{body}");
+        sandbox.delete().await?;
+    }
+    source.delete().await?;
+    a.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
+    a.delete(&format!("/v1/templates/{template}")).await?.expect(204)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pools_hand_their_members_to_their_owner_only() -> Result<()> {
+    let server = Server::start(two())?;
+    let (a, b) = (server.tenant("a"), server.tenant("b"));
+    for (api, mark) in [(&a, "of a"), (&b, "of b")] {
+        api.post("/v1/pools", &pool("same", mark, json!({"memory": "64Mi"}))).await?.expect(201)?;
+    }
+    a.post("/v1/pools", &pool("more", "only of a", json!({"memory": "64Mi"}))).await?.expect(201)?;
+    a.post("/v1/pools", &pool("same", "x", json!({}))).await?.expect_error(409)?;
+    for (api, name) in [(&a, "same"), (&b, "same"), (&a, "more")] {
+        one_waits(api, name).await?;
+    }
+    let names = async |api: &Api| -> Result<Vec<Value>> {
+        let list = api.get("/v1/pools").await?.expect(200)?.json()?;
+        Ok(list["items"].as_array().context("items")?.iter().map(|item| item["name"].clone()).collect())
+    };
+    server.kill()?;
+    tokio::task::block_in_place(|| server.restart())?;
+    assert_eq!(
+        (names(&a).await?, names(&b).await?),
+        (vec![json!("more"), json!("same")], vec![json!("same")])
+    );
+    for (api, name, mark) in [(&a, "same", "of a"), (&b, "same", "of b"), (&b, "*", "of b")] {
+        one_waits(api, "same").await?;
+        let sandbox = make(api, &from_pool(name)).await?;
+        assert_eq!(output(&sandbox, "echo $MARK").await?, mark);
+        let other = if std::ptr::eq(api, &a) { &b } else { &a };
+        other.get(&sandbox.path()).await?.expect_error(404)?;
+        sandbox.delete().await?;
+    }
+    refused(&b, &from_pool("more"), 404, "SANDBOX::POOL_NOT_FOUND").await?;
+    let wider = json!({"capacitySpec": {"bufferMin": 0, "bufferMax": 0, "poolMin": 0, "poolMax": 0}});
+    assert_eq!(
+        b.send(hyper::Method::PUT, "/v1/pools/more", Some(&wider)).await?.expect_error(404)?.0,
+        "SANDBOX::POOL_NOT_FOUND"
+    );
+    b.get("/v1/pools/more").await?.expect_error(404)?;
+    b.delete("/v1/pools/more").await?.expect_error(404)?;
+    b.delete("/v1/pools/same").await?.expect(204)?;
+    // Without a pool of one's own there is none, whatever others have.
+    refused(&b, &from_pool("*"), 429, "SANDBOX::POOL_CAPACITY_EXHAUSTED").await?;
+    assert_eq!(names(&a).await?.len(), 2, "the other's pool of that name is another");
+    for name in ["same", "more"] {
+        a.delete(&format!("/v1/pools/{name}")).await?.expect(204)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_of_one_name_are_two() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let host = dir.path();
+    let server = Server::start(two().set("storage", format!("allowed_host_paths = [{host:?}]")))?;
+    let (a, b) = (server.tenant("a"), server.tenant("b"));
+    let named = volume(json!({"pvc": {"claimName": "data"}}));
+    let (of_a, of_b) = (make(&a, &named).await?, make(&b, &named).await?);
+    output(&of_a, "echo of a > /data/file").await?;
+    assert_eq!(output(&of_b, "ls /data; echo of b > /data/file; cat /data/file").await?, "of b");
+    assert_eq!(output(&of_a, "cat /data/file").await?, "of a");
+    // One that only the other has is missing.
+    output(&make(&a, &volume(json!({"pvc": {"claimName": "only-a"}}))).await?, "touch /data/x").await?;
+    let existing = json!({"pvc": {"claimName": "only-a", "createIfNotExists": false}});
+    refused(&b, &volume(existing), 400, "VOLUME::PVC_NOT_FOUND").await?;
+    // A volume that ends with its sandbox takes no other tenant's with it, also after a kill.
+    let ending = volume(json!({"pvc": {"claimName": "data", "deleteOnSandboxTermination": true}}));
+    make(&b, &ending).await?.delete().await?;
+    server.kill()?;
+    tokio::task::block_in_place(|| server.restart())?;
+    of_b.delete().await?;
+    assert_eq!(output(&of_a, "cat /data/file").await?, "of a");
+    of_a.delete().await?;
+    let again = make(&a, &named).await?;
+    assert_eq!(output(&again, "cat /data/file").await?, "of a");
+
+    // Of the host's directories each has what is below one of its name.
+    for namespace in ["a", "b"] {
+        fs::create_dir_all(host.join(namespace))?;
+        fs::write(host.join(namespace).join("secret"), namespace)?;
+    }
+    let own = make(&a, &volume(json!({"host": {"path": host.join("a")}}))).await?;
+    assert_eq!(output(&own, "cat /data/secret; ln -s ../b /data/over; ln -s / /data/all").await?, "a");
+    for path in [host.to_owned(), host.join("b"), host.join("a/over"), host.join("a/all"), host.join("ab")] {
+        let body = volume(json!({"host": {"path": path}}));
+        let message = refused(&a, &body, 400, "VOLUME::HOST_PATH_NOT_ALLOWED").await?;
+        ensure!(message.contains("tenant's own"), "{message}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_of_disk_counts_snapshots_volumes_and_members() -> Result<()> {
+    let quota = "quota = { disk = \"390Mi\", memory = \"2Gi\" }";
+    let server = Server::start(Setup::default().tenants(&[("a", quota), ("b", "")]))?;
+    let (a, b) = (server.tenant("a"), server.tenant("b"));
+    let limits = json!({"memory": "64Mi", "disk": "128Mi"});
+    let body = create_body(json!({"resourceLimits": limits}));
+    let source = make(&a, &body).await?;
+    output(&source, "head -c 40000000 /dev/urandom > /srv/much; sync").await?;
+    let (kept, status) = snapshot(&source).await?;
+    assert_eq!(status["state"], "Ready", "{status}");
+    // 128 MiB of limit and 40 MB of snapshot leave room for one sandbox of 128 MiB, and not for another.
+    let second = make(&a, &body).await?;
+    let message = refused(&a, &body, 403, "SANDBOX::QUOTA_EXCEEDED").await?;
+    ensure!(message.contains("bytes of disk"), "{message}");
+    // A pool's member counts before anybody owns it, and so does a snapshot before it is made.
+    a.post("/v1/pools", &pool("full", "", limits.clone())).await?.expect(201)?;
+    eventually("the pool says why it is empty", PATIENCE, async || {
+        let shown = a.get("/v1/pools/full").await?.expect(200)?.json()?;
+        Ok(shown["status"]["message"].as_str().is_some_and(|text| text.contains("quota")))
+    })
+    .await?;
+    output(&second, "head -c 110000000 /dev/urandom > /srv/more; sync").await?;
+    let (_, failed) = snapshot(&second).await?;
+    ensure!(failed["message"].as_str().is_some_and(|text| text.contains("quota")), "{failed}");
+    assert_eq!(failed["state"], "Failed");
+    // What is in named volumes counts as well.
+    second.delete().await?;
+    let mut with_volume = volume(json!({"pvc": {"claimName": "big"}}));
+    with_volume["resourceLimits"] = json!({"memory": "64Mi", "disk": "64Mi"});
+    let third = make(&a, &with_volume).await?;
+    output(&third, "head -c 180000000 /dev/zero > /data/zeros; sync").await?;
+    refused(&a, &with_volume, 403, "SANDBOX::QUOTA_EXCEEDED").await?;
+    output(&third, "rm /data/zeros; sync").await?;
+    a.delete("/v1/pools/full").await?.expect(204)?;
+    eventually("what is given back can be used", PATIENCE, async || {
+        Ok(a.post("/v1/sandboxes", &with_volume).await?.status == 202)
+    })
+    .await?;
+    // A recipe that fits no quota at all is refused when it is made; and nobody's use is another's.
+    let huge = pool("huge", "", json!({"memory": "64Mi", "disk": "500Mi"}));
+    assert_eq!(a.post("/v1/pools", &huge).await?.expect_error(403)?.0, "SANDBOX::QUOTA_EXCEEDED");
+    let huge = json!({"image": BASE_IMAGE, "publish": "x", "resourceLimits": {"disk": "500Mi"}});
+    assert_eq!(a.post("/v1/templates", &huge).await?.expect_error(403)?.0, "SANDBOX::QUOTA_EXCEEDED");
+    make(&b, &body).await?;
+    for id in a.ids().await? {
+        a.delete(&format!("/v1/sandboxes/{id}")).await?.expect(204)?;
+    }
+    a.delete(&format!("/v1/snapshots/{kept}")).await?.expect(204)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_took_credentials_takes_them_from_everybody() -> Result<()> {
+    let mut registry = Registry::start().await?;
+    let layers = [Layer::plain(&files(&[("etc/told", b"private")])?)];
+    registry.push("team/private", "v1", "amd64", &layers).await?;
+    registry.guard(Auth::Htpasswd).await?;
+    let server = Server::start(two().without_image())?;
+    let (a, b) = (server.tenant("a"), server.tenant("b"));
+    let image = registry.name("team/private:v1");
+    let with = |password: Option<&str>| {
+        let mut source = json!({"uri": image});
+        if let Some(password) = password {
+            source["auth"] = json!({"username": USER, "password": password});
+        }
+        // Nothing can run in it: what matters is whether it comes as far as that.
+        create_body(json!({"image": source, "entrypoint": ["/no/such"]}))
+    };
+    let code = async |api: &Api, password| -> Result<String> {
+        Ok(api.post("/v1/sandboxes", &with(password)).await?.expect_error(400)?.0)
+    };
+    let (pulled, refused) = ("SANDBOX::START_FAILED", "SANDBOX::IMAGE_PULL_FAILED");
+    assert_eq!(code(&a, None).await?, refused);
+    assert_eq!(code(&a, Some(PASSWORD)).await?, pulled);
+    // It is here now: for its tenant without a word, for others not even that it is.
+    assert_eq!(code(&a, None).await?, pulled);
+    assert_eq!(code(&b, None).await?, refused);
+    assert_eq!(code(&b, Some("wrong")).await?, refused);
+    assert_eq!(code(&b, Some(PASSWORD)).await?, pulled);
+    server.kill()?;
+    tokio::task::block_in_place(|| server.restart())?;
+    for api in [&a, &b] {
+        assert_eq!(code(api, None).await?, pulled, "who has shown his credentials");
+    }
+    Ok(())
+}
