@@ -31,6 +31,8 @@ const TOOL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Its name in stores that want one.
 const ALIAS: &str = "opensandbox-egress";
+/// The name Debian's store gives it in Java's.
+const DEBIAN_ALIAS: &str = "debian:opensandbox-egress.pem";
 
 /// The bundles of the distributions.
 const SYSTEM_BUNDLES: [&str; 5] = [
@@ -78,7 +80,9 @@ pub(super) async fn establish(env: &mut Environment) {
     let roots = without(&roots(env).await, &earlier);
     install_in_system(env, &text).await;
     install_for_browsers(env, certificate).await;
-    install_for_java(env, certificate, !earlier.is_empty()).await;
+    // Its own of before a stop may stay.
+    let replaces = !earlier.is_empty() && earlier.trim() != text.trim();
+    install_for_java(env, certificate, replaces).await;
     env.insert("NODE_EXTRA_CA_CERTS".into(), CERTIFICATE.into());
     match fs::write(BUNDLE, merged(&roots, &text)) {
         Ok(()) => env.extend(BUNDLE_VARIABLES.map(|name| (name.into(), BUNDLE.into()))),
@@ -179,18 +183,20 @@ async fn install_for_browsers(env: &Environment, certificate: &Path) {
 }
 
 /// Java has a store of its own, with a password everybody knows.
-async fn install_for_java(env: &Environment, certificate: &Path, again: bool) {
+async fn install_for_java(env: &Environment, certificate: &Path, replaces: bool) {
     let at_home = env.get(OsStr::new("JAVA_HOME")).map(|home| Path::new(home).join("bin/keytool"));
     let found = at_home.filter(|tool| tool.is_file()).or_else(|| find_in_path("keytool", env));
     let Some(tool) = found else { return };
     let tool = tool.to_string_lossy();
-    let store = ["-noprompt", "-cacerts", "-storepass", "changeit", "-alias", ALIAS].map(OsStr::new);
-    if again {
+    let store = ["-noprompt", "-cacerts", "-storepass", "changeit", "-alias"].map(OsStr::new);
+    if replaces {
         // A name is given once. Each call takes as long as Java takes to start.
-        run(env, &tool, &[&[OsStr::new("-delete")], &store[..]].concat()).await;
+        for alias in [ALIAS, DEBIAN_ALIAS] {
+            run(env, &tool, &[&[OsStr::new("-delete")], &store[..], &[OsStr::new(alias)]].concat()).await;
+        }
     }
     let import = [OsStr::new("-importcert"), OsStr::new("-file"), certificate.as_os_str()];
-    run(env, &tool, &[&import[..], &store[..]].concat()).await;
+    run(env, &tool, &[&import[..], &store[..], &[OsStr::new(ALIAS)]].concat()).await;
 }
 
 /// Runs a tool, which is given up in time; a failure is logged.
