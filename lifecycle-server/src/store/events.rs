@@ -2,7 +2,7 @@
 
 use super::{
     StoreError,
-    database::{Database, Row, Transaction, sql},
+    database::{Database, Row, Statement, sql},
 };
 use crate::sandbox::{Note, NoteKind, Noted, State};
 use chrono::{DateTime, Utc};
@@ -18,11 +18,10 @@ pub struct Keep {
     pub per_sandbox: i64,
 }
 
-/// Numbers and writes a note within the caller's transaction.
-pub(super) async fn append(transaction: &mut Transaction, note: &Note) -> Result<i64, StoreError> {
+/// Numbers a note, which is what the first of the two answers, and writes it.
+pub(super) fn append(note: &Note) -> Result<[Statement; 2], StoreError> {
     // Taking the number first also makes other writers wait for this commit, so numbers appear in order.
     let taken = sql("UPDATE event_sequence SET last_id = last_id + 1 RETURNING last_id");
-    let id: i64 = transaction.fetch_one(taken).await?.get(0)?;
     let corrupt = |error: serde_json::Error| StoreError::Corrupt {
         id: note.sandbox.clone(),
         column: "events",
@@ -34,9 +33,8 @@ pub(super) async fn append(transaction: &mut Transaction, note: &Note) -> Result
     let size: usize = texts.into_iter().flatten().map(str::len).sum();
     let insert = sql(
         "INSERT INTO events (id, at, sandbox_id, kind, tenant, state, reason, message, metadata, details, \
-         size) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         size) VALUES ((SELECT last_id FROM event_sequence), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
-    .bind(id)
     .bind(note.at.timestamp_micros())
     .bind(&note.sandbox)
     .bind(note.kind.as_str())
@@ -47,8 +45,7 @@ pub(super) async fn append(transaction: &mut Transaction, note: &Note) -> Result
     .bind(metadata)
     .bind(&details)
     .bind(i64::try_from(size).unwrap_or(i64::MAX));
-    transaction.execute(insert).await?;
-    Ok(id)
+    Ok([taken, insert])
 }
 
 /// Number of the newest note there ever was.

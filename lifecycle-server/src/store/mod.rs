@@ -14,7 +14,7 @@ mod templates;
 use std::path::Path;
 
 pub use database::PostgresqlOptions;
-use database::{Database, sql};
+use database::{Database, Statement, sql};
 pub use error::StoreError;
 pub use events::Keep;
 pub(crate) use idempotency::KeyRow;
@@ -46,41 +46,36 @@ impl Store {
 
     /// Writes a new record and, in the same commit, the note of it; answers the note's number.
     pub async fn insert(&self, record: &Record) -> Result<i64, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        transaction.execute(row::insert(record)?).await?;
-        let id = events::append(&mut transaction, &Note::state(record, None)).await?;
-        transaction.commit().await?;
-        Ok(id)
+        self.change(vec![row::insert(record)?], &Note::state(record, None)).await
     }
 
     /// Writes everything about `record` that can change and, in the same commit, `note`.
     pub async fn update(&self, record: &Record, note: Option<&Note>) -> Result<Option<i64>, StoreError> {
+        let update = row::update(record)?;
         let Some(note) = note else {
-            self.database.execute(row::update(record)?).await?;
+            self.database.execute(update).await?;
             return Ok(None);
         };
-        let mut transaction = self.database.begin().await?;
-        transaction.execute(row::update(record)?).await?;
-        let id = events::append(&mut transaction, note).await?;
-        transaction.commit().await?;
-        Ok(Some(id))
+        self.change(vec![update], note).await.map(Some)
     }
 
     /// Removes a record and, in the same commit, writes `note`; answers its number.
     pub async fn delete(&self, note: &Note) -> Result<i64, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        transaction.execute(sql("DELETE FROM sandboxes WHERE id = $1").bind(&note.sandbox)).await?;
-        let id = events::append(&mut transaction, note).await?;
-        transaction.commit().await?;
-        Ok(id)
+        self.change(vec![sql("DELETE FROM sandboxes WHERE id = $1").bind(&note.sandbox)], note).await
     }
 
     /// Writes a note of something that changes no record; answers its number.
     pub async fn note(&self, note: &Note) -> Result<i64, StoreError> {
+        self.change(Vec::new(), note).await
+    }
+
+    /// Changes something and writes a note of it, in one commit; answers the note's number.
+    async fn change(&self, mut statements: Vec<Statement>, note: &Note) -> Result<i64, StoreError> {
+        statements.extend(events::append(note)?);
         let mut transaction = self.database.begin().await?;
-        let id = events::append(&mut transaction, note).await?;
+        let id = transaction.execute_all(statements).await?;
         transaction.commit().await?;
-        Ok(id)
+        Ok(id.ok_or(sqlx::Error::RowNotFound)?)
     }
 
     /// Number of the newest note there ever was, 0 before the first.

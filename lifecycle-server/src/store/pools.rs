@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv4Addr};
 use super::{
     Store, StoreError,
     database::{Row, sql},
-    events, row,
+    row,
 };
 use crate::{
     runtime::Slot,
@@ -130,12 +130,8 @@ impl Store {
 
     /// Makes a member the sandbox of this record, in one step; answers the number of the note of it.
     pub(crate) async fn assign_member(&self, record: &Record) -> Result<i64, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        transaction.execute(sql("DELETE FROM pool_members WHERE id = $1").bind(&record.id)).await?;
-        transaction.execute(row::insert(record)?).await?;
-        let id = events::append(&mut transaction, &Note::state(record, None)).await?;
-        transaction.commit().await?;
-        Ok(id)
+        let no_member = sql("DELETE FROM pool_members WHERE id = $1").bind(&record.id);
+        self.change(vec![no_member, row::insert(record)?], &Note::state(record, None)).await
     }
 }
 

@@ -143,25 +143,36 @@ impl Inner {
                 return Err(error);
             }
         };
-        // From here on the row says that somebody owns it: a start that finds it half handed over removes it.
-        let noted = match self.book.store.assign_member(&record).await {
-            Ok(noted) => noted,
-            Err(error) => {
-                self.end_member(&member.id).await;
-                return Err(error.into());
-            }
-        };
-        fault::point("handover.assigned");
         let order = HandOver { entrypoint: wish.entrypoint.clone(), ..record.hand_over() };
-        let entry = self.book.insert(record);
-        self.book.journal.committed(noted);
-        self.attend(&entry);
+        let entry = self.book.insert(record.clone());
         let _gate = entry.gate.lock().await;
-        let handed_over = async {
-            self.note_key(wish.key.as_ref(), &member.id).await?;
-            fault::point("handover.key_noted");
+        // Both at once. A start that finds only one of them done removes it: a row that says that somebody owns it and
+        // has just begun, or a member that obeys another token.
+        let assign = async {
+            let noted = self.book.store.assign_member(&record).await?;
+            fault::point("handover.assigned");
+            Ok::<_, ServiceError>(noted)
+        };
+        let hand_over = async {
             self.runtime.hand_over(member.slot, &member.execd_token, order).await?;
             fault::point("handover.handed_over");
+            Ok::<_, ServiceError>(())
+        };
+        let (noted, obeyed) = tokio::join!(assign, hand_over);
+        let noted = match noted {
+            Ok(noted) => noted,
+            Err(error) => {
+                self.book.remove(&member.id);
+                self.end_member(&member.id).await;
+                return Err(error);
+            }
+        };
+        self.book.journal.committed(noted);
+        self.attend(&entry);
+        let handed_over = async {
+            obeyed?;
+            self.note_key(wish.key.as_ref(), &member.id).await?;
+            fault::point("handover.key_noted");
             self.book.advance(&entry, Record::clone(&entry.record()), &Event::Started).await
         };
         match handed_over.await {

@@ -6,7 +6,7 @@ mod postgresql;
 mod sqlite;
 mod statement;
 
-use sqlx::{Postgres, Sqlite, SqlitePool};
+use sqlx::{Postgres, Row as _, Sqlite, SqlitePool};
 
 pub use postgresql::PostgresqlOptions;
 use postgresql::{Lease, Server};
@@ -86,29 +86,26 @@ impl Database {
 }
 
 impl Transaction {
-    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
+    /// Carries statements out after each other; the number that the last of them with an answer gave.
+    pub(super) async fn execute_all(
+        &mut self,
+        statements: Vec<Statement>,
+    ) -> Result<Option<i64>, StoreError> {
         match self {
+            // In one go: each way to the connection's thread and back takes longer than a statement.
             Self::Sqlite(transaction) => {
-                Ok(statement.of::<Sqlite>()?.execute(&mut **transaction).await?.rows_affected())
+                let query = Statement::together(statements).of::<Sqlite>()?;
+                let rows = query.fetch_all(&mut **transaction).await?;
+                rows.last().map(|row| Ok(row.try_get(0)?)).transpose()
             }
             Self::Postgresql(lease) => {
-                let query = statement.of::<Postgres>()?;
-                let done = lease.run(async |connection| query.execute(connection).await).await?;
-                Ok(done.rows_affected())
-            }
-        }
-    }
-
-    /// The only row of the answer.
-    pub(super) async fn fetch_one(&mut self, statement: Statement) -> Result<Row, StoreError> {
-        match self {
-            Self::Sqlite(transaction) => {
-                Ok(Row::Sqlite(statement.of::<Sqlite>()?.fetch_one(&mut **transaction).await?))
-            }
-            Self::Postgresql(lease) => {
-                let query = statement.of::<Postgres>()?;
-                let row = lease.run(async |connection| query.fetch_one(connection).await).await?;
-                Ok(Row::Postgresql(row))
+                let mut number = None;
+                for statement in statements {
+                    let query = statement.of::<Postgres>()?;
+                    let row = lease.run(async |connection| query.fetch_optional(connection).await).await?;
+                    number = row.map(|row| row.try_get(0)).transpose()?.or(number);
+                }
+                Ok(number)
             }
         }
     }

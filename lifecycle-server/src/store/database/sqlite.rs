@@ -58,6 +58,8 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
+        // It is a thread of this process, looked at when it is given back.
+        .test_before_acquire(false)
         .after_release(|connection, _| Box::pin(is_clean(connection)));
     pool.connect_with(options).await
 }

@@ -48,6 +48,25 @@ impl Statement {
         let _ = write!(self.text.to_mut(), "${}", self.values.len());
     }
 
+    /// Statements after each other as one, for a driver that takes a text of several.
+    pub(super) fn together(statements: Vec<Self>) -> Self {
+        let (mut text, mut values) = (String::new(), Vec::new());
+        for statement in statements {
+            // Placeholders count on over the whole text. A dollar sign never stands for anything else.
+            let mut parts = statement.text.split('$');
+            text.push_str(parts.next().unwrap_or_default());
+            for part in parts {
+                let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+                let number = part[..end].parse::<usize>().unwrap_or_default() + values.len();
+                // Writing into a text does not fail.
+                let _ = write!(text, "${number}{}", &part[end..]);
+            }
+            text.push(';');
+            values.extend(statement.values);
+        }
+        Self { text: Cow::Owned(text), values }
+    }
+
     pub(super) fn of<D>(self) -> Result<Query<'static, D, D::Arguments>, StoreError>
     where
         D: Database,
@@ -147,5 +166,21 @@ mod tests {
         statement.push_bind("a\0b");
         assert_eq!(statement.text, "SELECT 1 WHERE $1 = 2 OR name = $2");
         assert!(matches!(&statement.values[1], Value::Text(Some(text)) if text == "a\u{fffd}b"));
+    }
+
+    #[test]
+    fn statements_together_keep_their_values() {
+        let first = sql("UPDATE a SET b = $1, c = $2 WHERE b < $1").bind(10).bind("x");
+        let second = sql("DELETE FROM a");
+        let third = sql("INSERT INTO a VALUES ($1)").bind(7);
+        let all = Statement::together(vec![first, second, third]);
+        assert_eq!(
+            all.text,
+            "UPDATE a SET b = $1, c = $2 WHERE b < $1;DELETE FROM a;INSERT INTO a VALUES ($3);"
+        );
+        assert!(matches!(
+            all.values.as_slice(),
+            [Value::Number(Some(10)), Value::Text(Some(_)), Value::Number(Some(7))]
+        ));
     }
 }
