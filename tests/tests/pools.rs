@@ -108,7 +108,8 @@ async fn a_member_becomes_what_its_owner_asked_for() -> Result<()> {
     .await?;
 
     // Its program decides over its end.
-    execd.output("kill $(pgrep -xo sleep)").await?;
+    // The command may be ended with it.
+    let _ = execd.output("kill $(pgrep -xo sleep)").await;
     eventually("it ends with its entrypoint", PATIENCE, async || {
         Ok(sandbox.get().await?["status"]["state"] == "Failed")
     })
