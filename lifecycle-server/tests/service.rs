@@ -39,7 +39,11 @@ impl World {
             },
             env: vec![],
             committed_memory: None,
-            volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
+            volumes: lifecycle_server::volume::Volumes::new(
+                "/nonexistent".into(),
+                vec![],
+                "/nonexistent".as_ref(),
+            ),
         };
         Service::start(self.runtime.clone(), self.images.clone(), self.store.clone(), options).await.unwrap()
     }

@@ -47,6 +47,7 @@ pub struct Setup {
     code_image: bool,
     without_key: bool,
     tenants: Vec<(&'static str, &'static str)>,
+    path: Option<PathBuf>,
 }
 
 impl Setup {
@@ -65,6 +66,12 @@ impl Setup {
     /// Makes it a server of tenants, each a namespace with lines of its own in their file; see [`Server::tenant`].
     pub fn tenants(mut self, tenants: &[(&'static str, &'static str)]) -> Self {
         self.tenants = tenants.to_vec();
+        self
+    }
+
+    /// Has the server look for programs here first.
+    pub fn path(mut self, directory: &Path) -> Self {
+        self.path = Some(directory.to_owned());
         self
     }
 
@@ -96,6 +103,8 @@ pub struct Server {
     pub subnet: u8,
     netns: Option<Arc<Netns>>,
     child: Mutex<Option<Child>>,
+    /// Where it looks for programs before it does where everybody looks.
+    path: Option<PathBuf>,
     /// Where the next process ends itself.
     fault: Mutex<Option<&'static str>>,
     /// It answered at least once, so there may be sandboxes to destroy.
@@ -138,6 +147,7 @@ impl Server {
             key,
             subnet,
             netns,
+            path: setup.path.clone(),
             child: Mutex::new(None),
             fault: Mutex::new(None),
             started: AtomicBool::new(false),
@@ -280,6 +290,11 @@ impl Server {
     fn program(&self) -> Result<Command> {
         let mut command = self.host_command(paths::dist("lifecycle-server")?);
         command.arg("--config").arg(self.config());
+        if let Some(first) = &self.path {
+            let usual = std::env::var_os("PATH").unwrap_or_default();
+            let all = std::iter::once(first.clone()).chain(std::env::split_paths(&usual));
+            command.env("PATH", std::env::join_paths(all)?);
+        }
         if let Some(point) = *locked(&self.fault) {
             command.env("SANDKEEP_FAULT_POINT", point);
         }
@@ -601,6 +616,7 @@ fn abandoned(dir: &Path) -> Result<Server> {
         key: known["key"].as_str().context("a key")?.to_owned(),
         subnet: u8::try_from(number("subnet")?)?,
         netns: None,
+        path: None,
         child: Mutex::new(None),
         fault: Mutex::new(None),
         started: AtomicBool::new(true),

@@ -268,6 +268,9 @@ impl From<VolumeError> for ApiError {
             VolumeProblem::HostPathNotFound => Code::Volume("VOLUME::HOST_PATH_NOT_FOUND"),
             VolumeProblem::HostPathCreateFailed => Code::VolumeFailed("VOLUME::HOST_PATH_CREATE_FAILED"),
             VolumeProblem::NamedNotFound => Code::Volume("VOLUME::PVC_NOT_FOUND"),
+            VolumeProblem::MountFailed => Code::Volume("VOLUME::OSSFS_MOUNT_FAILED"),
+            VolumeProblem::Unsupported => Code::Volume("VOLUME::UNSUPPORTED_BACKEND"),
+            VolumeProblem::BucketPathNotFound => Code::Volume("VOLUME::OSSFS_PATH_NOT_FOUND"),
             VolumeProblem::Internal => return Self::internal(error),
         };
         Self::new(code, error.to_string())

@@ -5,6 +5,7 @@ mod memory;
 mod parts;
 mod records;
 mod serve;
+mod spare;
 
 pub use listen::{Listener, Options as ListenOptions};
 pub use memory::limit_arenas;

@@ -21,6 +21,8 @@ const CREATE_WAIT: Duration = Duration::from_secs(20);
 
 /// Directory of named volumes under the state directory.
 const VOLUMES: &str = "volumes";
+/// Directory under it where buckets are mounted.
+const BUCKETS: &str = "buckets";
 
 /// The store in PostgreSQL, if that is the one chosen.
 pub(super) async fn shared(config: &Config) -> Result<Option<Store>> {
@@ -74,11 +76,13 @@ pub(super) async fn take_over(
 
 fn options(config: &Config) -> Result<ServiceOptions> {
     let directory = config.native.state_dir.join(VOLUMES);
+    let own = || config.native.state_dir.join(BUCKETS);
+    let buckets = config.storage.ossfs_mount_root.clone().unwrap_or_else(own);
     Ok(ServiceOptions {
         create_wait: CREATE_WAIT,
         env: Vec::new(),
         committed_memory: parts::committed_memory(&config.native)?,
-        volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone()),
+        volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone(), &buckets),
         egress: EgressOptions {
             mode: config.egress.mode.clone(),
             patience: config.egress.patience(),

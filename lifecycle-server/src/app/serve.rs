@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     listen::{Listener, Options},
-    parts, records,
+    parts, records, spare,
 };
 use crate::{
     api::{self, ApiState},
@@ -44,6 +44,8 @@ pub async fn serve(config: Config) -> Result<()> {
         .with_context(|| format!("cannot listen on {}:{}", server.host, server.port))?;
     let stop = stop_signal()?;
 
+    // Before anything has to be written.
+    spare::give_if_full(&config.native.state_dir);
     // Without its database, a server has nothing to do on this host.
     let shared = records::shared(&config).await?;
     let images = parts::open_images(&config).await?;
@@ -81,6 +83,7 @@ pub async fn serve(config: Config) -> Result<()> {
     tokio::select! {
         () = serving => {}
         () = sandkeep_idle::release_when_idle(activity.clone()) => {}
+        () = spare::keep(&config.native.state_dir) => {}
     }
     tracing::info!("stopping; sandboxes go on");
     snapshots.shutdown().await;

@@ -124,6 +124,8 @@ pub struct MountedVolume {
     /// Absolute path inside the sandbox.
     pub target: String,
     pub read_only: bool,
+    /// Owners on disk are as sandboxes see them; otherwise everything belongs to this one's root already.
+    pub has_owners: bool,
 }
 
 /// Upper bounds for one sandbox; `None` means the runtime's configured default.
@@ -264,6 +266,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Takes a free slot for `id`. Cheap; nothing on the host changes.
     fn reserve(&self, id: &str) -> Result<Slot, RuntimeError>;
+
+    /// The host's number of the root of a sandbox in this slot.
+    fn root_of(&self, _slot: Slot) -> u32 {
+        0
+    }
 
     /// Gives back a slot that was reserved and never launched.
     fn release(&self, id: &str);

@@ -20,7 +20,11 @@ use super::{
     service::Inner,
     state::Event,
 };
-use crate::{fault, runtime::LaunchSpec, volume::Volume};
+use crate::{
+    fault,
+    runtime::{LaunchSpec, MountedVolume},
+    volume::Volume,
+};
 
 /// An image that takes longer than this is not just looked up: its coming is worth a note.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -106,7 +110,7 @@ impl Inner {
             let prepared = self.acquire_image(&record, image).await?;
             fault::point("create.image_leased");
             let before = [("turn", waited), ("image", begun.elapsed() - waited)];
-            let volumes = self.options.volumes.open(&record.id, &record.plan.volumes).await?;
+            let volumes = self.open_volumes(&record).await?;
             let spec = LaunchSpec {
                 volumes,
                 ..launch::spec(&record, prepared, &self.options.env, &self.options.egress)
@@ -176,6 +180,12 @@ impl Inner {
     /// A launch is cancelled only by a deletion or by the server's end.
     fn is_being_deleted(&self, entry: &Entry) -> bool {
         entry.cancel.is_cancelled() && !self.stopping.is_cancelled()
+    }
+
+    /// What a sandbox mounts.
+    pub(super) async fn open_volumes(&self, record: &Record) -> Result<Vec<MountedVolume>, ServiceError> {
+        let root = self.runtime.root_of(record.slot);
+        Ok(self.options.volumes.open(&record.id, &record.plan.volumes, root).await?)
     }
 
     /// All sandboxes on record with their volumes.

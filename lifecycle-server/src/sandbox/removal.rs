@@ -35,6 +35,7 @@ impl Inner {
         fault::point("delete.begun");
         self.runtime.destroy(&record.id).await?;
         fault::point("delete.destroyed");
+        self.options.volumes.unmount(&record.id).await;
         if let Err(error) = self.let_go(&record).await {
             if error.is_full() {
                 self.book.expiry.set(&record.id, Some(Utc::now() + EXPIRY_RETRY));
@@ -132,6 +133,7 @@ impl Inner {
         if let Err(error) = self.runtime.destroy(id).await {
             tracing::error!(sandbox.id = %id, %error, "the sandbox could not be removed from the host");
         }
+        self.options.volumes.unmount(id).await;
         if let Err(error) = self.images.release(id).await {
             tracing::error!(sandbox.id = %id, %error, "the sandbox's image is still kept");
         }

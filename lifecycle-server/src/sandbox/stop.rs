@@ -101,7 +101,7 @@ impl Inner {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
             // A start that runs a command of the user's may take hours: others must not wait for it.
             let _permit = pre_start.is_zero().then_some(permit);
-            let volumes = self.options.volumes.open(&record.id, &record.plan.volumes).await?;
+            let volumes = self.open_volumes(record).await?;
             let wish = StartSpec {
                 id: record.id.clone(),
                 volumes,

@@ -10,6 +10,12 @@ pub enum VolumeProblem {
     HostPathNotFound,
     HostPathCreateFailed,
     NamedNotFound,
+    /// A bucket could not be mounted.
+    MountFailed,
+    /// This host has no program for it.
+    Unsupported,
+    /// A bucket has no such path.
+    BucketPathNotFound,
     /// Our own failure.
     Internal,
 }

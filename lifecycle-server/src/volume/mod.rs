@@ -9,6 +9,7 @@ mod error;
 mod host;
 mod named;
 mod open;
+mod ossfs;
 mod service;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use error::{VolumeError, VolumeProblem};
+pub use ossfs::{Bucket, Generation, Keys};
 pub use service::Volumes;
 
 /// Storage a sandbox asked for.
@@ -48,13 +50,15 @@ pub enum Source {
     Host { path: PathBuf },
     /// A directory the server keeps under a name.
     Named { claim: String, create: bool, delete_with_sandbox: bool },
+    /// A bucket of an object store.
+    Bucket(Bucket),
 }
 
 impl Volume {
     fn claim(&self) -> Option<Claim> {
         match &self.source {
             Source::Named { claim, .. } => Some(Claim { tenant: self.tenant.clone(), name: claim.clone() }),
-            Source::Host { .. } => None,
+            Source::Host { .. } | Source::Bucket(_) => None,
         }
     }
 }

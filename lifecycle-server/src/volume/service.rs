@@ -1,10 +1,18 @@
 //! Opens the volumes of sandboxes and ends those that end with one.
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::sync::Mutex;
 
-use super::{Claim, Source, Volume, VolumeError, host, named::Shelf};
+use super::{
+    Claim, Source, Volume, VolumeError, host,
+    named::Shelf,
+    ossfs::{Buckets, Wanted},
+};
 use crate::runtime::MountedVolume;
 
 /// The storage of this server. Cheap to clone.
@@ -12,20 +20,36 @@ use crate::runtime::MountedVolume;
 pub struct Volumes {
     allowed: Arc<[PathBuf]>,
     shelf: Shelf,
+    buckets: Buckets,
     /// Held while named volumes appear or vanish.
     changing: Arc<Mutex<()>>,
 }
 
 impl Volumes {
-    /// `directory` keeps named volumes; only what is below `allowed` may be mounted from the host.
-    pub fn new(directory: PathBuf, allowed: Vec<PathBuf>) -> Self {
-        Self { allowed: allowed.into(), shelf: Shelf::new(directory), changing: Arc::default() }
+    /// `directory` keeps named volumes; only what is below `allowed` may be mounted from the host; buckets are mounted
+    /// below `buckets`.
+    pub fn new(directory: PathBuf, allowed: Vec<PathBuf>, buckets: &Path) -> Self {
+        let (shelf, buckets) = (Shelf::new(directory), Buckets::new(buckets));
+        Self { allowed: allowed.into(), shelf, buckets, changing: Arc::default() }
     }
 
     /// Opens what a sandbox mounts. The sandbox must be on record already, or a volume it relies on might vanish.
-    pub async fn open(&self, sandbox: &str, volumes: &[Volume]) -> Result<Vec<MountedVolume>, VolumeError> {
+    /// What has no owners of its own is to belong to `owner`, the host's number of its root.
+    pub async fn open(
+        &self,
+        sandbox: &str,
+        volumes: &[Volume],
+        owner: u32,
+    ) -> Result<Vec<MountedVolume>, VolumeError> {
         if volumes.is_empty() {
             return Ok(Vec::new());
+        }
+        // Programs that may be slow, and that concern nobody else.
+        for Volume { name, source, read_only, .. } in volumes {
+            if let Source::Bucket(bucket) = source {
+                let wanted = Wanted { sandbox, volume: name, bucket, owner, read_only: *read_only };
+                self.buckets.mount(&wanted).await?;
+            }
         }
         let _alone = self.changing.lock().await;
         let (this, sandbox, volumes) = (self.clone(), sandbox.to_owned(), volumes.to_owned());
@@ -44,13 +68,26 @@ impl Volumes {
                 let create = create.then(|| delete_with_sandbox.then_some(sandbox));
                 self.shelf.open(&volume.name, &claim, create, sub_path)?
             }
+            Source::Bucket(_) => self.buckets.open(sandbox, volume)?,
         };
         Ok(MountedVolume {
             name: volume.name.clone(),
             source: Arc::new(source),
             target: volume.mount_path.clone(),
             read_only: volume.read_only,
+            has_owners: !matches!(volume.source, Source::Bucket(_)),
         })
+    }
+
+    /// Ends what was mounted for a sandbox of which nothing runs any more.
+    pub async fn unmount(&self, sandbox: &str) {
+        if !self.buckets.has(sandbox) {
+            return;
+        }
+        let (buckets, sandbox) = (self.buckets.clone(), sandbox.to_owned());
+        if let Err(error) = tokio::task::spawn_blocking(move || buckets.unmount(&sandbox)).await {
+            tracing::error!(%error, "unmounting buckets failed");
+        }
     }
 
     /// Removes the named volumes among `gone`'s that ended with a sandbox which is no more and that nobody uses. `living`
@@ -71,9 +108,11 @@ impl Volumes {
 
     /// The same for all named volumes, for a start after a crash.
     pub async fn recover(&self, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
-        let shelf = self.shelf.clone();
+        let (shelf, buckets) = (self.shelf.clone(), self.buckets.clone());
+        let known: HashSet<String> = living().into_iter().map(|(id, _)| id).collect();
         let alone = self.changing.lock().await;
         let claims = tokio::task::spawn_blocking(move || {
+            buckets.recover(|sandbox| known.contains(sandbox));
             shelf.drop_unfinished();
             shelf.claims()
         });

@@ -65,7 +65,11 @@ impl Server {
                     patience: Duration::from_secs(5),
                     trusted_ca: None,
                 },
-                volumes: lifecycle_server::volume::Volumes::new("/nonexistent".into(), vec![]),
+                volumes: lifecycle_server::volume::Volumes::new(
+                    "/nonexistent".into(),
+                    vec![],
+                    "/nonexistent".as_ref(),
+                ),
             },
         )
         .await

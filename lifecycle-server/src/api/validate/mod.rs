@@ -9,6 +9,7 @@ mod extensions;
 mod filter;
 mod hooks;
 mod labels;
+mod ossfs;
 mod platform;
 mod pod;
 mod pool;

@@ -7,6 +7,7 @@ use std::{
 
 use sandkeep_specs::lifecycle::{Host, Pvc, Volume as Wanted};
 
+use super::ossfs;
 use crate::{
     api::error::{ApiError, Code},
     volume::{Source, Volume},
@@ -38,10 +39,7 @@ pub(super) fn check(wanted: Vec<Wanted>) -> Result<Vec<Volume>, ApiError> {
         let source = match (volume.host, volume.pvc, volume.ossfs) {
             (Some(host), None, None) => host_path(&place, host)?,
             (None, Some(pvc), None) => claim(&place, pvc)?,
-            (None, None, Some(_)) => {
-                let problem = "object stores are not mounted by this server";
-                return Err(refuse("UNSUPPORTED_BACKEND", &place, "ossfs", problem));
-            }
+            (None, None, Some(wanted)) => ossfs::bucket(&place, wanted)?,
             _ => {
                 let problem = "needs exactly one of host, pvc and ossfs";
                 return Err(ApiError::new(
@@ -62,7 +60,7 @@ pub(super) fn check(wanted: Vec<Wanted>) -> Result<Vec<Volume>, ApiError> {
     Ok(volumes)
 }
 
-fn refuse(code: &str, place: &str, member: &str, problem: &str) -> ApiError {
+pub(super) fn refuse(code: &str, place: &str, member: &str, problem: &str) -> ApiError {
     let code = match code {
         "INVALID_NAME" => "VOLUME::INVALID_NAME",
         "DUPLICATE_NAME" => "VOLUME::DUPLICATE_NAME",
@@ -70,7 +68,10 @@ fn refuse(code: &str, place: &str, member: &str, problem: &str) -> ApiError {
         "INVALID_SUB_PATH" => "VOLUME::INVALID_SUB_PATH",
         "INVALID_HOST_PATH" => "VOLUME::INVALID_HOST_PATH",
         "INVALID_PVC_NAME" => "VOLUME::INVALID_PVC_NAME",
-        _ => "VOLUME::UNSUPPORTED_BACKEND",
+        "INVALID_OSSFS_BUCKET" => "VOLUME::INVALID_OSSFS_BUCKET",
+        "INVALID_OSSFS_ENDPOINT" => "VOLUME::INVALID_OSSFS_ENDPOINT",
+        "INVALID_OSSFS_OPTION" => "VOLUME::INVALID_OSSFS_OPTION",
+        _ => "VOLUME::INVALID_OSSFS_CREDENTIALS",
     };
     ApiError::new(Code::Volume(code), format!("{place}.{member}: {problem}"))
 }

@@ -176,6 +176,10 @@ impl Drop for Caller {
 
 #[async_trait]
 impl Runtime for NativeRuntime {
+    fn root_of(&self, slot: Slot) -> u32 {
+        self.inner.host.names.uid_base(slot.number)
+    }
+
     fn check_room(&self) -> Result<(), RuntimeError> {
         let host = &self.inner.host;
         room::check(&host.config.reserve)?;

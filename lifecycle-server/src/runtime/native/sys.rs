@@ -109,17 +109,17 @@ pub(crate) fn attach_over(mount: impl AsFd, target: impl AsFd) -> io::Result<()>
     Ok(move_mount(mount, c"", target, c"", flags)?)
 }
 
-/// A detached copy of an open file or directory of the host whose ids are shifted as the user namespace says.
+/// A detached copy of an open file or directory of the host, its ids shifted as the user namespace says, if there is one.
 pub(crate) fn clone_volume(
     source: impl AsFd,
-    userns: BorrowedFd<'_>,
+    userns: Option<BorrowedFd<'_>>,
     read_only: bool,
 ) -> io::Result<OwnedFd> {
     let tree = clone_tree(source, c"")?;
     let read_only = if read_only { MOUNT_ATTR_RDONLY } else { 0 };
     let attributes = MountAttr {
-        attr_set: MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | read_only,
-        userns_fd: userns.as_raw_fd() as u64,
+        attr_set: userns.map_or(0, |_| MOUNT_ATTR_IDMAP) | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | read_only,
+        userns_fd: userns.map_or(0, |userns| userns.as_raw_fd() as u64),
         ..MountAttr::default()
     };
     mount_setattr(tree.as_fd(), &attributes)?;

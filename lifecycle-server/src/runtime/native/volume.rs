@@ -33,7 +33,11 @@ pub(crate) struct Detached {
 pub(crate) fn open(volumes: &[MountedVolume], maps: &IdMaps) -> Result<Vec<Detached>, RuntimeError> {
     let one = |volume: &MountedVolume| {
         let directory = FileType::from_raw_mode(fstat(&volume.source)?.st_mode) == FileType::Directory;
-        let tree = sys::clone_volume(&volume.source, maps.processes.as_fd(), volume.read_only)?;
+        let tree = sys::clone_volume(
+            &volume.source,
+            volume.has_owners.then_some(maps.processes.as_fd()),
+            volume.read_only,
+        )?;
         Ok(Detached { target: volume.target.clone(), tree, directory })
     };
     let explain = |volume: &MountedVolume, error: io::Error| match error.raw_os_error() {
