@@ -103,6 +103,7 @@ impl Lab {
             // Told on standard output, which is nothing else's.
             ("READY_FD", "1"),
         ];
+        // Only made where something is intercepted.
         command.env("OPENSANDBOX_CREDENTIAL_PROXY_SOCKET", "active.sock");
         for (name, value) in fixed.iter().chain(settings) {
             command.env(format!("OPENSANDBOX_EGRESS_{name}"), value);

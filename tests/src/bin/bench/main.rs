@@ -11,6 +11,7 @@ mod rows;
 mod sandbox;
 mod side;
 mod stats;
+mod tls;
 
 use std::fs;
 use std::path::PathBuf;

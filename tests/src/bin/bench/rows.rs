@@ -5,8 +5,10 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
+use crate::measure::intercept::{self, Way};
 use crate::measure::{bulk, code, commands, egress, files, lifecycle, memory, pause, pools, sdk};
 use crate::sandbox::Bench;
+use crate::tls::Http;
 
 /// A measurement: takes about so many samples and returns them.
 pub(crate) type Measure =
@@ -67,6 +69,11 @@ impl Row {
     const fn floor(self, floor: f64) -> Self {
         Self { floor: Some(floor), ..self }
     }
+
+    /// Only there for another row to be compared with.
+    const fn no_target(self) -> Self {
+        Self { target: None, ..self }
+    }
 }
 
 /// The rows, those first that need an untouched server.
@@ -74,6 +81,12 @@ pub(crate) const ROWS: &[Row] = &[
     less("server-memory-idle", "MB", 25.0, (1, 1), |bench, n| Box::pin(memory::server(bench, n))),
     less("create-to-ping-cold", "ms", 10.0, (5, 20), |bench, n| Box::pin(lifecycle::create(bench, n)))
         .floor(3.0),
+    less("create-with-policy", "ms", 25.0, (5, 10), |bench, n| {
+        Box::pin(lifecycle::create_with_policy(bench, n))
+    }),
+    less("create-with-credentials", "ms", 30.0, (5, 10), |bench, n| {
+        Box::pin(lifecycle::create_with_credentials(bench, n))
+    }),
     less("create-to-python-cold", "ms", 40.0, (5, 8), |bench, n| {
         Box::pin(lifecycle::create_to_python(bench, n))
     })
@@ -139,6 +152,54 @@ pub(crate) const ROWS: &[Row] = &[
         .floor(345_000.0),
     more("egress-dns-upstream", "q/s", 20_000.0, (1, 3), |bench, n| Box::pin(egress::upstream(bench, n)))
         .floor(188_000.0),
+    more("egress-https-h1-direct", "1/s", 0.0, (1, 5), |bench, n| {
+        Box::pin(intercept::requests(bench, n, Way::Direct, Http::One))
+    })
+    .no_target(),
+    more("egress-https-h1", "1/s", 20_000.0, (1, 5), |bench, n| {
+        Box::pin(intercept::requests(bench, n, Way::Intercepted, Http::One))
+    })
+    .floor(45_000.0),
+    more("egress-https-h2-direct", "1/s", 0.0, (1, 5), |bench, n| {
+        Box::pin(intercept::requests(bench, n, Way::Direct, Http::Two))
+    })
+    .no_target(),
+    more("egress-https-h2", "1/s", 20_000.0, (1, 5), |bench, n| {
+        Box::pin(intercept::requests(bench, n, Way::Intercepted, Http::Two))
+    })
+    .floor(85_000.0),
+    more("egress-bulk-h1-direct", "MB/s", 0.0, (1, 5), |bench, n| {
+        Box::pin(intercept::bulk(bench, n, Way::Direct, Http::One))
+    })
+    .no_target(),
+    more("egress-bulk-h1", "MB/s", 700.0, (1, 5), |bench, n| {
+        Box::pin(intercept::bulk(bench, n, Way::Intercepted, Http::One))
+    })
+    .floor(734.0),
+    more("egress-bulk-h2-direct", "MB/s", 0.0, (1, 5), |bench, n| {
+        Box::pin(intercept::bulk(bench, n, Way::Direct, Http::Two))
+    })
+    .no_target(),
+    more("egress-bulk-h2", "MB/s", 500.0, (1, 5), |bench, n| {
+        Box::pin(intercept::bulk(bench, n, Way::Intercepted, Http::Two))
+    })
+    .floor(427.0),
+    less("egress-connect-direct", "ms", 0.0, (1, 200), |bench, n| {
+        Box::pin(intercept::connect(bench, n, Way::Direct, "/"))
+    })
+    .no_target(),
+    less("egress-connect-pooled", "ms", 0.8, (1, 200), |bench, n| {
+        Box::pin(intercept::connect(bench, n, Way::Intercepted, "/"))
+    })
+    .floor(0.5),
+    less("egress-connect-new", "ms", 1.5, (1, 200), |bench, n| {
+        Box::pin(intercept::connect(bench, n, Way::Intercepted, "/close"))
+    })
+    .floor(0.9),
+    less("egress-memory-idle", "MB", 16.0, (1, 1), |bench, n| Box::pin(intercept::memory_idle(bench, n)))
+        .floor(5.7),
+    less("egress-memory-busy", "MB", 16.0, (1, 1), |bench, n| Box::pin(intercept::memory_busy(bench, n)))
+        .floor(9.6),
 ];
 
 #[cfg(test)]

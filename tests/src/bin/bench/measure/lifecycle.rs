@@ -6,19 +6,36 @@ use anyhow::{Result, ensure};
 
 use super::{WARM_UP, millis};
 use crate::http::Connection;
-use crate::sandbox::{Bench, Target};
+use crate::sandbox::{Bench, CREATE, Target};
 
 /// Creates at a time in the row about creates per minute.
 const PARALLEL: usize = 8;
 
+const CREATE_WITH_POLICY: &str = r#"{"image":{"uri":"sandkeep/base:latest"},"entrypoint":["sleep","infinity"],"resourceLimits":{},"timeout":3600,"networkPolicy":{"defaultAction":"deny","egress":[{"action":"allow","target":"*.example.com"}]}}"#;
+const CREATE_WITH_CREDENTIALS: &str = r#"{"image":{"uri":"sandkeep/base:latest"},"entrypoint":["sleep","infinity"],"resourceLimits":{},"timeout":3600,"networkPolicy":{"defaultAction":"deny","egress":[{"action":"allow","target":"*.example.com"}]},"credentialProxy":{"enabled":true}}"#;
+
 /// From the create request until execd answers.
 pub(crate) async fn create(bench: &Bench, n: usize) -> Result<Vec<f64>> {
-    create_then(bench, n, async |mut execd| execd.get("/ping").await.map(drop)).await
+    create_as(bench, n, CREATE).await
+}
+
+/// The same of a sandbox whose connections are judged.
+pub(crate) async fn create_with_policy(bench: &Bench, n: usize) -> Result<Vec<f64>> {
+    create_as(bench, n, CREATE_WITH_POLICY).await
+}
+
+/// The same of one whose connections are read on their way, too.
+pub(crate) async fn create_with_credentials(bench: &Bench, n: usize) -> Result<Vec<f64>> {
+    create_as(bench, n, CREATE_WITH_CREDENTIALS).await
+}
+
+async fn create_as(bench: &Bench, n: usize, body: &'static str) -> Result<Vec<f64>> {
+    create_then(bench, n, body, async |mut execd| execd.get("/ping").await.map(drop)).await
 }
 
 /// From the create request until Python code has answered.
 pub(crate) async fn create_to_python(bench: &Bench, n: usize) -> Result<Vec<f64>> {
-    create_then(bench, n, async |mut execd| {
+    create_then(bench, n, CREATE, async |mut execd| {
         let code = r#"{"context":{"language":"python"},"code":"40+2"}"#;
         let stream = execd.post("/code", code).await?;
         ensure!(String::from_utf8_lossy(&stream).contains("42"), "the code did not answer");
@@ -30,13 +47,14 @@ pub(crate) async fn create_to_python(bench: &Bench, n: usize) -> Result<Vec<f64>
 async fn create_then(
     bench: &Bench,
     n: usize,
+    body: &'static str,
     then: impl AsyncFn(Connection) -> Result<()>,
 ) -> Result<Vec<f64>> {
     let mut api = bench.api().await?;
     let mut samples = Vec::new();
     for round in 0..n + WARM_UP {
         let start = Instant::now();
-        let id = bench.create(&mut api).await?;
+        let id = bench.create_from(&mut api, body).await?;
         let target = bench.locate(&mut api, &id).await?;
         then(target.connect().await?).await?;
         if round >= WARM_UP {

@@ -53,7 +53,7 @@ fn family(pid: u32) -> Result<f64> {
 }
 
 /// Megabytes of memory a process holds now.
-fn resident(pid: u32) -> Result<f64> {
+pub(super) fn resident(pid: u32) -> Result<f64> {
     status(pid, "VmRSS:")
 }
 

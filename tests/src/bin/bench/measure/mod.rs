@@ -5,6 +5,7 @@ pub(crate) mod code;
 pub(crate) mod commands;
 pub(crate) mod egress;
 pub(crate) mod files;
+pub(crate) mod intercept;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
 pub(crate) mod pause;
