@@ -3,15 +3,22 @@
 //! Whoever records something only takes a lock. Lines are written by a thread of their own, so that a log nobody reads
 //! stops nothing; what it cannot keep up with is counted.
 
+mod refused;
+mod seldom;
+
 use std::{
     collections::VecDeque,
     io,
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sandkeep_specs::egress::audit::{AuditEntry, AuditKind, AuditList};
+
+use self::refused::Refused;
+pub(crate) use self::seldom::Seldom;
 
 /// Entries kept.
 const KEPT: usize = 2048;
@@ -21,6 +28,8 @@ const LONGEST_TEXT: usize = 256;
 const BATCH: usize = 256;
 /// The writer looks after new entries at least so often, and so sees that it is to end.
 const LOOK: Duration = Duration::from_secs(1);
+/// Pause of the writer before it begins again: to wake it for every entry would cost more than to write it.
+const GATHER: Duration = Duration::from_millis(20);
 /// It needs little.
 const WRITER_STACK: usize = 128 * 1024;
 
@@ -41,9 +50,11 @@ pub struct Event {
 
 #[derive(Debug, Default)]
 struct Kept {
-    entries: VecDeque<AuditEntry>,
+    entries: VecDeque<Arc<AuditEntry>>,
     /// Entries there ever were.
     count: u64,
+    /// The writer has nothing to do and wants to be told.
+    writer_waits: bool,
 }
 
 /// The audit log.
@@ -54,17 +65,18 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// An empty log whose entries are written as log lines, as long as it lives.
+    /// An empty log whose entries are written as log lines, as long as it lives, and refusals into files of `directory`.
     ///
     /// # Errors
     /// If there can be no thread.
-    pub fn start() -> io::Result<Arc<Self>> {
+    pub fn start(directory: Option<PathBuf>) -> io::Result<Arc<Self>> {
         let audit = Arc::new(Self::default());
         let watched = Arc::downgrade(&audit);
         thread::Builder::new().name("audit".to_owned()).stack_size(WRITER_STACK).spawn(move || {
             let mut written = 0;
+            let mut refused = directory.map(Refused::new);
             while let Some(audit) = watched.upgrade() {
-                written = audit.write_after(written);
+                written = audit.write_after(written, refused.as_mut());
             }
         })?;
         Ok(audit)
@@ -92,14 +104,22 @@ impl Audit {
         if kept.entries.len() == KEPT {
             kept.entries.pop_front();
         }
-        kept.entries.push_back(entry);
+        kept.entries.push_back(Arc::new(entry));
+        let is_waited_for = std::mem::take(&mut kept.writer_waits);
         drop(kept);
-        self.new.notify_one();
+        if is_waited_for {
+            self.new.notify_one();
+        }
     }
 
     /// At most `limit` entries after the one with this number.
     #[must_use]
     pub fn after(&self, after: u64, limit: usize) -> AuditList {
+        let (entries, next, lost) = self.read_after(after, limit);
+        AuditList { entries: entries.iter().map(|entry| AuditEntry::clone(entry)).collect(), next, lost }
+    }
+
+    fn read_after(&self, after: u64, limit: usize) -> (Vec<Arc<AuditEntry>>, u64, u64) {
         let kept = self.lock();
         let first = kept.count + 1 - kept.entries.len() as u64;
         let after = after.min(kept.count);
@@ -107,24 +127,33 @@ impl Audit {
         let skip = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
         let entries: Vec<_> = kept.entries.iter().skip(skip).take(limit).cloned().collect();
         let next = entries.last().map_or(after.max(first - 1), |entry| entry.id);
-        AuditList { entries, next, lost }
+        (entries, next, lost)
     }
 
     /// Waits for new entries and writes them; gives the number of the last one.
-    fn write_after(&self, written: u64) -> u64 {
-        let kept = self.lock();
+    fn write_after(&self, written: u64, mut refused: Option<&mut Refused>) -> u64 {
+        let mut kept = self.lock();
         if kept.count == written {
+            kept.writer_waits = true;
             // Whether there are any is looked at again; that this one was poisoned changes nothing.
             drop(self.new.wait_timeout(kept, LOOK));
+            thread::sleep(GATHER);
         } else {
             drop(kept);
         }
-        let list = self.after(written, BATCH);
-        if list.lost > 0 {
-            tracing::warn!(target: "audit", lost = list.lost, "entries came faster than they could be written");
+        let (entries, next, lost) = self.read_after(written, BATCH);
+        if lost > 0 {
+            tracing::warn!(target: "audit", lost, "entries came faster than they could be written");
         }
-        list.entries.iter().for_each(write);
-        list.next
+        for entry in &entries {
+            write(entry);
+            if let Some(refused) = &mut refused
+                && let Err(error) = refused.write(entry)
+            {
+                tracing::warn!(%error, "a refusal is not noted");
+            }
+        }
+        next
     }
 
     /// Entries are whole whenever the lock is free.
@@ -198,8 +227,8 @@ mod tests {
     fn the_writer_keeps_its_place() {
         let audit = Audit::default();
         audit.record(event("a"));
-        assert_eq!(audit.write_after(0), 1);
+        assert_eq!(audit.write_after(0, None), 1);
         audit.record(event("b"));
-        assert_eq!(audit.write_after(1), 2);
+        assert_eq!(audit.write_after(1, None), 2);
     }
 }

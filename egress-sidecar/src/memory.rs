@@ -48,6 +48,15 @@ unsafe impl GlobalAlloc for Scrubbing {
     }
 }
 
+/// Heaps of the system's allocator: every thread would get one of its own, and keep what it was once filled with.
+const HEAPS: libc::c_int = 2;
+
+/// Has all threads share few heaps. Called while there is only one.
+pub fn stay_small() {
+    // SAFETY: sets a number of the allocator. Nothing depends on whether it was accepted.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
+}
+
 /// Keeps others out of this process's memory: no core dumps, and no debugger but root's.
 ///
 /// # Errors

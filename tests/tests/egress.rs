@@ -245,6 +245,35 @@ fn requests_get_their_credentials_where_the_sandbox_cannot_see_them() -> Result<
     })
 }
 
+#[test]
+fn what_is_refused_shows_in_diagnostics() -> Result<()> {
+    let net = Internet::new()?;
+    let server = Server::start(setup(&net))?;
+    inside(&server, async || {
+        let api = server.api();
+        let sandbox = api
+            .create(json!({
+                "networkPolicy": policy("deny", &[("allow", "example.test")]),
+            }))
+            .await?;
+        let execd = sandbox.execd().await?;
+        let path = format!("{}/diagnostics/events?scope=runtime&limit=500", sandbox.path());
+        let shows = async |what: &str| {
+            eventually(&format!("{what} is shown"), Duration::from_secs(60), async || {
+                Ok(api.get(&path).await?.expect(200)?.json()?["content"].as_str().is_some_and(|text| {
+                    text.lines().any(|line| line.contains("EGRESS_REFUSED") && line.contains(what))
+                }))
+            })
+            .await
+        };
+        ensure!(!reaches(&execd, "metadata.test").await?, "a name without a rule is reached");
+        shows("the name metadata.test: default").await?;
+        let summary = api.get(&format!("{}/diagnostics/summary", sandbox.path())).await?.expect(200)?.text();
+        ensure!(summary.contains("EGRESS_REFUSED: the name metadata.test"), "{summary}");
+        Ok(())
+    })
+}
+
 fn kill(pid: u32) -> Result<()> {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid)?);
     let Some(pid) = pid else { anyhow::bail!("no such process") };

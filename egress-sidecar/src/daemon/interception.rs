@@ -1,10 +1,10 @@
 //! Brings interception up: the authority, the proxy, and the vault's socket.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, thread};
 
 use anyhow::{Context, Result};
 use axum::{Extension, Router};
-use tokio::{net::UnixListener, task::JoinSet};
+use tokio::{net::UnixListener, runtime, sync::oneshot, task::JoinSet};
 
 use crate::{
     api::{INTERCEPTION, OwnSocket},
@@ -15,12 +15,19 @@ use crate::{
     vault::active,
 };
 
+const STACK: usize = 1 << 20;
+
 /// What runs until it is dropped.
 pub(super) struct Interception {
     _tasks: JoinSet<()>,
+    /// Its other end is waited for by the proxy's thread.
+    _alive: oneshot::Sender<()>,
 }
 
 /// Listens for redirected connections. From when this returns the firewall can send them.
+///
+/// All of it is on a thread of its own: both ends of a connection wake each other all the time, which costs little there
+/// and much between two threads; and callers of the API do not wait for it.
 pub(super) async fn start(state: &AppState) -> Result<Interception> {
     let config = &state.config;
     let settings = &config.intercept;
@@ -34,21 +41,34 @@ pub(super) async fn start(state: &AppState) -> Result<Interception> {
     if settings.ssl_insecure {
         tracing::warn!("certificates of the outside are believed unchecked");
     }
-    let (gate, audit): (Arc<dyn Gate>, Arc<Audit>) = (state.gate.clone(), state.audit.clone());
-    let proxy = Proxy::bind(proxy, authority, gate, state.vault.clone(), audit)
-        .await
-        .with_context(|| format!("cannot listen for intercepted connections on port {}", settings.port))?;
     let socket = active::listen(&settings.vault_socket)
         .with_context(|| format!("cannot listen on {}", settings.vault_socket.display()))?;
+    let (alive, ended) = oneshot::channel();
+    let (told, bound) = oneshot::channel();
+    let (gate, audit): (Arc<dyn Gate>, Arc<Audit>) = (state.gate.clone(), state.audit.clone());
+    let (vault, health) = (state.vault.clone(), state.health.clone());
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("intercept".to_owned()).stack_size(STACK).spawn(move || {
+        let serve = async {
+            let proxy = match Proxy::bind(proxy, authority, gate, vault, audit).await {
+                Ok(proxy) => proxy,
+                Err(error) => return drop(told.send(Err(error))),
+            };
+            // Whoever waits for this may be gone; then so is the owner.
+            let _ = told.send(Ok(()));
+            tokio::select! {
+                _ = ended => {}
+                // It only ends when something is badly wrong.
+                () = proxy.run() => health.broken(INTERCEPTION, "mitmproxy not ready"),
+            }
+        };
+        runtime.block_on(serve);
+    })?;
+    let bound = bound.await.context("the proxy's thread has ended")?;
+    bound.with_context(|| format!("cannot listen for intercepted connections on port {}", settings.port))?;
     let mut tasks = JoinSet::new();
-    let health = state.health.clone();
-    tasks.spawn(async move {
-        proxy.run().await;
-        // It only ends when something is badly wrong.
-        health.broken(INTERCEPTION, "mitmproxy not ready");
-    });
     tasks.spawn(tell_active(socket, crate::api::active_service(state.clone())));
-    Ok(Interception { _tasks: tasks })
+    Ok(Interception { _tasks: tasks, _alive: alive })
 }
 
 /// The authority of this sandbox: kept where the starter says, else made anew and its certificate put where the sandbox

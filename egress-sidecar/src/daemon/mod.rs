@@ -23,24 +23,24 @@ use health::Health;
 /// not more.
 pub fn run(config: Config) -> Result<()> {
     log::init(config.log_level);
+    memory::stay_small();
     if let Err(error) = memory::close() {
         tracing::warn!(%error, "this process's memory is open to others");
     }
     if let Some(netns) = &config.netns {
         enter(netns).with_context(|| format!("cannot enter the network namespace {}", netns.display()))?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_stack_size(WORKER_STACK)
+    // Names and intercepted connections have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .thread_stack_size(BLOCKING_STACK)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(serve(config))
 }
 
-/// Interception keeps one core busy; the second is for everything that must not wait for it.
-const WORKERS: usize = 2;
-const WORKER_STACK: usize = 512 * 1024;
+/// Changes of the rules are made on threads of this size.
+const BLOCKING_STACK: usize = 512 * 1024;
 
 async fn serve(config: Config) -> Result<()> {
     let ended = ended()?;
@@ -49,7 +49,7 @@ async fn serve(config: Config) -> Result<()> {
     let address = config.http_addr;
     // Everybody who is told to be ready finds the API listening, and everything in force before.
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let audit = Audit::start().context("cannot start the audit log")?;
+    let audit = Audit::start(config.state_dir.clone()).context("cannot start the audit log")?;
     let mut enforcement = bring_up::enforce(&config, &health, audit.clone())?;
     let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
     let gate = gate::PolicyGate::new(enforcement.engine.clone(), enforcement.dns.names());

@@ -3,10 +3,9 @@
 mod webhook;
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use sandkeep_specs::egress::audit::AuditKind;
@@ -14,56 +13,18 @@ use tokio::sync::mpsc;
 
 pub use self::webhook::Webhook;
 use crate::{
-    audit::{Audit, Event},
+    audit::{Audit, Event, Seldom},
     policy::{Index, Judgement, Source},
 };
-
-/// A name that is asked for again and again is logged this often.
-const REPEAT: Duration = Duration::from_secs(60);
-/// Names remembered for that.
-const REMEMBERED: usize = 1024;
-/// Lines in each period of [`WINDOW`]; a flood of made-up names must not fill the disk.
-const LINES: u32 = 200;
-const WINDOW: Duration = Duration::from_secs(10);
 
 /// Where refusals are reported. Reporting never waits.
 #[derive(Debug)]
 pub struct Denials {
-    recent: Mutex<Recent>,
+    recent: Mutex<Seldom>,
     hook: Option<mpsc::Sender<Box<str>>>,
     /// Names that are not worth a line.
     skip: Index,
     audit: Arc<Audit>,
-}
-
-#[derive(Debug)]
-struct Recent {
-    names: HashMap<Box<str>, Instant>,
-    since: Instant,
-    lines: u32,
-    unsaid: u64,
-}
-
-impl Recent {
-    /// Whether this refusal gets a line, and how many did not since the last one.
-    fn tell(&mut self, name: &str, now: Instant) -> Option<u64> {
-        if self.names.get(name).is_some_and(|told| now.saturating_duration_since(*told) < REPEAT) {
-            return None;
-        }
-        if now.saturating_duration_since(self.since) >= WINDOW {
-            (self.since, self.lines) = (now, 0);
-        }
-        if self.lines >= LINES {
-            self.unsaid += 1;
-            return None;
-        }
-        self.lines += 1;
-        if self.names.len() >= REMEMBERED {
-            self.names.clear();
-        }
-        self.names.insert(name.into(), now);
-        Some(std::mem::take(&mut self.unsaid))
-    }
 }
 
 fn word(source: Source) -> &'static str {
@@ -80,8 +41,7 @@ impl Denials {
     /// Reports to the log and the audit log, but not of names in `skip`, and to `hook`.
     #[must_use]
     pub fn new(skip: Index, hook: Option<mpsc::Sender<Box<str>>>, audit: Arc<Audit>) -> Self {
-        let recent = Recent { names: HashMap::new(), since: Instant::now(), lines: 0, unsaid: 0 };
-        Self { recent: Mutex::new(recent), hook, skip, audit }
+        Self { recent: Mutex::new(Seldom::new(Instant::now())), hook, skip, audit }
     }
 
     /// A name was refused.
@@ -143,20 +103,6 @@ impl Denials {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn repetitions_and_floods_are_not_told() {
-        let now = Instant::now();
-        let mut recent = Recent { names: HashMap::new(), since: now, lines: 0, unsaid: 0 };
-        assert_eq!(recent.tell("a", now), Some(0));
-        assert_eq!(recent.tell("a", now), None);
-        assert_eq!(recent.tell("a", now + REPEAT), Some(0));
-        for name in 0..LINES * 2 {
-            recent.tell(&name.to_string(), now + REPEAT);
-        }
-        let later = now + REPEAT + WINDOW;
-        assert_eq!(recent.tell("b", later), Some(u64::from(LINES) + 1));
-    }
 
     #[test]
     fn a_hook_that_does_not_keep_up_loses_some() {

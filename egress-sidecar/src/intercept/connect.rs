@@ -92,7 +92,7 @@ impl Connector {
             let trust = trust.clone();
             let made = tokio::task::spawn_blocking(move || configs(&trust)).await;
             // It does not panic, but a connection that trusts nobody is what is safe should it ever.
-            made.unwrap_or_else(|_| configs_of(&RootCertStore::empty(), false))
+            made.unwrap_or_else(|_| configs_of(RootCertStore::empty(), false))
         };
         self.configs.get_or_init(make).await
     }
@@ -157,11 +157,11 @@ impl Connector {
 }
 
 fn configs(trust: &Trust) -> Configs {
-    configs_of(&trust.roots.load(), trust.anything)
+    configs_of(trust.roots.load(), trust.anything)
 }
 
-fn configs_of(roots: &RootCertStore, anything: bool) -> Configs {
-    let provider = Arc::new(ring::default_provider());
+fn configs_of(roots: RootCertStore, anything: bool) -> Configs {
+    let (provider, roots) = (Arc::new(ring::default_provider()), Arc::new(roots));
     let make = |protocols: &[&[u8]]| {
         let builder = ClientConfig::builder_with_provider(provider.clone());
         // The provider brings both versions.

@@ -115,7 +115,7 @@ async fn serve(
     if let Some(failure) = &session.failure {
         return Err(failure.clone().into());
     }
-    let injection = injection(session, &target, &request)?;
+    let injection = injection(session, &target, &request).inspect_err(|_| entry.allowed = false)?;
     entry.binding = injection.as_ref().map(|injection| injection.name.clone());
     let method = request.method().clone();
     let change = headers::upgrade(request.headers()).filter(|_| session.protocol == Protocol::H1);

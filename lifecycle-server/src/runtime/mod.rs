@@ -14,6 +14,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -235,6 +236,17 @@ pub struct Usage {
     pub disk_free_bytes: Option<u64>,
 }
 
+/// Something a sandbox wanted of the outside and did not get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub at: DateTime<Utc>,
+    /// The name, the connection or the request.
+    pub what: String,
+    pub why: String,
+    /// Refusals before this one that were too many to be noted.
+    pub unsaid: u64,
+}
+
 /// What passes on one sandbox's network: beginnings of connections and data, either way.
 #[async_trait]
 pub trait Traffic: Send + Sync {
@@ -354,6 +366,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// The limits that hold for a sandbox with these of its own.
     fn effective(&self, limits: Limits) -> Limits {
         limits
+    }
+
+    /// The newest of what a sandbox was refused outside, oldest first.
+    async fn refusals(&self, _id: &str) -> Result<Vec<Refusal>, RuntimeError> {
+        Ok(Vec::new())
     }
 
     /// What the sandbox's program has printed, also after its end; `None` if the runtime keeps no logs.

@@ -29,7 +29,7 @@ use super::{
     template::Templates,
 };
 use crate::{
-    runtime::{Limits, Log, Runtime, Usage},
+    runtime::{Limits, Log, Refusal, Runtime, Usage},
     store::Store,
     volume::Volumes,
 };
@@ -256,6 +256,15 @@ impl Service {
         let entry = self.inner.book.entry(id)?;
         self.inner.look_at_limits(&entry).await;
         Ok(self.inner.book.store.notes_of(id, limit.into()).await?)
+    }
+
+    /// What a sandbox was refused outside lately, oldest first.
+    pub async fn refusals(&self, id: &str) -> Result<Vec<Refusal>, ServiceError> {
+        let record = self.get(id)?;
+        if record.plan.egress.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(self.inner.runtime.refusals(id).await?)
     }
 
     /// Follows what happens to all sandboxes, after note number `after` or from now on.

@@ -77,3 +77,22 @@ pub enum AuditKind {
     /// A request over HTTP.
     Http,
 }
+
+/// Where the sidecar notes what it refuses, in the directory it was given for its state.
+pub const REFUSALS_FILE: &str = "refusals.jsonl";
+/// Those before, put aside when there were many.
+pub const REFUSALS_BEFORE_FILE: &str = "refusals.before.jsonl";
+
+/// One line of these files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+    /// Refusals before this one that were too many to be noted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsaid: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-use crate::sandbox::{Note, NoteKind, Noted, State};
+use crate::{
+    runtime::Refusal,
+    sandbox::{Note, NoteKind, Noted, State},
+};
 
 /// What is shown when nothing has happened.
 const NONE: &str = "(no events)";
@@ -17,21 +20,42 @@ pub(in crate::api) struct Listing {
     pub(in crate::api) truncated: bool,
 }
 
-/// At most `limit` of the events, the newest.
-pub(in crate::api) fn events(notes: &[Noted], limit: usize) -> Listing {
-    let excess = notes.len().saturating_sub(limit);
-    let mut text: String = notes[excess..].iter().map(|noted| line(&noted.note) + "\n").collect();
+/// At most `limit` of the events and refusals, the newest. Refusals, of which there can be any number, do not push out
+/// more than half of what else happened.
+pub(in crate::api) fn events(notes: &[Noted], refusals: &[Refusal], limit: usize) -> Listing {
+    let room = limit.saturating_sub(notes.len()).max(limit / 2);
+    let refused = refusals.len().min(room);
+    let happened = notes.len().min(limit - refused);
+    let notes_shown = notes[notes.len() - happened..].iter().map(|noted| (noted.note.at, line(&noted.note)));
+    let refusals_shown =
+        refusals[refusals.len() - refused..].iter().map(|refusal| (refusal.at, refused_line(refusal)));
+    let mut lines: Vec<_> = notes_shown.chain(refusals_shown).collect();
+    // Notes of one instant keep their order.
+    lines.sort_by_key(|(at, _)| *at);
+    let mut text: String = lines.into_iter().map(|(_, line)| line + "\n").collect();
     if text.is_empty() {
         text = NONE.to_owned();
     }
-    Listing { text, truncated: excess > 0 }
+    Listing { text, truncated: happened < notes.len() || refused < refusals.len() }
+}
+
+fn refused_line(refusal: &Refusal) -> String {
+    let Refusal { at, what, why, unsaid } = refusal;
+    let more = if *unsaid == 0 { String::new() } else { format!(" ({unsaid} more before it)") };
+    // Names and paths come from the sandbox.
+    let text = format!("{what}: {why}{more}").replace(char::is_control, "?");
+    format!("{} [Warning] EGRESS_REFUSED: {text}", time(*at))
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 fn line(note: &Note) -> String {
     let is_bad = note.kind == NoteKind::Limit
         || note.status.as_ref().is_some_and(|(state, _)| *state == State::Failed);
     let level = if is_bad { "Warning" } else { "Normal" };
-    let mut line = format!("{} [{level}]", note.at.to_rfc3339_opts(SecondsFormat::Micros, true));
+    let mut line = format!("{} [{level}]", time(note.at));
     match (&note.status, note.kind) {
         (Some((state, reason)), _) => {
             let _ = write!(line, " {reason}: the sandbox is {state}");
@@ -72,7 +96,6 @@ fn figures(details: &Value) -> String {
 mod tests {
     use std::{collections::BTreeMap, time::Duration};
 
-    use chrono::{DateTime, Utc};
     use serde_json::json;
 
     use super::*;
@@ -123,7 +146,7 @@ mod tests {
                 json!({"exitCode": 137}),
             ),
         ];
-        let listing = events(&notes, 10);
+        let listing = events(&notes, &[], 10);
         assert!(!listing.truncated);
         assert_eq!(
             listing.text,
@@ -132,8 +155,39 @@ mod tests {
              1970-01-01T00:00:00.000001Z [Warning] LIMIT_REACHED: 2 killed (memory, 5 so far)\n\
              1970-01-01T00:00:00.000001Z [Warning] OOM_KILLED: the sandbox is Failed: a b (exit code 137)\n"
         );
-        let newest = events(&notes, 1);
+        let newest = events(&notes, &[], 1);
         assert!(newest.truncated && newest.text.contains("OOM_KILLED") && newest.text.lines().count() == 1);
-        assert_eq!(events(&[], 5).text, NONE);
+        assert_eq!(events(&[], &[], 5).text, NONE);
+    }
+
+    #[test]
+    fn refusals_stand_where_they_came_and_leave_room() {
+        let refusal = |seconds: u64, what: &str, unsaid| Refusal {
+            at: DateTime::<Utc>::UNIX_EPOCH + Duration::from_secs(seconds),
+            what: what.to_owned(),
+            why: "default".to_owned(),
+            unsaid,
+        };
+        let note = noted(1, NoteKind::Image, None, Some("x is here"), json!({}));
+        let later = |seconds| {
+            let mut later = note.clone();
+            later.note.at = DateTime::<Utc>::UNIX_EPOCH + Duration::from_secs(seconds);
+            later
+        };
+        let refusals = [refusal(1, "the name a\u{1b}", 0), refusal(3, "the name b", 2)];
+        let listing = events(&[note.clone(), later(2)], &refusals, 10);
+        assert_eq!(
+            listing.text,
+            "1970-01-01T00:00:00.000001Z [Normal] IMAGE: x is here\n\
+             1970-01-01T00:00:01.000000Z [Warning] EGRESS_REFUSED: the name a?: default\n\
+             1970-01-01T00:00:02.000000Z [Normal] IMAGE: x is here\n\
+             1970-01-01T00:00:03.000000Z [Warning] EGRESS_REFUSED: the name b: default (2 more before it)\n"
+        );
+        let many: Vec<_> = (0..100).map(|at| refusal(at, "the name c", 0)).collect();
+        let listing = events(&[note.clone(), later(2), later(3)], &many, 4);
+        assert!(listing.truncated);
+        assert_eq!((listing.text.matches("IMAGE").count(), listing.text.matches("REFUSED").count()), (2, 2));
+        let listing = events(&[note], &many, 4);
+        assert_eq!((listing.text.matches("IMAGE").count(), listing.text.matches("REFUSED").count()), (1, 3));
     }
 }

@@ -4,6 +4,6 @@ mod events;
 mod inspect;
 mod summary;
 
-pub(super) use events::events;
+pub(super) use events::{Listing, events};
 pub(super) use inspect::inspect;
 pub(super) use summary::summary;

@@ -128,7 +128,7 @@ async fn get_diagnostics_events(
 ) -> Result<Response, ApiError> {
     let scope = scope(&query, &["runtime", "all"])?;
     let limit = query.number("limit", 1..=MAX_EVENTS, EVENTS)?;
-    let listing = report::events(&state.service.notes(&id, limit + 1).await?, limit as usize);
+    let listing = events(&state, &id, limit).await?;
     match scope {
         None => Ok(deprecated(listing.text)),
         Some(scope) => Ok(described(id, DiagnosticKind::Events, scope, listing.text, listing.truncated)),
@@ -182,11 +182,10 @@ async fn get_diagnostics_summary(
     let tail = query.number("tail", 1..=MAX_LOG_LINES, SUMMARY_LOG_LINES)?;
     let limit = query.number("event_limit", 1..=MAX_EVENTS, SUMMARY_EVENTS)?;
     let inspection = inspection(&state, &id).await?;
-    let events = state.service.notes(&id, limit).await;
-    let events = events.map(|notes| report::events(&notes, limit as usize).text);
+    let events = events(&state, &id, limit).await.map(|listing| listing.text);
     let sections = [
         ("INSPECT", Ok(inspection)),
-        ("EVENTS", events.map_err(|error| ApiError::from(error).message)),
+        ("EVENTS", events.map_err(|error| error.message)),
         ("LOGS", last_lines(&state, &id, tail).await.map_err(|error| error.message)),
     ];
     Ok(plain(report::summary(&id, &sections)))
@@ -240,6 +239,14 @@ async fn read(log: &Arc<Log>, extent: Extent) -> Result<Excerpt, ApiError> {
 async fn last_lines(state: &ApiState, id: &str, tail: u32) -> Result<String, ApiError> {
     let extent = Extent { tail: tail as usize, since: None, timestamps: false };
     Ok(shown(read(&log_of(state, id)?, extent).await?.text))
+}
+
+/// The newest of what happened and what was refused.
+async fn events(state: &ApiState, id: &str, limit: u32) -> Result<report::Listing, ApiError> {
+    // One more tells that there are more.
+    let notes = state.service.notes(id, limit + 1).await?;
+    let refusals = state.service.refusals(id).await?;
+    Ok(report::events(&notes, &refusals, limit as usize))
 }
 
 async fn inspection(state: &ApiState, id: &str) -> Result<String, ApiError> {

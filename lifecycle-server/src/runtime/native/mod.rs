@@ -39,6 +39,7 @@ mod overlay;
 mod preflight;
 mod quota;
 mod reaper;
+mod refusals;
 mod room;
 mod rootfs;
 mod runtime;

@@ -16,14 +16,14 @@ use super::{
     criu, disk, firewall, freezer,
     host::{Context, Host, keep_prepared},
     launch::{Launch, Origin},
-    layer, room,
+    layer, room, sidecar,
     state::is_plain,
     tap::Tap,
     watch::{self, Live},
 };
 use crate::runtime::{
-    Exit, Found, Keep, LaunchReport, LaunchSpec, Limits, Log, Logs, MemoryStop, PrivateLayer, Runtime,
-    RuntimeError, Slot, StartSpec, Traffic, Usage, oci::OciRuntime,
+    Exit, Found, Keep, LaunchReport, LaunchSpec, Limits, Log, Logs, MemoryStop, PrivateLayer, Refusal,
+    Runtime, RuntimeError, Slot, StartSpec, Traffic, Usage, oci::OciRuntime,
 };
 
 /// How long the end of the server waits for cleaning; what is not done by then, the next start does.
@@ -311,6 +311,11 @@ impl Runtime for NativeRuntime {
 
     fn effective(&self, limits: Limits) -> Limits {
         self.inner.host.limits(&limits)
+    }
+
+    async fn refusals(&self, id: &str) -> Result<Vec<Refusal>, RuntimeError> {
+        let directory = self.inner.host.paths.sandbox(id);
+        blocking("refusals", move || sidecar::refusals(&directory).context("read what was refused")).await
     }
 
     fn log(&self, id: &str) -> Option<Arc<Log>> {

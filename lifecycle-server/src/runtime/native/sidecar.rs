@@ -32,12 +32,12 @@ use tokio::{
 
 use super::{
     host::{Context, Host},
-    rootfs,
+    refusals, rootfs,
     runtime::{Inner, blocking},
     state::Identity,
     watch::{Process, gone},
 };
-use crate::runtime::{Limits, RuntimeError, Sidecar, Slot};
+use crate::runtime::{Limits, Refusal, RuntimeError, Sidecar, Slot};
 
 /// Its directory in the sandbox's.
 const DIRECTORY: &str = "egress";
@@ -68,6 +68,11 @@ pub(crate) struct Running {
     child: Option<Child>,
     /// The sandbox has to trust its authority.
     pub(super) intercepts: bool,
+}
+
+/// What the sidecar of the sandbox with this directory has refused, oldest first.
+pub(super) fn refusals(sandbox: &Path) -> io::Result<Vec<Refusal>> {
+    refusals::read(&sandbox.join(DIRECTORY))
 }
 
 /// Sees to it that a sandbox's sidecar runs, until it is dropped.
