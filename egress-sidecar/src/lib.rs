@@ -8,6 +8,8 @@ pub mod denials;
 pub mod dns;
 pub mod engine;
 pub mod firewall;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod intercept;
 pub mod memory;
 pub mod policy;

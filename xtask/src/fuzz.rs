@@ -1,4 +1,4 @@
-//! Fuzzing the parsers of execd, for a while each.
+//! Fuzzing the parsers of execd and of the egress sidecar, for a while each.
 //!
 //! The targets are those cargo-fuzz would run, built with the same instrumentation; no more than a nightly toolchain is
 //! needed for that.
@@ -38,6 +38,9 @@ const MEMORY_MIB: usize = 1024;
 /// An input that takes longer than this, in seconds, is a finding.
 const SLOW: usize = 5;
 
+/// What has fuzz targets.
+const PACKAGES: [&str; 2] = ["egress-sidecar", "execd"];
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// How long to fuzz each target, in seconds
@@ -49,12 +52,18 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     ensure!(has_nightly(), "fuzzing needs a nightly toolchain: rustup toolchain install nightly");
-    step("Building the fuzz targets", build)?;
     let all = targets()?;
-    let chosen = if options.targets.is_empty() { &all } else { &options.targets };
-    for target in chosen {
-        ensure!(all.contains(target), "there is no target {target:?}; there are {}", all.join(", "));
-        step(&format!("Fuzzing {target} for {} s", options.seconds), || fuzz(target, options.seconds))?;
+    let names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+    let unknown = options.targets.iter().find(|target| !names.contains(&target.as_str()));
+    ensure!(unknown.is_none(), "there is no target {unknown:?}; there are {}", names.join(", "));
+    let is_chosen = |name: &String| options.targets.is_empty() || options.targets.contains(name);
+    let chosen: Vec<_> = all.iter().filter(|(_, name)| is_chosen(name)).collect();
+    for package in PACKAGES.into_iter().filter(|package| chosen.iter().any(|(of, _)| of == package)) {
+        step(&format!("Building the fuzz targets of {package}"), || build(package))?;
+    }
+    for (package, target) in chosen {
+        let seconds = options.seconds;
+        step(&format!("Fuzzing {target} of {package} for {seconds} s"), || fuzz(package, target, seconds))?;
     }
     Ok(())
 }
@@ -72,42 +81,46 @@ fn nightly() -> Command {
     command
 }
 
-fn package() -> PathBuf {
-    paths::root().join("execd/fuzz")
+fn directory(package: &str) -> PathBuf {
+    paths::root().join(package).join("fuzz")
 }
 
 fn build_dir() -> PathBuf {
     paths::output("fuzz")
 }
 
-fn build() -> Result<()> {
+fn build(package: &str) -> Result<()> {
     let mut command = nightly();
     command.args(["build", "--release", "--locked", "--bins", "--target", TARGET, "--manifest-path"]);
-    command.arg(package().join("Cargo.toml")).arg("--target-dir").arg(build_dir());
+    command.arg(directory(package).join("Cargo.toml")).arg("--target-dir").arg(build_dir());
     command.env("RUSTFLAGS", INSTRUMENTATION.join(" ")).env_remove("CARGO_TARGET_DIR");
     shell::run_logged("fuzz-build", &mut command)
 }
 
-fn targets() -> Result<Vec<String>> {
-    let dir = package().join("fuzz_targets");
-    let entries = fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))?;
+/// Every target, with the package it belongs to.
+fn targets() -> Result<Vec<(&'static str, String)>> {
     let mut names = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        names.extend(path.file_stem().and_then(|name| name.to_str()).map(str::to_owned));
+    for package in PACKAGES {
+        let dir = directory(package).join("fuzz_targets");
+        let entries = fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_stem().and_then(|name| name.to_str());
+            names.extend(name.map(|name| (package, name.to_owned())));
+        }
     }
     names.sort_unstable();
     Ok(names)
 }
 
 /// New inputs go to `target/fuzz/found`, the committed corpus is only read.
-fn fuzz(target: &str, seconds: u32) -> Result<()> {
+fn fuzz(package: &str, target: &str, seconds: u32) -> Result<()> {
     let found = build_dir().join("found").join(target);
     let failures = build_dir().join("failures");
     fs::create_dir_all(&found)?;
     fs::create_dir_all(&failures)?;
     let mut command = Command::new(build_dir().join(TARGET).join("release").join(target));
-    command.arg(&found).arg(package().join("corpus").join(target));
+    command.arg(&found).arg(directory(package).join("corpus").join(target));
     for option in [
         format!("-max_total_time={seconds}"),
         format!("-max_len={MAX_INPUT}"),
@@ -136,14 +149,18 @@ fn tail(log: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_target_has_a_corpus() {
         let targets = targets().unwrap();
-        assert!(targets.len() >= 5, "{targets:?}");
-        for target in targets {
-            let corpus = package().join("corpus").join(&target);
+        assert!(PACKAGES.iter().all(|package| targets.iter().any(|(of, _)| of == package)), "{targets:?}");
+        let names: BTreeSet<_> = targets.iter().map(|(_, name)| name).collect();
+        assert_eq!(names.len(), targets.len(), "two targets have one name: {targets:?}");
+        for (package, target) in targets {
+            let corpus = directory(package).join("corpus").join(&target);
             assert!(fs::read_dir(corpus).unwrap().next().is_some(), "{target}");
         }
     }

@@ -7,6 +7,8 @@
 mod answer;
 mod cache;
 mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod random;
 mod resolver;
 mod tcp;

@@ -37,7 +37,7 @@ pub(super) async fn listen(stream: &TcpStream) -> io::Result<Spoken> {
     }
 }
 
-fn recognise(first: &[u8]) -> Spoken {
+pub(super) fn recognise(first: &[u8]) -> Spoken {
     match first {
         [TLS_HANDSHAKE, ..] => Spoken::Tls,
         // The protocol and not a method.
@@ -84,10 +84,10 @@ async fn read_unbounded(stream: &mut TcpStream) -> io::Result<Hello> {
     }
 }
 
-type Parsed = (Option<String>, Option<Vec<Vec<u8>>>);
+pub(super) type Parsed = (Option<String>, Option<Vec<Vec<u8>>>);
 
 /// Feeds more bytes; gives the name and the protocols when there are enough.
-fn parse(parser: &mut Acceptor, mut bytes: &[u8]) -> io::Result<Option<Parsed>> {
+pub(super) fn parse(parser: &mut Acceptor, mut bytes: &[u8]) -> io::Result<Option<Parsed>> {
     while !bytes.is_empty() {
         parser.read_tls(&mut bytes)?;
         let accepted = parser.accept().map_err(|(error, _)| io::Error::other(error))?;

@@ -8,6 +8,8 @@ mod authority;
 mod body;
 mod ca;
 mod connect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gate;
 mod headers;
 mod hello;

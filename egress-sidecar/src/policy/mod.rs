@@ -10,6 +10,8 @@ mod store;
 
 use std::net::IpAddr;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::read::to_json;
 pub use self::{
     change::{forget, patch},
     index::Index,

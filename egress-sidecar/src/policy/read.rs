@@ -72,7 +72,7 @@ pub fn read_targets(json: &[u8]) -> Result<Vec<String>, PolicyError> {
 }
 
 /// The policy as JSON that [`read_policy`] reads.
-pub(super) fn to_json(policy: &Policy) -> Value {
+pub(crate) fn to_json(policy: &Policy) -> Value {
     let word = |action| match action {
         Action::Allow => "allow",
         Action::Deny => "deny",

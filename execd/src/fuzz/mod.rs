@@ -11,9 +11,9 @@ mod multipart;
 mod path;
 mod pty_frame;
 mod range;
-mod tar;
 #[cfg(test)]
-mod tests;
+mod replay;
+mod tar;
 
 pub use env_file::env_file;
 pub use events::events;
@@ -50,4 +50,17 @@ fn two_parts(data: &[u8]) -> (&[u8], &[u8]) {
 /// Sizes of pieces to cut an input into: each byte alone, everything at once, and what the input itself suggests.
 fn cuts(data: &[u8]) -> [usize; 3] {
     [1, data.len().max(1), usize::from(data.first().copied().unwrap_or(7)).max(1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_taken_apart_as_described() {
+        assert_eq!(cuts(b""), [1, 1, 7]);
+        assert_eq!(cuts(b"\x03ab"), [1, 3, 3]);
+        assert_eq!(two_parts(b"a\nb\nc"), (&b"a"[..], &b"b\nc"[..]));
+        assert_eq!(two_parts(b"a"), (&b"a"[..], &b""[..]));
+    }
 }

@@ -1,4 +1,4 @@
-//! The corpora, replayed, and a bounded walk around them.
+//! The corpora, replayed, and a bounded walk around them. The egress sidecar's are replayed by this too.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -83,12 +83,4 @@ fn targets_and_checks_are_the_same() {
     for name in &names {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} has no target");
     }
-}
-
-#[test]
-fn inputs_are_taken_apart_as_described() {
-    assert_eq!(super::cuts(b""), [1, 1, 7]);
-    assert_eq!(super::cuts(b"\x03ab"), [1, 3, 3]);
-    assert_eq!(super::two_parts(b"a\nb\nc"), (&b"a"[..], &b"b\nc"[..]));
-    assert_eq!(super::two_parts(b"a"), (&b"a"[..], &b""[..]));
 }
