@@ -86,7 +86,7 @@ fn sdk_source() -> Result<String> {
 #[test]
 fn every_operation_is_listed_with_its_sdk_method() -> Result<()> {
     let sdk = sdk_source()?;
-    for document in ["lifecycle", "diagnostics", "execd"] {
+    for document in ["lifecycle", "diagnostics", "execd", "egress"] {
         let reviewed = reviewed(document)?;
         let mut exported = exported(document)?;
         exported.sort_unstable();

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::paths::workspace;
 
-const DOCUMENTS: [&str; 2] = ["lifecycle", "execd"];
+const DOCUMENTS: [&str; 3] = ["lifecycle", "execd", "egress"];
 
 /// `METHOD /path` and what follows it on each line of a file in `operations`.
 fn table(name: &str) -> Result<BTreeMap<String, String>> {

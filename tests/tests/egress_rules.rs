@@ -9,6 +9,9 @@ use sandkeep_tests::{
 };
 use serde_json::{Value, json};
 
+/// What a sidecar may have taken at most while somebody floods it; a limit of memory that its server sets is far above.
+const FLOODED_KILOBYTES: u64 = 48 << 10;
+
 const RULES: &str = r#"{"defaultAction":"deny","egress":[
     {"action":"deny","target":"denied.test"},
     {"action":"allow","target":"ok.test"},
@@ -372,3 +375,30 @@ end = time.monotonic() + 60
 while Handler.calls < 2 and time.monotonic() < end:
     server.handle_request()
 "#;
+
+#[test]
+fn a_flooded_sidecar_stays_small() -> Result<()> {
+    let lab = Lab::new()?;
+    let sidecar =
+        lab.sidecar(&[("RULES", RULES), ("MITMPROXY_TRANSPARENT", "true"), ("CA_FILE", "ca.pem")])?;
+    let mut intruder = lab.intruder()?;
+    // More rules than there may be, and a body longer than any may be; both are told, and nothing changes.
+    let rule = |number| format!(r#"{{"action":"allow","target":"n{number}.test"}}"#);
+    let many: Vec<String> = (0..4097).map(rule).collect();
+    let file = lab.dir().join("body");
+    for (body, status) in [
+        (format!(r#"{{"egress":[{}]}}"#, many.join(",")), 413),
+        (format!(r#"{{"egress":[],"x":"{}"}}"#, "x".repeat(1 << 20)), 400),
+    ] {
+        fs::write(&file, body)?;
+        let (seen, text) = lab.call("PUT", "/policy", Some(&format!("@{}", file.display())))?;
+        ensure!(seen == status, "{seen} {text}, expected {status}");
+    }
+    assert_eq!(intruder.tries("flood", json!([20000]))?, "93.184.216.34");
+    assert_eq!(intruder.tries("crowd", json!([400]))?, "200");
+    let status = fs::read_to_string(format!("/proc/{}/status", sidecar.pid()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("a peak")?;
+    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    ensure!(kilobytes < FLOODED_KILOBYTES, "{kilobytes} kB after a flood");
+    Ok(())
+}

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use sandkeep_tests::{
     internet::Netns,
+    outside::{Lab, TOKEN},
     paths, python,
     server::{Server, Setup},
 };
@@ -134,5 +135,33 @@ async fn the_server_answers_as_its_document_says() -> Result<()> {
     tokio::task::block_in_place(|| try_out(&target, document))?;
     ensure!(server.exited().is_none(), "the server has ended");
     server.call("GET", "/v1/sandboxes").context("the server is there afterwards")?;
+    Ok(())
+}
+
+/// The document as the sidecar prints it; it serves none.
+fn egress_document() -> Result<Value> {
+    let printed = Command::new(paths::dist("egress-sidecar")?).arg("openapi").output()?;
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), &printed.stdout)?;
+    let convert = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
+    let program = python::schemathesis()?.join("python");
+    let converted = Command::new(program).args(["-c", convert]).arg(file.path()).output()?;
+    ensure!(converted.status.success(), "{}", String::from_utf8_lossy(&converted.stderr));
+    Ok(serde_json::from_slice(&converted.stdout)?)
+}
+
+#[test]
+fn the_egress_sidecar_answers_as_its_document_says() -> Result<()> {
+    let lab = Lab::new()?;
+    let _sidecar = lab.sidecar(&[
+        ("RULES", r#"{"defaultAction":"deny","egress":[{"action":"allow","target":"*.ok.test"}]}"#),
+        ("MITMPROXY_TRANSPARENT", "true"),
+        ("CA_FILE", "ca-cert.pem"),
+    ])?;
+    let headers = [("OPENSANDBOX-EGRESS-AUTH".to_owned(), TOKEN.to_owned())];
+    let url = "http://127.0.0.1:18080";
+    let target = Target { name: "egress", url, headers: &headers, netns: Some(&lab.inside) };
+    try_out(&target, egress_document()?)?;
+    assert_eq!(lab.call("GET", "/healthz", None)?, (200, "ok\n".to_owned()), "{}", lab.log());
     Ok(())
 }
