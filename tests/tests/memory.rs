@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -176,6 +177,18 @@ async fn what_cannot_be_kept_goes_on_and_says_why() -> Result<()> {
     watch.returns_to(&baseline).await
 }
 
+/// Nobody but the host's root and the sandbox itself may read what was in memory.
+fn private(memory: &Path) -> Result<()> {
+    let shared = |path: &Path| Ok::<_, anyhow::Error>(fs::metadata(path)?.permissions().mode() & 0o077 != 0);
+    ensure!(!shared(memory)?, "others may enter {}", memory.display());
+    for above in memory.ancestors() {
+        if above != memory && !shared(above)? {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("nothing above {} is closed to others", memory.display())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_costs_no_memory() -> Result<()> {
     require_criu()?;
@@ -196,8 +209,17 @@ async fn a_start_that_fails_costs_no_memory() -> Result<()> {
     fs::rename(&aside, &image)?;
     assert_eq!(act(&sandbox, "start", true).await?.expect(200)?.json()?, json!({"memory": true}));
     assert_eq!(count(&sandbox).await?[..2], [first[0] + 1, first[1]]);
-    // Who does not want it any more begins anew.
     act(&sandbox, "stop", true).await?.expect(200)?;
+    private(&memory)?;
+    // A memory does not outlast a restart of its host.
+    let note = memory.join("sandkeep.json");
+    let known = fs::read_to_string(&note)?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    fs::write(&note, known.replace(boot.trim(), "another"))?;
+    let (_, message) = act(&sandbox, "start", true).await?.expect_error(400)?;
+    ensure!(message.contains("restarted") && message.contains("{\"memory\": false}"), "{message}");
+    assert_eq!(status(&sandbox).await?["state"], "Stopped");
+    // Who does not want it any more begins anew.
     assert_eq!(act(&sandbox, "start", false).await?.expect(200)?.json()?, json!({"memory": false}));
     ensure!(!memory.exists(), "the memory is still there");
     ensure!(ask(&sandbox).await?.status != 200, "the counter is still there");

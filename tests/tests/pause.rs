@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use sandkeep_tests::{
     api::{Api, Sandbox, eventually},
@@ -193,6 +193,25 @@ async fn an_idle_sandbox_is_paused_and_a_request_wakes_it() -> Result<()> {
         act(&sandbox, "pause").await?;
     }
     assert_eq!(api.get(&path).await?.status, 200);
+    sandbox.delete().await
+}
+
+#[tokio::test]
+async fn whoever_woke_it_can_pause_it_at_once() -> Result<()> {
+    let api = Server::shared()?.api();
+    let mut body = sleepy();
+    body["extensions"] = json!({"access.autoresume": "true"});
+    let sandbox = api.create(body).await?;
+    let (address, _) = sandbox.endpoint(8000, false).await?;
+    let direct = Api::new(format!("http://{address}"), "");
+    eventually("the server inside is up", Duration::from_secs(20), async || {
+        Ok(direct.get("/hostname").await.is_ok_and(|answer| answer.status == 200))
+    })
+    .await?;
+    for round in 0..20 {
+        act(&sandbox, "pause").await?.expect(202).with_context(|| format!("round {round}"))?;
+        assert_eq!(direct.get("/hostname").await?.status, 200);
+    }
     sandbox.delete().await
 }
 

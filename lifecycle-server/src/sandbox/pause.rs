@@ -10,7 +10,7 @@ use super::{
     error::ServiceError,
     record::Record,
     service::{Inner, Service},
-    state::Event,
+    state::{Event, State},
 };
 use crate::fault;
 
@@ -38,8 +38,12 @@ impl Service {
 
 impl Inner {
     pub(super) async fn pause(&self, entry: &Arc<Entry>) -> Result<Arc<Record>, ServiceError> {
-        // Also before the gate: a start may hold it for hours, and its sandbox cannot be paused anyway.
-        entry.record().status.state.apply(&Event::Paused)?;
+        // Also before the gate: a start may hold it for hours, and its sandbox cannot be paused anyway. But one on record
+        // as paused may be about to run: who got an answer from it knows before the record does.
+        let state = entry.record().status.state;
+        if state != State::Paused {
+            state.apply(&Event::Paused)?;
+        }
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
         record.status.state.apply(&Event::Paused)?;

@@ -54,26 +54,30 @@ pub(crate) async fn stop(inner: &Arc<Inner>, id: &str, keep: Keep) -> Result<boo
         memory.clear().context("remove a memory of before")?;
     }
     let live = inner.live().remove(id);
+    let mut store = None;
     if let Some(live) = live {
         let mut live = watch::end(inner, id, live).await?;
         live.end_sidecar(&inner.host);
         live.drain.abort();
-        // Closing the last hold on a file system unmounts it, which takes its time.
-        let store = live.store;
-        blocking("close a sandbox's disk", move || {
-            drop(store);
-            Ok(())
-        })
-        .await?;
+        store = live.store;
     }
-    drop(saved);
+    if let Some(saved) = saved {
+        saved.end();
+    }
     if let Some(oci) = &inner.oci {
         oci.delete(id).await;
     }
-    let (inner, id) = (inner.clone(), id.to_owned());
+    let (inner, directory) = (inner.clone(), inner.host.paths.sandbox(id));
     blocking("stop a sandbox", move || {
-        inner.host.strip(slot.number)?;
-        inner.host.disks.settle(&inner.host.paths.sandbox(&id)).context("write a sandbox's disk down")
+        // The one waits for the kernel, the other for the disk: neither has to wait for the other.
+        std::thread::scope(|scope| {
+            let stripped = scope.spawn(|| inner.host.strip(slot.number));
+            // Closing the last hold on a file system unmounts it, which takes its time.
+            drop(store);
+            let settled = inner.host.disks.settle(&directory).context("write a sandbox's disk down");
+            let died = |_| Err(io::Error::other("its thread died")).context("stop a sandbox");
+            stripped.join().unwrap_or_else(died).and(settled)
+        })
     })
     .await?;
     Ok(memory.is_whole())

@@ -343,6 +343,15 @@ impl Cgroups {
         slots
     }
 
+    /// Bytes of memory that are no copies of files.
+    pub(crate) fn own_memory(&self, slot: u16) -> u64 {
+        let text = self.controller_dir("memory", slot);
+        let text = text.and_then(|(directory, _)| fs::read_to_string(directory.join("memory.stat")).ok());
+        let text = text.unwrap_or_default();
+        let parts = [["anon", "total_rss"], ["shmem", "total_shmem"]];
+        parts.iter().filter_map(|names| names.iter().find_map(|name| keyed(&text, name))).sum()
+    }
+
     /// What the sandbox uses; members the host does not account stay zero.
     pub(crate) fn usage(&self, slot: u16) -> Usage {
         let read = |controller: &str, legacy: &str, unified: &str| {

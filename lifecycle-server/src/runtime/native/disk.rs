@@ -31,12 +31,17 @@ use crate::runtime::RuntimeError;
 const IMAGE: &str = "disk.img";
 /// Smallest file system worth making.
 pub(crate) const MIN_BYTES: u64 = 16 << 20;
+/// A file system with less room than this is as good as full.
+const FULL_BELOW: u64 = 1 << 20;
 /// Attempts at a free loop device before giving up: others may take it first.
 const LOOP_ATTEMPTS: usize = 64;
 
 /// How long the file system of a stopped sandbox may take to be unmounted.
 const DETACH_TIMEOUT: Duration = Duration::from_secs(10);
 const DETACH_PAUSE: Duration = Duration::from_millis(1);
+
+/// Which signal tells of a broken lease.
+const F_SETSIG: libc::c_int = 10;
 
 const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4c82;
 const LOOP_CONFIGURE: libc::c_ulong = 0x4c0a;
@@ -171,6 +176,11 @@ pub(crate) fn check_size(directory: &Path, bytes: Option<u64>) -> Result<(), Run
     }
 }
 
+/// Whether nothing more can be written beside `directory`.
+pub(crate) fn is_full(directory: &Path) -> bool {
+    statvfs(directory).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL_BELOW)
+}
+
 fn statvfs(directory: &Path) -> Result<rustix::fs::StatVfs, RuntimeError> {
     rustix::fs::statvfs(directory).map_err(|error| RuntimeError::Os {
         context: format!("statvfs {}", directory.display()),
@@ -180,16 +190,29 @@ fn statvfs(directory: &Path) -> Result<rustix::fs::StatVfs, RuntimeError> {
 
 /// Refuses when the file system of `directory` has less room than the watermark asks for.
 pub(crate) fn check_watermark(directory: &Path, watermark: Watermark) -> Result<(), RuntimeError> {
+    check_room(directory, watermark, 0, "new sandboxes need")
+}
+
+/// Refuses to keep a memory of so many bytes when that would leave less than the watermark asks for.
+pub(crate) fn check_memory(directory: &Path, watermark: Watermark, bytes: u64) -> Result<(), RuntimeError> {
+    let text = format!("keeping {} MiB of memory needs that and beyond it", bytes >> 20);
+    check_room(directory, watermark, bytes, &text)
+}
+
+fn check_room(directory: &Path, watermark: Watermark, bytes: u64, purpose: &str) -> Result<(), RuntimeError> {
     let stat = statvfs(directory)?;
     let (free, total) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
-    let percent = (free * 100).checked_div(total).unwrap_or(100);
-    if free >= watermark.free_bytes && percent >= u64::from(watermark.free_percent) {
+    let percent = |bytes: u64| (bytes * 100).checked_div(total).unwrap_or(100);
+    let left = free.checked_sub(bytes);
+    let enough = |left| left >= watermark.free_bytes && percent(left) >= u64::from(watermark.free_percent);
+    if left.is_some_and(enough) {
         return Ok(());
     }
     Err(RuntimeError::Exhausted(format!(
-        "the state disk ({}) has {} MiB ({percent} %) free; new sandboxes need {} MiB and {} %",
+        "the state disk ({}) has {} MiB ({} %) free; {purpose} {} MiB and {} %",
         directory.display(),
         free >> 20,
+        percent(free),
         watermark.free_bytes >> 20,
         watermark.free_percent
     )))
@@ -265,7 +288,7 @@ fn mount_device(path: &CStr) -> io::Result<OwnedFd> {
 fn wait_detached(image: &Path) -> io::Result<()> {
     let image = fs::canonicalize(image)?;
     let since = Instant::now();
-    while is_attached(&image)? {
+    while is_written(&image)? {
         if since.elapsed() > DETACH_TIMEOUT {
             let text = format!("{} is still in use after {} s", image.display(), DETACH_TIMEOUT.as_secs());
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
@@ -275,12 +298,24 @@ fn wait_detached(image: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn is_attached(image: &Path) -> io::Result<bool> {
-    let backs = |entry: fs::DirEntry| {
-        let file = fs::read_to_string(entry.path().join("loop/backing_file")).unwrap_or_default();
-        Path::new(file.trim_end()) == image
+/// Whether somebody has the file open for writing, as its loop device does. The kernel gives a lease for reading only
+/// while nobody has; looking through all loop devices would take milliseconds on a busy host.
+fn is_written(image: &Path) -> io::Result<bool> {
+    let file = File::open(image)?;
+    let lease = |kind: libc::c_int| {
+        // SAFETY: integers only, on an open descriptor.
+        let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
+        sys::check(libc::c_long::from(done))
     };
-    Ok(fs::read_dir("/sys/block")?.flatten().any(backs))
+    // Whoever opens it in the very instant breaks the lease, of which the kernel tells by a signal: one that does nothing.
+    // SAFETY: as above.
+    unsafe { libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG) };
+    match lease(libc::F_RDLCK) {
+        Ok(_) => lease(libc::F_UNLCK).map(|_| false),
+        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(true),
+        // A file system that gives no leases.
+        Err(_) => Ok(layer::loop_device_of(image)?.is_some()),
+    }
 }
 
 fn attach_loop(image: &Path) -> io::Result<(File, CString)> {
@@ -353,5 +388,22 @@ mod tests {
             check_watermark(dir.path(), Watermark { free_bytes: u64::MAX, free_percent: 0 }).unwrap_err();
         assert!(matches!(&error, RuntimeError::Exhausted(text) if text.contains("MiB")), "{error}");
         assert!(check_watermark(dir.path(), Watermark { free_bytes: 0, free_percent: 101 }).is_err());
+        let none = Watermark { free_bytes: 0, free_percent: 0 };
+        assert!(check_memory(dir.path(), none, 1).is_ok());
+        let error = check_memory(dir.path(), none, u64::MAX).unwrap_err();
+        assert!(matches!(&error, RuntimeError::Exhausted(text) if text.contains("of memory")), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_written_while_somebody_could() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image");
+        let writer = File::create(&path).unwrap();
+        assert!(is_written(&path).unwrap());
+        drop(writer);
+        assert!(!is_written(&path).unwrap());
+        let reader = File::open(&path).unwrap();
+        assert!(!is_written(&path).unwrap());
+        drop(reader);
     }
 }

@@ -195,11 +195,18 @@ impl Host {
 
     fn revive_in(&self, slot: Slot, directory: &Path) -> Result<Prepared, RuntimeError> {
         let base = self.names.uid_base(slot.number);
-        let store = self.disks.reopen(directory).context("open the sandbox's disk")?;
+        // Mounting waits for the disk and the network for the kernel: neither has to wait for the other.
+        let (store, netns) = std::thread::scope(|scope| {
+            let network = scope.spawn(|| net::create(&self.names, slot));
+            let store = self.disks.reopen(directory);
+            let died = |_| Err(io::Error::other("network thread died"));
+            (store, network.join().unwrap_or_else(died))
+        });
+        let store = store.context("open the sandbox's disk")?;
+        let netns = netns.context("make the sandbox's network")?;
         rootfs::renew(&store).context("renew the private layer")?;
         let console = console::renew(directory, base).context("create the console")?;
         let maps = self.confine(slot)?;
-        let netns = net::create(&self.names, slot).context("make the sandbox's network")?;
         Ok(Prepared { slot, directory: directory.to_owned(), netns, maps, store, console, disk_bytes: None })
     }
 

@@ -105,6 +105,16 @@ pub(crate) const ROWS: &[Row] = &[
     less("wake-direct", "ms", 10.0, (5, 40), |bench, n| Box::pin(pause::wake_direct(bench, n))).floor(0.5),
     less("stop-files", "ms", 100.0, (3, 10), |bench, n| Box::pin(pause::stop(bench, n))),
     less("start-files-to-ping", "ms", 80.0, (3, 10), |bench, n| Box::pin(pause::start_to_ping(bench, n))),
+    less("stop-memory", "ms", 100.0, (3, 10), |bench, n| Box::pin(pause::stop_with_memory(bench, n)))
+        .floor(43.0),
+    less("start-memory-to-http", "ms", 80.0, (3, 10), |bench, n| {
+        Box::pin(pause::start_with_memory(bench, n))
+    })
+    .floor(30.0),
+    less("start-memory-256mb-to-http", "ms", 150.0, (3, 10), |bench, n| {
+        Box::pin(pause::start_with_much_memory(bench, n))
+    })
+    .floor(46.0),
     less("get-one", "ms", 0.3, (5, 200), |bench, n| Box::pin(lifecycle::get_one(bench, n))).floor(0.05),
     less("command-argv", "ms", 1.2, (5, 100), |bench, n| Box::pin(commands::argv(bench, n))).floor(0.84),
     less("command-bash", "ms", 1.7, (5, 100), |bench, n| Box::pin(commands::bash(bench, n))).floor(1.3),

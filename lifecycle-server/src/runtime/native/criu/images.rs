@@ -6,7 +6,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::chown,
+    os::unix::fs::{DirBuilderExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -81,10 +81,10 @@ impl Memory {
         self.whole.exists()
     }
 
-    /// Makes room for a new one.
+    /// Makes room for a new one, which nobody else may look into.
     pub(super) fn begin(&self) -> io::Result<()> {
         self.clear()?;
-        fs::create_dir(&self.new)
+        fs::DirBuilder::new().mode(0o700).create(&self.new)
     }
 
     /// From now on this is what the sandbox starts from. `owner` is the sandbox's root on the host.

@@ -93,7 +93,8 @@ async fn bring_back(
     let memory = Memory::of(&directory);
     let note = memory.note().context("read the saved memory")?;
     if note.boot_id != boot_id().context("read the saved memory")? {
-        let text = "its memory was kept before this host was restarted; it can only begin anew on its files";
+        let text = "its memory was kept before this host was restarted and cannot be brought back; started with \
+                    {\"memory\": false} it begins anew on its files";
         return Err(RuntimeError::StartFailed(text.to_owned()));
     }
     let images = File::open(&memory.whole).context("read the saved memory")?;

@@ -49,6 +49,14 @@ const SAVED: &str = "post-dump";
 /// A sandbox whose memory is on disk and whose processes stand still: until this is dropped, when they go on.
 pub(crate) struct Saved {
     _session: Session,
+    criu: OwnedFd,
+}
+
+impl Saved {
+    /// The processes are gone. CRIU has nothing left to do but to let go of the sandbox's files.
+    pub(crate) fn end(self) {
+        let _ = pidfd_send_signal(&self.criu, Signal::KILL);
+    }
 }
 
 /// Saves the memory of a sandbox that is not frozen. After an error it goes on as before.
@@ -68,7 +76,10 @@ pub(crate) async fn save(
         Ok(())
     })
     .await?;
-    disk::check_watermark(&inner.host.paths.root, inner.host.config.watermark)?;
+    let (root, watermark) = (inner.host.paths.root.clone(), inner.host.config.watermark);
+    let needed = inner.host.cgroups.own_memory(slot);
+    disk::check_memory(&root, watermark, needed)
+        .map_err(|error| RuntimeError::NotSaved(error.to_string()))?;
     let outside = outside(&inner.host, slot, process.pid, &directory)?;
     let memory = Memory::of(&directory);
     memory.begin().context("make room for the memory")?;
@@ -86,18 +97,24 @@ pub(crate) async fn save(
         });
         let Err(error) = saved else { return Ok(session) };
         let log = fs::read_to_string(memory.new.join(LOG)).unwrap_or_default();
+        let text = complaint(&log).unwrap_or_else(|| error.to_string());
+        // Then the log tells nothing either.
+        let text = if disk::is_full(&root) { format!("the state disk is full ({text})") } else { text };
         let _ = memory.clear();
-        Err(RuntimeError::NotSaved(complaint(&log).unwrap_or_else(|| error.to_string())))
+        Err(RuntimeError::NotSaved(text))
     })
     .await;
-    if done.is_err() {
-        // It has nothing to say any more; one that hangs must not hold the sandbox's processes.
-        let ended = tokio::time::timeout(ROOT_PATIENCE, launched.status).await;
-        if ended.is_err() {
-            let _ = pidfd_send_signal(&launched.pidfd, Signal::KILL);
+    match done {
+        Ok(session) => Ok(Saved { _session: session, criu: launched.pidfd }),
+        Err(error) => {
+            // It has nothing to say any more; one that hangs must not hold the sandbox's processes.
+            let ended = tokio::time::timeout(ROOT_PATIENCE, launched.status).await;
+            if ended.is_err() {
+                let _ = pidfd_send_signal(&launched.pidfd, Signal::KILL);
+            }
+            Err(error)
         }
     }
-    Ok(Saved { _session: done? })
 }
 
 async fn launch(

@@ -82,8 +82,11 @@ impl Session {
     pub(super) fn restore<'a>(&self, external: impl Iterator<Item = (&'a str, u64)>) -> io::Result<()> {
         const INHERIT: u32 = 27;
         const JOIN: u32 = 39;
+        // Rights over the sandbox are all it has. Saving is done with more: only the host's root is told by the kernel to
+        // which file a socket is bound.
+        const SANDBOX_RIGHTS: u32 = 67;
         let mounts = Message::default().text(1, "mnt").text(2, "/proc/self/fd/4");
-        let options = options().message(JOIN, &mounts);
+        let options = options().message(JOIN, &mounts).flag(SANDBOX_RIGHTS);
         let options = external.fold(options, |options, (name, number)| {
             options.message(INHERIT, &Message::default().text(1, name).number(2, number))
         });
@@ -156,7 +159,6 @@ fn options() -> Message {
         .number(35, GHOST_BYTES)
         .flag(52) // connections do not outlast it
         .number(64, NO_NETWORK_LOCK)
-        .flag(67) // rights over the sandbox are all it has
 }
 
 /// The first real complaint in CRIU's log, if there is one.
