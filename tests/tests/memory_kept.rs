@@ -51,6 +51,27 @@ async fn no_pause() -> Result<()> {
 const WRITER: &str = "exec 3>>/host/lines 4>>/named/lines; cd /named; i=0; \
     while :; do i=$((i+1)); echo $i >&3; echo $i >&4; sleep 0.05; done";
 
+/// Answers on two sockets that are files, one bound by a relative path.
+const LISTENER: &str = r#"
+import os, socketserver, threading
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(str(os.getpid()).encode())
+os.chdir("/srv")
+servers = [socketserver.ThreadingUnixStreamServer(path, Handler) for path in ("/tmp/absolute", "relative")]
+for server in servers:
+    threading.Thread(target=server.serve_forever).start()
+"#;
+
+/// Asks both.
+const CALLER: &str = r#"
+import socket
+for path in ("/tmp/absolute", "/srv/relative"):
+    caller = socket.socket(socket.AF_UNIX)
+    caller.connect(path)
+    print(path, caller.recv(100).decode())
+"#;
+
 /// Lines of a file that the writer has written without a gap and without beginning anew.
 fn lines(file: &Path) -> Result<usize> {
     let text = fs::read_to_string(file).unwrap_or_default();
@@ -94,6 +115,11 @@ async fn what_was_under_way_goes_on() -> Result<()> {
 
     let writer =
         execd.stream("/command", &json!({"command": WRITER, "background": true})).await?.id().await?;
+    let listen = json!({"argv": ["python3", "-c", LISTENER], "background": true});
+    execd.stream("/command", &listen).await?.id().await?;
+    let call = format!("python3 -c '{CALLER}'");
+    eventually("the sockets answer", PATIENCE, async || Ok(execd.run(&call).await?.exit_code == 0)).await?;
+    let answers = execd.output(&call).await?;
     let made =
         execd.send(Method::POST, "/session", Some(&json!({"cwd": "/tmp"}))).await?.expect(200)?.json()?;
     let session = format!("/session/{}/run", made["session_id"].as_str().context("a session")?);
@@ -128,6 +154,7 @@ async fn what_was_under_way_goes_on() -> Result<()> {
     for file in [host.join("lines"), named] {
         eventually("the writer goes on", PATIENCE, async || Ok(lines(&file)? > before + 3)).await?;
     }
+    assert_eq!(execd.output(&call).await?, answers);
     let command = execd.send(Method::GET, &format!("/command/status/{writer}"), None).await?.expect(200)?;
     assert_eq!(command.json()?["running"], true);
     ensure!(execd.run("touch /read/x").await?.exit_code != 0, "a read-only volume is not");
@@ -143,6 +170,13 @@ async fn what_was_under_way_goes_on() -> Result<()> {
     terminal.write(b"stty size\n").await?;
     shown(&mut terminal, "30 100").await?;
     drop(terminal);
+
+    // What was brought back can be kept as well.
+    cycle(&sandbox, no_pause).await?;
+    let execd = sandbox.execd().await?;
+    assert_eq!(execd.output(&call).await?, answers);
+    let told = text_of(&execd, &session, json!({"command": "told"})).await?;
+    assert_eq!(told, "told 42\n");
     sandbox.delete().await?;
     watch.returns_to(&baseline).await
 }
