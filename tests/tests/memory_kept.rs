@@ -307,7 +307,9 @@ async fn guarded(api: &Api, sandbox: &Sandbox, web: &Web) -> Result<()> {
     let before = tries(&execd).await?;
     eventually("it goes on trying", PATIENCE, async || Ok(tries(&execd).await? > before + 3)).await?;
     ensure!(execd.run("test -e /srv/leak").await?.exit_code != 0, "a packet has passed");
-    // Only now, since an address that an allowed name has led to is open.
+    // Only now, since an address that an allowed name has led to is open, to the intruder as well.
+    let end = json!({"argv": ["pkill", "-f", "create_connection"]});
+    assert_eq!(execd.stream("/command", &end).await?.finish().await?.exit_code, 0);
     let fetch = "curl -sS --max-time 20 https://example.test/echo";
     let ran = execd.run(fetch).await?;
     ensure!(ran.exit_code == 0 && ran.stdout.contains("you sent"), "the changed policy is lost: {ran:?}");

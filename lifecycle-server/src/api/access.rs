@@ -130,6 +130,7 @@ mod tests {
         let gate = Gate { keys: Keys::one(Some("key")), public_ports: vec![8000] };
         let target = Target {
             address: ([10, 0, 0, 7], port).into(),
+            run: 0,
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
             egress_token: Some("egress".to_owned()),

@@ -37,7 +37,7 @@ impl Proxy {
         question: Question<'_>,
     ) -> Result<(StatusCode, Bytes), ProxyError> {
         let address = target.address;
-        let host = resolver::host(sandbox, address.ip());
+        let host = resolver::host(sandbox, target.run, address.ip());
         let (name, value) = question.credential;
         let (body, _) = Watched::new(question.body.map_or_else(Body::empty, Body::from));
         let request = Request::builder()

@@ -170,7 +170,7 @@ impl Proxy {
         let path = after_segments(original.path(), skip);
         let slash = if path.starts_with('/') { "" } else { "/" };
         let (mark, query) = original.query().map_or(("", ""), |query| ("?", query));
-        let host = resolver::host(sandbox, target.address.ip());
+        let host = resolver::host(sandbox, target.run, target.address.ip());
         format!("http://{host}:{}{slash}{path}{mark}{query}", target.address.port())
             .parse()
             .map_err(|error: axum::http::uri::InvalidUri| ProxyError::Uri(error.to_string()))

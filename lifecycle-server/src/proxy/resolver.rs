@@ -1,7 +1,8 @@
-//! Names that hold both a sandbox's id and its address.
+//! Names that hold a sandbox's id, the number of its run, and its address.
 //!
-//! Connections are kept per name. A sandbox's address is used again by a later one, and a killed sandbox doesn't close
-//! its connections; the id in the name keeps the later one from getting a request over a dead connection.
+//! Connections are kept per name. A sandbox's address is used again by a later one, or by the same one started again,
+//! and a killed sandbox doesn't close its connections; id and run in the name keep the later one from getting a request
+//! over a dead connection, which a sandbox whose packets are filtered would not even refuse.
 
 use std::{
     future::{Ready, ready},
@@ -13,12 +14,12 @@ use std::{
 use hyper_util::client::legacy::connect::dns::Name;
 use tower::Service;
 
-/// Host part of an address inside sandbox `id`.
-pub(super) fn host(id: &str, address: IpAddr) -> String {
+/// Host part of an address inside a run of sandbox `id`.
+pub(super) fn host(id: &str, run: u64, address: IpAddr) -> String {
     match address {
-        IpAddr::V4(address) => format!("{id}.{address}"),
+        IpAddr::V4(address) => format!("{id}-{run}.{address}"),
         // A colon would end the host.
-        IpAddr::V6(address) => format!("{id}.{}", address.to_string().replace(':', "_")),
+        IpAddr::V6(address) => format!("{id}-{run}.{}", address.to_string().replace(':', "_")),
     }
 }
 
@@ -57,8 +58,10 @@ mod tests {
     fn addresses_survive_the_name() {
         for text in ["10.231.0.7", "127.0.0.1", "fd00::7", "::1"] {
             let ip: IpAddr = text.parse().unwrap();
-            let name = host("0b5c1c1e-8f53-4ad2-8a52-5f2c1a0f6c11", ip);
+            let id = "0b5c1c1e-8f53-4ad2-8a52-5f2c1a0f6c11";
+            let name = host(id, 0, ip);
             assert_eq!(address(&name), Some(ip), "{name}");
+            assert_ne!(host(id, 1, ip), name, "a later run gets connections of an earlier one");
             assert!(format!("http://{name}:80/").parse::<axum::http::Uri>().is_ok(), "{name}");
         }
         assert_eq!(address("localhost"), None);

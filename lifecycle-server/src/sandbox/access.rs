@@ -11,6 +11,8 @@ pub const PUBLIC_PORTS: &str = "access.public.ports";
 #[derive(Clone)]
 pub struct Target {
     pub address: SocketAddr,
+    /// How often the sandbox was started again under this server: connections of an earlier run are dead.
+    pub run: u64,
     /// What execd wants to see on its own port.
     pub execd_token: String,
     /// What a caller without the API key shows to reach other ports through the proxy.

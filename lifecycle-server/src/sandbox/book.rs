@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicU64},
 };
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -42,6 +42,8 @@ pub(super) struct Entry {
     pub(super) gate: tokio::sync::Mutex<()>,
     /// Ends a launch under way.
     pub(super) cancel: CancellationToken,
+    /// How often it was started again under this server.
+    pub(super) runs: AtomicU64,
 }
 
 impl Entry {
@@ -51,6 +53,7 @@ impl Entry {
             activity: Activity::default(),
             gate: tokio::sync::Mutex::new(()),
             cancel,
+            runs: AtomicU64::new(0),
         })
     }
 

@@ -3,7 +3,12 @@
 //! One change per sandbox at a time (its gate), different sandboxes in parallel. What a caller started goes on when
 //! the caller hangs up: nothing is left half-done.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::{Semaphore, oneshot};
@@ -230,9 +235,11 @@ impl Service {
 
     /// Where `port` of the sandbox is, and what opens it.
     pub fn target(&self, id: &str, port: u16) -> Result<Target, ServiceError> {
-        let record = self.get(id)?;
+        let entry = self.inner.book.entry(id)?;
+        let record = entry.record();
         Ok(Target {
             address: SocketAddr::from((record.slot.address, port)),
+            run: entry.runs.load(Ordering::Relaxed),
             execd_token: record.execd_token.clone(),
             access_token: record.access_token.clone(),
             egress_token: record.plan.egress.as_ref().map(|egress| egress.token.clone()),

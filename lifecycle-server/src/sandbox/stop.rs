@@ -3,7 +3,10 @@
 //! The record names the step before it is taken: a server that is killed on the way leaves `Pausing` or `Resuming`, and
 //! the next one goes on from there.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{
     book::Entry,
@@ -96,6 +99,7 @@ impl Inner {
         record: &Record,
         memory: bool,
     ) -> Result<bool, ServiceError> {
+        entry.runs.fetch_add(1, Ordering::Relaxed);
         let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
         let work = async {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;

@@ -196,6 +196,7 @@ mod tests {
     fn the_gateways_addresses_follow_its_mode() {
         let target = Target {
             address: ([10, 0, 0, 7], 8080).into(),
+            run: 0,
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
             egress_token: Some("egress".to_owned()),
@@ -232,6 +233,7 @@ mod tests {
     fn only_the_platforms_ports_get_their_tokens() {
         let target = Target {
             address: ([10, 0, 0, 7], 80).into(),
+            run: 0,
             execd_token: "execd".to_owned(),
             access_token: "access".to_owned(),
             egress_token: Some("egress".to_owned()),
