@@ -48,6 +48,7 @@ pub struct Setup {
     without_key: bool,
     tenants: Vec<(&'static str, &'static str)>,
     path: Option<PathBuf>,
+    key: Option<String>,
 }
 
 impl Setup {
@@ -84,6 +85,12 @@ impl Setup {
     /// Has the image with all toolchains instead of the base image.
     pub fn with_code_image(mut self) -> Self {
         self.code_image = true;
+        self
+    }
+
+    /// Has the API key of another server.
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
         self
     }
 
@@ -138,7 +145,10 @@ impl Server {
             Some(_) => 8080,
             None => free_port()?,
         };
-        let key = fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned();
+        let key = match &setup.key {
+            Some(key) => key.clone(),
+            None => fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned(),
+        };
         let subnet = choose_subnet()?;
         let netns = setup.netns.clone();
         let server = Self {

@@ -23,8 +23,9 @@ use super::{
 use crate::{
     config::GatewayConfig,
     gateway::{Malformed, Mode, Route, Verdict, from_label, from_path},
-    proxy::{EXECD_PORT, Front, Incoming},
-    sandbox::Target,
+    proxy::{EXECD_PORT, Front, Incoming, RELAYED},
+    sandbox::{Place, Scope, Target},
+    store::Kind,
 };
 
 /// An older name of the header that carries the route.
@@ -102,6 +103,14 @@ async fn forward(
         state.gateway.as_ref().ok_or(Refusal(StatusCode::NOT_FOUND, "there is no gateway".to_owned()))?;
     let route = read(&gateway.mode, request.uri(), request.headers())?;
     let id = &route.sandbox;
+    // A gateway on a listener of its own is not where the other server takes requests.
+    let relay = state.relay.as_ref().filter(|_| gateway.listen.is_none());
+    if let Some(relay) = relay.filter(|_| !request.headers().contains_key(RELAYED))
+        && let Place::There(address) =
+            state.service.locate(&Scope::All, Kind::Sandbox, id).await.map_err(ApiError::from)?
+    {
+        return Ok(relay.pass(&address, request).await.map_err(ApiError::from)?);
+    }
     let target = reachable_target(&state.service, id, route.port).map_err(not_there)?;
     let (credential, is_signed) = admit(state, gateway, &route, &target, request.headers()).await?;
     let visit = state.service.visit(id).await.map_err(ApiError::from)?;

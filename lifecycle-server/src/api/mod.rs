@@ -11,6 +11,7 @@ mod gateway;
 mod layers;
 mod map;
 mod read_only;
+mod relay;
 mod renew;
 mod report;
 mod router;

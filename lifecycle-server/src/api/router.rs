@@ -14,7 +14,7 @@ use super::{
     error::{ApiError, Code},
     gateway,
     layers::{self, Limit},
-    read_only,
+    read_only, relay,
     state::ApiState,
     tenancy,
 };
@@ -23,12 +23,14 @@ use super::{
 pub fn router(state: ApiState) -> Router {
     let Surface { protected, proxied, public, document } = surface();
     let key = from_fn_with_state(state.keys.clone(), auth::require);
+    let relay = from_fn_with_state(state.clone(), relay::relay);
     let router = protected
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(state.clone(), tenancy::keep_apart))
         .route_layer(from_fn_with_state(state.clone(), read_only::guard))
+        .route_layer(relay.clone())
         .route_layer(key.clone())
-        .merge(proxied.method_not_allowed_fallback(method_not_allowed))
+        .merge(proxied.method_not_allowed_fallback(method_not_allowed).route_layer(relay))
         .merge(public.method_not_allowed_fallback(method_not_allowed))
         .merge(docs::router(&document).method_not_allowed_fallback(method_not_allowed))
         // Without the key nobody learns which paths exist.

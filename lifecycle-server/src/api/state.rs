@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{Config, GatewayConfig, NativeTable},
     image::ImageStore,
-    proxy::Proxy,
+    proxy::{Proxy, Relay},
     runtime::Limits,
     sandbox::Service,
     snapshot::Snapshots,
@@ -35,6 +35,8 @@ pub struct Parts {
     pub renew: RenewOnUse,
     pub telemetry: Arc<Telemetry>,
     pub proxy: Proxy,
+    /// To the other servers on the database, if there may be any.
+    pub relay: Option<Relay>,
     pub gateway: Option<Arc<GatewayConfig>>,
     /// Host that proxied endpoints are announced under instead of the request's own.
     pub announced_host: Option<String>,
@@ -52,6 +54,7 @@ impl ApiState {
         config: &Config,
     ) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Parts {
+            relay: service.is_shared().then(Relay::default),
             service,
             images,
             snapshots,

@@ -1,6 +1,7 @@
 //! The parts put together into a running server.
 
 mod listen;
+mod membership;
 mod memory;
 mod parts;
 mod records;

@@ -1,8 +1,12 @@
 //! The records a server begins with, and what stands on them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs::{File, TryLockError},
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::parts;
 use crate::{
@@ -23,6 +27,8 @@ const CREATE_WAIT: Duration = Duration::from_secs(20);
 const VOLUMES: &str = "volumes";
 /// Directory under it where buckets are mounted.
 const BUCKETS: &str = "buckets";
+/// What the name of the lock has more than that of the file of records.
+const LOCK: &str = ".lock";
 
 /// The store in PostgreSQL, if that is the one chosen.
 pub(super) async fn shared(config: &Config) -> Result<Option<Store>> {
@@ -30,6 +36,27 @@ pub(super) async fn shared(config: &Config) -> Result<Option<Store>> {
     let Some(options) = options else { return Ok(None) };
     let store = Store::connect(&options).await.context("cannot use the store in PostgreSQL")?;
     Ok(Some(store))
+}
+
+/// Takes hold of the file of records for as long as the answer lives. Two servers on it, each with its own state directory,
+/// would take the sandboxes of the other for its own lost ones.
+pub(super) fn lock(config: &Config) -> Result<File> {
+    let database = config.store.database(&config.native.state_dir);
+    // Beside the file: SQLite loses its own locks on it when anybody here closes it.
+    let mut path = database.clone().into_os_string();
+    path.push(LOCK);
+    let lock = database.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create(&path));
+    let lock = lock.with_context(|| format!("cannot create {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another server uses the database {}; give each server its own, or all of them one in PostgreSQL",
+            database.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
 }
 
 /// Takes over with the records in the state directory. Damaged ones are only shown: a server that took what it cannot

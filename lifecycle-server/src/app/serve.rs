@@ -1,6 +1,6 @@
 //! The server from start to stop.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use sandkeep_idle::Activity;
@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     listen::{Listener, Options},
+    membership::{self, Membership},
     parts, records, spare,
 };
 use crate::{
@@ -51,17 +52,31 @@ pub async fn serve(config: Config) -> Result<()> {
     let images = parts::open_images(&config).await?;
     // The runtime takes hold of the state directory: nothing in it may be changed before that.
     let runtime = parts::runtime(&config)?;
-    let (service, snapshots) = match shared {
-        Some(store) => records::take_over(&config, runtime, images.clone(), store).await?,
-        None => records::open(&config, runtime, images.clone()).await?,
+    let (service, snapshots, membership, _lock) = match shared {
+        None => {
+            let lock = records::lock(&config)?;
+            let (service, snapshots) = records::open(&config, runtime, images.clone()).await?;
+            (service, snapshots, None, Some(lock))
+        }
+        Some(store) => {
+            let store = store.owned_by(&membership::identity(&config.native.state_dir)?);
+            let address = own_address(&config, &listener)?;
+            let membership = Membership::join(store.clone(), address, &config.native.state_dir).await?;
+            let (service, snapshots) = records::take_over(&config, runtime, images.clone(), store).await?;
+            (service, snapshots, Some(membership), None)
+        }
     };
+    let lost = membership.as_ref().map(Membership::lost);
     let state = ApiState::new(service.clone(), images, snapshots.clone(), parts::keys(&config)?, &config)?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
     let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
     let router = api::router(state);
     let ended = service.clone();
     let stop = async move {
-        stop.await;
+        match lost {
+            None => stop.await,
+            Some(lost) => tokio::select! { () = stop => {}, () = lost => {} },
+        }
         ended.end_subscriptions();
     };
     let activity = Arc::new(Activity::default());
@@ -86,6 +101,9 @@ pub async fn serve(config: Config) -> Result<()> {
         () = spare::keep(&config.native.state_dir) => {}
     }
     tracing::info!("stopping; sandboxes go on");
+    if let Some(membership) = membership {
+        membership.leave().await;
+    }
     snapshots.shutdown().await;
     service.shutdown().await;
     Ok(())
@@ -99,6 +117,21 @@ async fn gateway_listener(config: &Config, options: Options) -> Result<Option<Li
     let listener = listener.with_context(|| format!("the gateway cannot listen on {host}:{port}"))?;
     tracing::info!(address = %listener.address()?, "the gateway listens");
     Ok(Some(listener))
+}
+
+/// Where other servers reach this one.
+fn own_address(config: &Config, listener: &Listener) -> Result<String> {
+    if let Some(address) = &config.store.postgresql.advertise {
+        return Ok(address.clone());
+    }
+    let bound = listener.address()?;
+    let host = match bound.ip() {
+        // On every address of this machine: its name leads to one of them.
+        ip if ip.is_unspecified() => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) => ip.to_string(),
+    };
+    Ok(format!("http://{host}:{}", bound.port()))
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()>> {

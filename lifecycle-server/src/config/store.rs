@@ -42,6 +42,9 @@ pub struct PostgresqlConfig {
     pub connect_timeout_seconds: u32,
     /// How long a change waits for a connection before it is refused with 503. Default 5.
     pub pool_timeout_seconds: f64,
+    /// Where other servers on the database reach this one, such as `http://10.0.0.5:8080`. Default: `server.host` and port,
+    /// or the machine's name where that is every address.
+    pub advertise: Option<String>,
     // Unfinished snapshots are looked for at start and by their own server only.
     snapshot_recovery_interval_seconds: f64,
 }
@@ -54,6 +57,7 @@ impl Default for PostgresqlConfig {
             max_pool_size: 10,
             connect_timeout_seconds: 5,
             pool_timeout_seconds: 5.0,
+            advertise: None,
             snapshot_recovery_interval_seconds: 15.0,
         }
     }
@@ -113,6 +117,12 @@ impl StoreConfig {
             let problem = format!("is more than store.postgresql.max_pool_size, {}", table.max_pool_size);
             return Err(("store.postgresql.min_pool_size", problem));
         }
+        if let Some(address) = &table.advertise
+            && !is_plain_address(address)
+        {
+            let problem = format!("must be http://HOST or http://HOST:PORT, is {address:?}");
+            return Err(("store.postgresql.advertise", problem));
+        }
         self.postgresql()?;
         match &self.path {
             Some(path) if !path.is_absolute() => {
@@ -121,6 +131,15 @@ impl StoreConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether it is a URL of a host and perhaps a port.
+fn is_plain_address(address: &str) -> bool {
+    let uri: Result<axum::http::Uri, _> = address.parse();
+    uri.is_ok_and(|uri| {
+        let is_host = uri.authority().is_some_and(|host| !host.as_str().contains('@'));
+        uri.scheme_str() == Some("http") && is_host && matches!(uri.path(), "" | "/") && uri.query().is_none()
+    })
 }
 
 /// Refuses what is no time to wait.

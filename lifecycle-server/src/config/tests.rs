@@ -64,6 +64,7 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[store]\ntype = \"postgresql\"\npostgresql.dsn = \"host=x\"", "store.postgresql.dsn"),
         ("[store.postgresql]\nmin_pool_size = 11", "store.postgresql.min_pool_size"),
         ("[store.postgresql]\nmax_pool_size = 0", "store.postgresql.max_pool_size"),
+        ("[store.postgresql]\nadvertise = \"10.0.0.5:8080\"", "store.postgresql.advertise"),
         ("[store.postgresql]\npool_timeout_seconds = 0", "store.postgresql.pool_timeout_seconds"),
         ("[store]\npath = \"relative.db\"", "store.path"),
         ("[renew_intent.redis]\nenabled = true", "renew_intent.redis.enabled"),

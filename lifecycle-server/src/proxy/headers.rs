@@ -10,6 +10,8 @@ use axum::http::{
     },
 };
 
+use super::relay::RELAYED;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -28,7 +30,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// What was meant for this server and what only a proxy may claim. `Expect` is answered here already.
-const NOT_FOR_SANDBOXES: [HeaderName; 13] = [
+const NOT_FOR_SANDBOXES: [HeaderName; 14] = [
     HOST,
     EXPECT,
     FORWARDED,
@@ -42,6 +44,7 @@ const NOT_FOR_SANDBOXES: [HeaderName; 13] = [
     HeaderName::from_static("opensandbox-access-renew"),
     HeaderName::from_static("opensandbox-ingress-to"),
     HeaderName::from_static("open-sandbox-ingress"),
+    RELAYED,
 ];
 
 /// What a browser keeps for the API's own host.
@@ -100,7 +103,7 @@ fn rerooted(location: &HeaderValue, mount: &str) -> Option<HeaderValue> {
     is_rooted.then(|| HeaderValue::try_from(format!("{mount}{path}")).ok())?
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

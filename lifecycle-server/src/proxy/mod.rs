@@ -6,6 +6,7 @@ mod error;
 mod forward;
 mod frames;
 mod headers;
+mod relay;
 mod resolver;
 pub mod tcp;
 mod tunnel;
@@ -15,6 +16,7 @@ pub use ask::Question;
 pub use error::ProxyError;
 pub use forward::{Incoming, Proxy};
 pub use headers::Front;
+pub use relay::{RELAYED, Relay, RelayError};
 pub use websocket::Handshake;
 
 /// Port of every sandbox's execd.

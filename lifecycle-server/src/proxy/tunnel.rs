@@ -27,7 +27,6 @@ use super::{
     frames::{Frames, To},
     headers,
 };
-use crate::sandbox::Visit;
 
 /// Enough for a full TCP segment burst either way, small enough for thousands of tunnels.
 const BUFFER: usize = 16 * 1024;
@@ -72,7 +71,7 @@ impl Upgrade {
     }
 
     /// The sandbox agreed: passes its agreement on, and then everything else.
-    pub(super) fn join(self, mut response: hyper::Response<Incoming>, visit: Visit) -> Response {
+    pub(super) fn join(self, mut response: hyper::Response<Incoming>, held: impl Send + 'static) -> Response {
         let backend = hyper::upgrade::on(&mut response);
         let mut answer = Response::new(Body::empty());
         *answer.status_mut() = response.status();
@@ -80,7 +79,7 @@ impl Upgrade {
         self.restore(response.headers_mut());
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         tokio::spawn(async move {
-            let _visit = visit;
+            let _held = held;
             let Ok((caller, backend)) = tokio::try_join!(self.connection, backend) else { return };
             let (from_caller, to_caller) = tokio::io::split(TokioIo::new(caller));
             let (from_backend, to_backend) = tokio::io::split(TokioIo::new(backend));

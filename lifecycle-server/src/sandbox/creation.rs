@@ -87,7 +87,11 @@ impl Inner {
         let id = record.id.clone();
         let entry = self.book.add(record).await.inspect_err(|_| self.runtime.release(&id))?;
         fault::point("create.registered");
-        if let Err(error) = self.note_key(spec.key.as_ref(), &id).await {
+        let settled = async {
+            self.confirm_quota(spec, &id).await?;
+            self.note_key(spec.key.as_ref(), &id).await
+        };
+        if let Err(error) = settled.await {
             self.forget(&id, &error.to_string()).await;
             return Err(error);
         }

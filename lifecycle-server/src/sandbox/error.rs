@@ -56,6 +56,14 @@ pub enum ServiceError {
          put a sound copy in their place"
     )]
     ReadOnly,
+    /// Another server has taken the request's idempotency key first; this one's sandbox is given up.
+    #[error("another server has made a sandbox for the same request instead of {0}")]
+    Repeated(String),
+    /// Of several servers on one database.
+    #[error(
+        "{thing} is on server {server}, which has not been heard of lately; it can be used again when that server is back"
+    )]
+    ServerAway { server: String, thing: String },
     #[error("the server is shutting down")]
     ShuttingDown,
 }

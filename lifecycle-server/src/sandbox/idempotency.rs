@@ -114,16 +114,14 @@ impl Service {
         self.owned(async move {
             let inner = Arc::clone(&service.inner);
             let _leader = inner.keys.lead(&key).await?;
-            match inner.book.store.find_key(&key.name()).await? {
-                Some((fingerprint, _)) if fingerprint != key.fingerprint => Err(another(&key.key)),
-                Some((_, id)) => match service.get(&id) {
-                    Ok(record) => Ok(record),
-                    Err(_) => Err(ServiceError::IdempotencyConflict(format!(
-                        "Idempotency-Key {:?} made sandbox {id}, which is gone; use another key for another sandbox",
-                        key.key
-                    ))),
-                },
-                None => create.await,
+            if let Some(record) = inner.made_by(&key).await? {
+                return Ok(record);
+            }
+            match create.await {
+                Err(ServiceError::Repeated(id)) => {
+                    inner.made_by(&key).await?.ok_or(ServiceError::Interrupted(id))
+                }
+                created => created,
             }
         })
         .await
@@ -131,6 +129,22 @@ impl Service {
 }
 
 impl Inner {
+    /// The sandbox that an earlier request with this key made, if there was one.
+    async fn made_by(&self, key: &IdempotencyKey) -> Result<Option<Arc<Record>>, ServiceError> {
+        let Some((fingerprint, id)) = self.book.store.find_key(&key.name()).await? else { return Ok(None) };
+        if fingerprint != key.fingerprint {
+            return Err(another(&key.key));
+        }
+        match self.find_anywhere(&id).await {
+            Ok(record) => Ok(Some(record)),
+            Err(ServiceError::NotFound(_)) => Err(ServiceError::IdempotencyConflict(format!(
+                "Idempotency-Key {:?} made sandbox {id}, which is gone; use another key for another sandbox",
+                key.key
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Notes which sandbox, recorded already, a key is making.
     pub(super) async fn note_key(
         &self,
@@ -144,7 +158,9 @@ impl Inner {
             sandbox_id: sandbox_id.to_owned(),
             created_at: now(),
         };
-        Ok(self.book.store.insert_key(&row).await?)
+        // Another server has answered the same request in the meantime.
+        let is_first = self.book.store.insert_key(&row).await?;
+        if is_first { Ok(()) } else { Err(ServiceError::Repeated(sandbox_id.to_owned())) }
     }
 
     /// Keeps the number of remembered keys within bounds, for as long as the server runs.

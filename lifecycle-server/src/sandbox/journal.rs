@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -21,6 +22,8 @@ const KEEP: Keep = Keep { rows: 10_000, bytes: 64 << 20, per_sandbox: 100 };
 const TRIM_EVERY: i64 = 256;
 /// Notes held in memory.
 const RECENT: usize = 512;
+/// Time between two looks for notes of other servers on the same database, while anybody reads.
+const LOOK: Duration = Duration::from_millis(250);
 /// Notes handed on at once.
 const BATCH: usize = 64;
 
@@ -103,9 +106,21 @@ impl Journal {
                     tracing::warn!(%error, "old events could not be removed");
                 }
             }
-            if committed.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = committed.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK), if self.store.is_shared() => self.look_at_others().await,
             }
+        }
+    }
+
+    /// Other servers write notes too.
+    async fn look_at_others(&self) {
+        if self.published.receiver_count() == 0 {
+            return;
+        }
+        match self.store.last_note().await {
+            Ok(last) => self.committed(last),
+            Err(error) => tracing::warn!(%error, "events of other servers come late"),
         }
     }
 
@@ -149,6 +164,9 @@ impl Subscription {
     /// Reads on after note `after`, or from now on.
     pub(super) async fn new(journal: &Arc<Journal>, after: Option<i64>) -> Result<Self, ServiceError> {
         let published = journal.published.subscribe();
+        if journal.store.is_shared() {
+            journal.committed(journal.store.last_note().await?);
+        }
         let newest = *journal.committed.borrow();
         let (cursor, missed) = match after {
             None => (newest, false),
@@ -300,7 +318,7 @@ mod tests {
         let waits = tokio::spawn(async move { reader.next().await.unwrap().len() });
         tokio::task::yield_now().await;
         journal.close();
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(5), waits).await;
+        let ended = tokio::time::timeout(Duration::from_secs(5), waits).await;
         assert_eq!(ended.unwrap().unwrap(), 0);
     }
 }

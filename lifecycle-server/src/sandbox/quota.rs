@@ -5,7 +5,7 @@ use tokio::sync::MutexGuard;
 use super::{
     error::ServiceError,
     owner::{Limited, Owner, Scope},
-    record::Record,
+    record::{CreateSpec, Record},
     service::{Inner, Service},
 };
 use crate::runtime::Limits;
@@ -39,16 +39,54 @@ impl Inner {
     /// Everything `owner` has, and nothing is added to it while the guard is held.
     async fn alone_with(&self, owner: &Owner) -> Result<(MutexGuard<'_, ()>, Holdings), ServiceError> {
         // Measured before others have to wait: it may take a while, and changes all the time anyway.
-        let measures = owner.quota.disk_bytes.is_some();
-        let volumes = if measures { self.options.volumes.size_of(&owner.tenant).await } else { 0 };
+        let volumes = self.volumes_of(owner).await;
         let guard = self.book.admission.lock().await;
-        let snapshots = if measures { self.book.store.snapshot_bytes(&owner.tenant).await? } else { 0 };
+        let present = self.holdings(owner, volumes, None).await?;
+        Ok((guard, present))
+    }
+
+    /// Bytes of an owner's named volumes, if his quota counts them.
+    async fn volumes_of(&self, owner: &Owner) -> u64 {
+        let measures = owner.quota.disk_bytes.is_some();
+        if measures { self.options.volumes.size_of(&owner.tenant).await } else { 0 }
+    }
+
+    /// What `owner` has on all servers of the database, without the sandbox `except`, and `volumes` here.
+    async fn holdings(
+        &self,
+        owner: &Owner,
+        volumes: u64,
+        except: Option<&str>,
+    ) -> Result<Holdings, ServiceError> {
+        let store = &self.book.store;
+        let measures = owner.quota.disk_bytes.is_some();
+        let snapshots = if measures { store.snapshot_bytes(&owner.tenant).await? } else { 0 };
         let mut sandboxes: Vec<Limited> =
             self.members_of(&owner.scope()).into_iter().map(Limited::from).collect();
-        let records: Vec<_> = self.book.entries().values().map(|entry| entry.record()).collect();
-        let own = records.iter().filter(|record| counts(record, &owner.tenant));
+        let mut records: Vec<_> = self.book.entries().values().map(|entry| entry.record()).collect();
+        if store.is_shared() {
+            records.extend(store.others_records().await?);
+            let pools = store.others_pools().await?.into_iter();
+            let own =
+                pools.filter(|pool| pool.row.owner.as_ref().is_some_and(|of| of.tenant == owner.tenant));
+            sandboxes.extend(own.flat_map(|pool| {
+                std::iter::repeat_n(pool.row.recipe.limits, pool.members).map(Limited::from)
+            }));
+        }
+        let own =
+            records.iter().filter(|record| counts(record, &owner.tenant) && except != Some(&*record.id));
         sandboxes.extend(own.map(|record| Limited::from(record.plan.limits())));
-        Ok((guard, Holdings { sandboxes, stored: volumes.saturating_add(snapshots) }))
+        Ok(Holdings { sandboxes, stored: volumes.saturating_add(snapshots) })
+    }
+
+    /// Looks again at the quota of a new sandbox that is on record. Servers that took the last place at the same time see
+    /// each other now: none goes beyond the quota, and perhaps none gets the place.
+    pub(super) async fn confirm_quota(&self, spec: &CreateSpec, id: &str) -> Result<(), ServiceError> {
+        let limited = spec.owner.as_ref().filter(|owner| !owner.quota.is_unlimited());
+        let Some(owner) = limited.filter(|_| self.book.store.is_shared()) else { return Ok(()) };
+        let volumes = self.volumes_of(owner).await;
+        let present = self.holdings(owner, volumes, Some(id)).await?;
+        Ok(owner.quota.admit(&present.sandboxes, present.stored, &spec.limits.into())?)
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Snapshot {
     pub image_id: Option<String>,
     /// What it takes of the disk, once that is known: the files of its own layer, uncompressed.
     pub bytes: Option<u64>,
+    /// The server that has the image, as far as that was written down.
+    pub owner: String,
 }
 
 impl Snapshot {
@@ -70,6 +72,7 @@ impl Snapshot {
             created_at: now,
             image_id: None,
             bytes: None,
+            owner: String::new(),
         }
     }
 

@@ -1,17 +1,12 @@
 //! What a starting server does with snapshots an earlier one left unfinished.
 
-use super::{
-    Filter, LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_name, owner, service::Inner,
-};
-
-/// Rows looked at together.
-const BATCH: i64 = 200;
+use super::{LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_name, owner, service::Inner};
 
 impl Inner {
     /// Afterwards every row is in a state that lasts, and nothing is kept for a snapshot that has no row.
     pub(super) async fn recover(&self) -> Result<(), SnapshotError> {
         for state in [SnapshotState::Creating, SnapshotState::Deleting] {
-            for snapshot in self.all_in(state).await? {
+            for snapshot in self.store.own_snapshots(state).await? {
                 tracing::info!(snapshot.id = %snapshot.id, state = state.as_str(), "recovering snapshot");
                 match state {
                     SnapshotState::Creating => self.finish(snapshot).await?,
@@ -26,19 +21,6 @@ impl Inner {
             }
         }
         Ok(())
-    }
-
-    async fn all_in(&self, state: SnapshotState) -> Result<Vec<Snapshot>, SnapshotError> {
-        let filter = Filter { states: vec![state.as_str().to_owned()], ..Filter::default() };
-        let mut all = Vec::new();
-        loop {
-            let offset = i64::try_from(all.len()).unwrap_or(i64::MAX);
-            let (some, _) = self.store.snapshots(&filter, offset, BATCH).await?;
-            if some.is_empty() {
-                return Ok(all);
-            }
-            all.extend(some);
-        }
     }
 
     /// The image appears as a whole or not at all, under the snapshot's name.

@@ -167,7 +167,7 @@ impl Inner {
         let (SnapshotState::Ready, Some(image)) = (snapshot.state, &snapshot.image_id) else {
             return Ok(snapshot);
         };
-        if self.images.find(image).await?.is_none() {
+        if self.store.is_own(&snapshot.owner) && self.images.find(image).await?.is_none() {
             let message = "the snapshot's image is no longer there".to_owned();
             snapshot.enter(SnapshotState::Failed, MISSING_IMAGE, Some(message));
             self.store.update_snapshot(&snapshot, SnapshotState::Ready).await?;

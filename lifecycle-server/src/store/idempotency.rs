@@ -27,18 +27,20 @@ impl Store {
         row.map(|row| Ok((row.get("fingerprint")?, row.get("sandbox_id")?))).transpose()
     }
 
-    pub(crate) async fn insert_key(&self, row: &KeyRow) -> Result<(), StoreError> {
-        self.database
+    /// False if the key is known already.
+    pub(crate) async fn insert_key(&self, row: &KeyRow) -> Result<bool, StoreError> {
+        let done = self
+            .database
             .execute(
                 sql("INSERT INTO idempotency_keys (idempotency_key, fingerprint, sandbox_id, created_at) \
-             VALUES ($1, $2, $3, $4)")
+             VALUES ($1, $2, $3, $4) ON CONFLICT (idempotency_key) DO NOTHING")
                 .bind(&row.key)
                 .bind(&row.fingerprint)
                 .bind(&row.sandbox_id)
                 .bind(row.created_at.timestamp_micros()),
             )
             .await?;
-        Ok(())
+        Ok(done == 1)
     }
 
     /// A sandbox that came to nothing is no answer to a repeated request.

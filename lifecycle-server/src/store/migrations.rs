@@ -15,6 +15,7 @@ const COMMON: &[(i64, &str, &str)] = &[
     (5, "events", include_str!("../../migrations/0005_events.sql")),
     (8, "idempotency keys", include_str!("../../migrations/0008_idempotency_keys.sql")),
     (10, "owners", include_str!("../../migrations/0010_owners.sql")),
+    (11, "servers", include_str!("../../migrations/0011_servers.sql")),
 ];
 
 pub(super) fn sqlite() -> Migrator {

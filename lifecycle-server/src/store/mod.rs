@@ -8,10 +8,11 @@ mod migrations;
 mod pools;
 mod row;
 mod salvage;
+mod servers;
 mod snapshots;
 mod templates;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 pub use database::PostgresqlOptions;
 use database::{Database, Statement, sql};
@@ -19,6 +20,8 @@ pub use error::StoreError;
 pub use events::Keep;
 pub(crate) use idempotency::KeyRow;
 pub(crate) use pools::{MemberRow, PoolRow};
+pub(crate) use servers::SILENCE;
+pub use servers::{Announcement, Kind};
 
 use crate::sandbox::{Note, Noted, Record};
 
@@ -26,27 +29,29 @@ use crate::sandbox::{Note, Noted, Record};
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    /// The server whose records these are; empty where there is but one.
+    owner: Arc<str>,
 }
 
 impl Store {
     /// Opens or creates a file of records, readable by its owner only, and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open_sqlite(path).await? })
+        Ok(Self { database: Database::open_sqlite(path).await?, owner: "".into() })
     }
 
     /// Connects to a PostgreSQL server and brings its database up to date.
     pub async fn connect(options: &PostgresqlOptions) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::connect_postgresql(options).await? })
+        Ok(Self { database: Database::connect_postgresql(options).await?, owner: "".into() })
     }
 
     /// A store that is gone with the process, for tests.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self { database: Database::in_memory().await? })
+        Ok(Self { database: Database::in_memory().await?, owner: "".into() })
     }
 
     /// Writes a new record and, in the same commit, the note of it; answers the note's number.
     pub async fn insert(&self, record: &Record) -> Result<i64, StoreError> {
-        self.change(vec![row::insert(record)?], &Note::state(record, None)).await
+        self.change(vec![row::insert(record, &self.owner)?], &Note::state(record, None)).await
     }
 
     /// Writes everything about `record` that can change and, in the same commit, `note`.
@@ -103,8 +108,12 @@ impl Store {
         events::trim(&self.database, keep).await
     }
 
+    /// What this server owns.
     pub async fn load_all(&self) -> Result<Vec<Record>, StoreError> {
-        let rows = self.database.fetch_all(sql("SELECT * FROM sandboxes")).await?;
+        let rows = self
+            .database
+            .fetch_all(sql("SELECT * FROM sandboxes WHERE owner = $1").bind(&*self.owner))
+            .await?;
         rows.iter().map(row::read).collect()
     }
 

@@ -50,7 +50,7 @@ impl Store {
     pub(crate) async fn insert_pool(&self, pool: &PoolRow) -> Result<bool, StoreError> {
         let done = self.database.execute(sql(
             "INSERT INTO pools (tenant, quota, name, uid, recipe, revision, buffer_max, buffer_min, pool_max, pool_min, \
-             created_at, deleting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0) \
+             created_at, deleting, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12) \
              ON CONFLICT (tenant, name) DO NOTHING",
         )
         .bind(pool.owner.as_ref().map_or("", |owner| &owner.tenant))
@@ -63,7 +63,8 @@ impl Store {
         .bind(i64::from(pool.capacity.buffer_min))
         .bind(i64::from(pool.capacity.pool_max))
         .bind(i64::from(pool.capacity.pool_min))
-        .bind(pool.created_at.timestamp_micros())).await?;
+        .bind(pool.created_at.timestamp_micros())
+        .bind(&*self.owner)).await?;
         Ok(done == 1)
     }
 
@@ -97,19 +98,23 @@ impl Store {
     }
 
     pub(crate) async fn load_pools(&self) -> Result<Vec<PoolRow>, StoreError> {
-        let rows = self.database.fetch_all(sql("SELECT * FROM pools ORDER BY tenant, name")).await?;
+        let rows = self
+            .database
+            .fetch_all(sql("SELECT * FROM pools WHERE owner = $1 ORDER BY tenant, name").bind(&*self.owner))
+            .await?;
         rows.iter().map(read_pool).collect()
     }
 
     pub(crate) async fn insert_member(&self, member: &Member, pool: &str) -> Result<(), StoreError> {
         self.database.execute(sql(
-            "INSERT INTO pool_members (id, pool, slot, address, execd_token, ready) VALUES ($1, $2, $3, $4, $5, 0)",
+            "INSERT INTO pool_members (id, pool, slot, address, execd_token, ready, owner) VALUES ($1, $2, $3, $4, $5, 0, $6)",
         )
         .bind(&member.id)
         .bind(pool)
         .bind(i64::from(member.slot.number))
         .bind(member.slot.address.to_string())
-        .bind(&member.execd_token)).await?;
+        .bind(&member.execd_token)
+        .bind(&*self.owner)).await?;
         Ok(())
     }
 
@@ -124,14 +129,17 @@ impl Store {
     }
 
     pub(crate) async fn load_members(&self) -> Result<Vec<MemberRow>, StoreError> {
-        let rows = self.database.fetch_all(sql("SELECT * FROM pool_members ORDER BY id")).await?;
+        let rows = self
+            .database
+            .fetch_all(sql("SELECT * FROM pool_members WHERE owner = $1 ORDER BY id").bind(&*self.owner))
+            .await?;
         rows.iter().map(read_member).collect()
     }
 
     /// Makes a member the sandbox of this record, in one step; answers the number of the note of it.
     pub(crate) async fn assign_member(&self, record: &Record) -> Result<i64, StoreError> {
         let no_member = sql("DELETE FROM pool_members WHERE id = $1").bind(&record.id);
-        self.change(vec![no_member, row::insert(record)?], &Note::state(record, None)).await
+        self.change(vec![no_member, row::insert(record, &self.owner)?], &Note::state(record, None)).await
     }
 }
 
@@ -147,7 +155,7 @@ fn read_owner(row: &Row, id: &str) -> Result<Option<Owner>, StoreError> {
     }
 }
 
-fn read_pool(row: &Row) -> Result<PoolRow, StoreError> {
+pub(super) fn read_pool(row: &Row) -> Result<PoolRow, StoreError> {
     let name: String = row.get("name")?;
     let bound = |column| row::number::<u32>(row, &name, column);
     Ok(PoolRow {

@@ -13,11 +13,11 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(super) fn insert(record: &Record) -> Result<Statement, StoreError> {
+pub(super) fn insert(record: &Record, owner: &str) -> Result<Statement, StoreError> {
     Ok(sql(
         "INSERT INTO sandboxes (id, plan, created_at, slot, address, execd_token, access_token, metadata, state, \
-         reason, message, last_transition_at, expires_at, accepted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
-         $11, $12, $13, $14)",
+         reason, message, last_transition_at, expires_at, accepted, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, \
+         $11, $12, $13, $14, $15)",
     )
     .bind(&record.id)
     .bind(json(&record.plan, &record.id, "plan")?)
@@ -32,7 +32,8 @@ pub(super) fn insert(record: &Record) -> Result<Statement, StoreError> {
     .bind(&record.status.message)
     .bind(record.status.last_transition_at.timestamp_micros())
     .bind(record.expires_at.map(|at| at.timestamp_micros()))
-    .bind(record.accepted))
+    .bind(record.accepted)
+    .bind(owner))
 }
 
 pub(super) fn update(record: &Record) -> Result<Statement, StoreError> {

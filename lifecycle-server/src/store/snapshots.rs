@@ -11,7 +11,7 @@ impl Store {
     pub(crate) async fn insert_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         self.database.execute(sql(
             "INSERT INTO snapshots (id, sandbox_id, name, state, reason, message, last_transition_at, created_at, \
-             image_id, tenant) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             image_id, tenant, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&snapshot.id)
         .bind(&snapshot.sandbox_id)
@@ -22,7 +22,8 @@ impl Store {
         .bind(snapshot.last_transition_at.timestamp_micros())
         .bind(snapshot.created_at.timestamp_micros())
         .bind(&snapshot.image_id)
-        .bind(&snapshot.tenant)).await?;
+        .bind(&snapshot.tenant)
+        .bind(&*self.owner)).await?;
         Ok(())
     }
 
@@ -62,6 +63,13 @@ impl Store {
         let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM snapshots WHERE tenant = $1";
         let sum: i64 = self.database.fetch_one(sql(sum).bind(tenant)).await?.get(0)?;
         Ok(u64::try_from(sum).unwrap_or_default())
+    }
+
+    /// All snapshots of this server in one state.
+    pub(crate) async fn own_snapshots(&self, state: SnapshotState) -> Result<Vec<Snapshot>, StoreError> {
+        let select = sql("SELECT * FROM snapshots WHERE owner = $1 AND state = $2 ORDER BY id");
+        let rows = self.database.fetch_all(select.bind(&*self.owner).bind(state.as_str())).await?;
+        rows.iter().map(read).collect()
     }
 
     /// Newest first, `limit` of those that match from `offset` on, and how many match in all.
@@ -128,6 +136,7 @@ fn read(row: &Row) -> Result<Snapshot, StoreError> {
         image_id: row.get("image_id")?,
         tenant: row.get("tenant")?,
         bytes: row.get::<Option<i64>, _>("bytes")?.and_then(|bytes| u64::try_from(bytes).ok()),
+        owner: row.get("owner")?,
         id,
     })
 }

@@ -11,7 +11,7 @@ impl Store {
     pub(crate) async fn insert_template(&self, template: &Template) -> Result<(), StoreError> {
         self.database.execute(sql(
             "INSERT INTO templates (id, document, phase, message, image_id, manifest_ref, created_at, updated_at, \
-             tenant) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             tenant, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&template.id)
         .bind(row::json(&template.content, &template.id, "document")?)
@@ -21,7 +21,8 @@ impl Store {
         .bind(&template.manifest_ref)
         .bind(template.created_at.timestamp_micros())
         .bind(template.updated_at.timestamp_micros())
-        .bind(&template.tenant)).await?;
+        .bind(&template.tenant)
+        .bind(&*self.owner)).await?;
         Ok(())
     }
 
@@ -46,12 +47,15 @@ impl Store {
     }
 
     pub(crate) async fn load_templates(&self) -> Result<Vec<Template>, StoreError> {
-        let rows = self.database.fetch_all(sql("SELECT * FROM templates ORDER BY id")).await?;
+        let rows = self
+            .database
+            .fetch_all(sql("SELECT * FROM templates WHERE owner = $1 ORDER BY id").bind(&*self.owner))
+            .await?;
         rows.iter().map(read).collect()
     }
 }
 
-fn read(row: &Row) -> Result<Template, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Template, StoreError> {
     let id: String = row.get("id")?;
     let phase: String = row.get("phase")?;
     let unknown = || StoreError::Corrupt { id: id.clone(), column: "phase", value: phase.clone() };

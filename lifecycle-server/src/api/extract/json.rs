@@ -74,7 +74,8 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, ApiError> {
+/// The body of a request that has a JSON document, whatever it says.
+pub(in crate::api) async fn read(request: Request) -> Result<Bytes, ApiError> {
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BODY as u64) {

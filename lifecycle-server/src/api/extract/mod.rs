@@ -6,6 +6,6 @@ mod path;
 mod query;
 
 pub(super) use idempotency::IdempotencyKey;
-pub(super) use json::{Json, JsonList};
+pub(super) use json::{Json, JsonList, read as read_body};
 pub(super) use path::{Port, SandboxId, SnapshotId};
 pub(super) use query::Query;

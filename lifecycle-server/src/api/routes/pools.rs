@@ -63,10 +63,12 @@ async fn create_pool(
         (status = 501, description = "Some servers have no pools; this one never answers so.", body = ErrorResponse),
     ),
 )]
-async fn list_pools(State(state): State<ApiState>, caller: Caller) -> JsonBody<ListPoolsResponse> {
-    JsonBody(ListPoolsResponse {
-        items: state.service.pools(&caller.scope()).iter().map(map::pool).collect(),
-    })
+async fn list_pools(
+    State(state): State<ApiState>,
+    caller: Caller,
+) -> Result<JsonBody<ListPoolsResponse>, ApiError> {
+    let pools = state.service.all_pools(&caller.scope()).await?;
+    Ok(JsonBody(ListPoolsResponse { items: pools.iter().map(map::pool).collect() }))
 }
 
 /// Get a pool

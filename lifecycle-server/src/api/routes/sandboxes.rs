@@ -111,7 +111,7 @@ async fn list_sandboxes(
         metadata: validate::metadata_filter(query.one("metadata").unwrap_or_default())?,
         scope: caller.scope(),
     };
-    Ok(JsonBody(map::page(&state.service.list(&filter, PageRequest { page, page_size }))))
+    Ok(JsonBody(map::page(&state.service.list_all(&filter, PageRequest { page, page_size }).await?)))
 }
 
 /// Get a sandbox

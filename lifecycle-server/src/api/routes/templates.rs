@@ -95,7 +95,7 @@ async fn list_templates(
     let pairs = form_urlencoded::parse(query.one("metadata").unwrap_or_default().as_bytes()).into_owned();
     let metadata = pairs.filter(|(_, value)| !value.is_empty()).collect();
     let filter = TemplateFilter { scope: caller.scope(), metadata };
-    let found = state.service.templates(&filter, page as usize, page_size as usize);
+    let found = state.service.all_templates(&filter, page as usize, page_size as usize).await?;
     Ok(JsonBody(ListFsbTemplatesResponse {
         items: found.items.iter().map(|template| map::template(template)).collect(),
         pagination: PaginationInfo::new(page.into(), page_size.into(), found.total_items as u64),

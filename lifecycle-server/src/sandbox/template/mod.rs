@@ -184,6 +184,11 @@ impl Templates {
         removed.map(|entry| entry.cancel).ok_or_else(|| ServiceError::TemplateNotFound(id.to_owned()))
     }
 
+    pub(super) fn all(&self) -> Vec<Arc<Template>> {
+        let templates = self.by_id.read().unwrap_or_else(PoisonError::into_inner);
+        templates.values().map(|entry| Arc::clone(&entry.template)).collect()
+    }
+
     /// Whether this is the id of a template.
     pub(super) fn holds(&self, id: &str) -> bool {
         self.by_id.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
@@ -204,6 +209,23 @@ impl Templates {
         spec.limits = recipe.limits;
         Ok(spec)
     }
+}
+
+/// Newest first; pages count from 1.
+pub(super) fn paginate_templates(
+    mut found: Vec<Arc<Template>>,
+    filter: &TemplateFilter,
+    page: usize,
+    page_size: usize,
+) -> TemplatePage {
+    found.retain(|template| {
+        let has = |(key, value)| template.content.metadata.get(key) == Some(value);
+        filter.scope.covers(template.tenant.as_deref()) && filter.metadata.iter().all(has)
+    });
+    found.sort_unstable_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
+    let total_items = found.len();
+    let first = page.saturating_sub(1).saturating_mul(page_size);
+    TemplatePage { items: found.into_iter().skip(first).take(page_size).collect(), total_items }
 }
 
 impl Service {
@@ -245,22 +267,6 @@ impl Service {
             true => Ok(template),
             false => Err(ServiceError::TemplateNotFound(id.to_owned())),
         }
-    }
-
-    /// Newest first; pages count from 1.
-    pub fn templates(&self, filter: &TemplateFilter, page: usize, page_size: usize) -> TemplatePage {
-        let mut found: Vec<Arc<Template>> = {
-            let templates = self.inner.templates.by_id.read().unwrap_or_else(PoisonError::into_inner);
-            templates.values().map(|entry| Arc::clone(&entry.template)).collect()
-        };
-        found.retain(|template| {
-            let has = |(key, value)| template.content.metadata.get(key) == Some(value);
-            filter.scope.covers(template.tenant.as_deref()) && filter.metadata.iter().all(has)
-        });
-        found.sort_unstable_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
-        let total_items = found.len();
-        let first = page.saturating_sub(1).saturating_mul(page_size);
-        TemplatePage { items: found.into_iter().skip(first).take(page_size).collect(), total_items }
     }
 
     /// Forgets a template; a build under way ends. Sandboxes that came from it go on.

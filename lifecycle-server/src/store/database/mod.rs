@@ -28,6 +28,11 @@ pub(super) enum Transaction {
 }
 
 impl Database {
+    /// Whether several servers can use it.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgresql(_))
+    }
+
     /// Number of rows that were changed.
     pub(super) async fn execute(&self, statement: Statement) -> Result<u64, StoreError> {
         match self {
