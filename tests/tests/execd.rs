@@ -13,7 +13,7 @@ use sandkeep::{
         files::{Permission, RenameFileItem, ReplaceFileContentItem},
     },
 };
-use sandkeep_tests::{paths::BASE_IMAGE, server::Server};
+use sandkeep_tests::{api::eventually, paths::BASE_IMAGE, server::Server};
 
 /// Longest wait for something that should take no time.
 const SOON: Duration = Duration::from_secs(15);
@@ -49,8 +49,10 @@ async fn commands_in_both_forms() -> Result<()> {
         let slow = Command::shell("sleep 30 & sleep 30").timeout(Duration::from_millis(400));
         let slow = commands.run(slow).await?;
         ensure!(slow.timed_out && slow.exit_code().is_none() && since.elapsed() < SOON, "{slow:?}");
-        let left = commands.run("pgrep -c sleep").await?;
-        assert_eq!(left.stdout.trim(), "0", "a timeout kills what the command started too");
+        eventually("a timeout kills what the command started too", SOON, async || {
+            Ok(commands.run("pgrep -c sleep").await?.stdout.trim() == "0")
+        })
+        .await?;
         sandbox.delete().await?;
     }
     Ok(())

@@ -37,7 +37,7 @@ impl IsolatedRun {
     /// When everything this run started is killed: whole seconds, rounded up, at least one. Not for background runs.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
+        let seconds = limit.as_secs().saturating_add(u64::from(limit.subsec_nanos() > 0));
         self.request.timeout_seconds = Some(i64::try_from(seconds).unwrap_or(i64::MAX).max(1));
         self
     }
