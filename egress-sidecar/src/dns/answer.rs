@@ -7,7 +7,7 @@ use std::{
 
 use hickory_proto::{
     op::{Message, OpCode, ResponseCode},
-    rr::{Name, RData, Record, RecordType},
+    rr::{DNSClass, Name, RData, Record, RecordType},
 };
 
 use super::wire::{self, HEAD, Question};
@@ -50,7 +50,9 @@ pub(super) enum Useless {
 
 /// Reads the reply to the question about `name`.
 pub(super) fn read(reply: &[u8], name: &str, question: &Question, now: Instant) -> Result<Told, Useless> {
-    let message = Message::from_vec(reply).map_err(|_| Useless::Malformed)?;
+    let mut message = Message::from_vec(reply).map_err(|_| Useless::Malformed)?;
+    message.answers.retain(is_said);
+    message.authorities.retain(is_said);
     let code = message.metadata.response_code;
     if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
         return Err(Useless::NoAnswer);
@@ -82,6 +84,12 @@ pub(super) fn read(reply: &[u8], name: &str, question: &Question, now: Instant) 
     let ttl = lifetime(&answers, &authorities, said);
     let answer = pack(&message, code, answers, authorities, ttl, now).ok_or(Useless::Malformed)?;
     Ok(Told { chain, addresses, answer })
+}
+
+/// Whether a record says something of names in the Internet: another class does not, nor does one without data, which has
+/// its place in updates.
+fn is_said(record: &Record) -> bool {
+    record.dns_class == DNSClass::IN && !matches!(record.data, RData::Update0(_))
 }
 
 /// The name and what it is an alias of, step by step.
