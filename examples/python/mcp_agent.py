@@ -19,8 +19,8 @@ def model(tools: set[str]) -> Generator[tuple[str, dict[str, Any]], dict[str, An
     assert {"sandbox_create", "file_write", "command_run", "sandbox_delete"} <= tools
     made = yield "sandbox_create", {"image": "sandkeep/base:latest"}
     sandbox = {"sandbox_id": made["sandbox_id"]}
-    yield "file_write", {**sandbox, "path": "/work/fizz.py", "content": FIZZ}
-    ran = yield "command_run", {**sandbox, "command": "python3 /work/fizz.py | tail -n 1", "timeout_seconds": 60}
+    yield "file_write", {**sandbox, "path": "/app/fizz.py", "content": FIZZ}
+    ran = yield "command_run", {**sandbox, "command": "python3 /app/fizz.py | tail -n 1", "timeout_seconds": 60}
     yield "sandbox_delete", sandbox
     return f"The fifteenth is {ran['stdout'].strip()}."
 

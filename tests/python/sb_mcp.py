@@ -162,7 +162,7 @@ async def code(tools, sandbox):
 
 
 async def files(tools, sandbox):
-    path = "/work/deep/text.txt"
+    path = "/app/deep/text.txt"
     await tools.call("file_write", **sandbox, path=path, content="one\ntwo\n")
     await tools.call("file_edit", **sandbox, path=path, old="two", new="2")
     assert "unchanged" in await tools.refused("file_edit", **sandbox, path=path, old="absent", new="")
@@ -173,18 +173,18 @@ async def files(tools, sandbox):
     rest = await tools.call("file_read", **sandbox, path=path, offset=4)
     assert rest["content"] == "2\n", rest
     raw = base64.b64encode(bytes(range(256))).decode()
-    await tools.call("file_write", **sandbox, path="/work/raw", content=raw, encoding="base64", mode=600)
-    read = await tools.call("file_read", **sandbox, path="/work/raw")
+    await tools.call("file_write", **sandbox, path="/app/raw", content=raw, encoding="base64", mode=600)
+    read = await tools.call("file_read", **sandbox, path="/app/raw")
     assert read["content"] == raw and read["encoding"] == "base64", read
     listed = await tools.call("file_list", **sandbox, path="/work", depth=2)
-    assert {entry["path"] for entry in listed["entries"]} == {"/work/deep", path, "/work/raw"}, listed
+    assert {entry["path"] for entry in listed["entries"]} == {"/app/deep", path, "/app/raw"}, listed
     found = await tools.call("file_search", **sandbox, path="/work", pattern="*.txt")
     assert [entry["path"] for entry in found["entries"]] == [path], found
-    await tools.call("directory_create", **sandbox, path="/work/other")
-    await tools.call("file_move", **sandbox, **{"from": path, "to": "/work/other/moved"})
-    await tools.call("file_delete", **sandbox, path="/work/other/moved")
+    await tools.call("directory_create", **sandbox, path="/app/other")
+    await tools.call("file_move", **sandbox, **{"from": path, "to": "/app/other/moved"})
+    await tools.call("file_delete", **sandbox, path="/app/other/moved")
     await tools.call("file_delete", **sandbox, path="/work")
-    assert "Next:" in await tools.refused("file_read", **sandbox, path="/work/raw")
+    assert "Next:" in await tools.refused("file_read", **sandbox, path="/app/raw")
 
 
 async def preview(tools, sandbox):

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 /// Members are started while other tests keep the machine busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Pools that are deleted at different moments of their members' starts.
+const ENDED_POOLS: u64 = 30;
 
 fn pool(name: &str, container: Value, capacity: [u32; 4]) -> Value {
     let mut only = json!({
@@ -255,6 +257,19 @@ async fn a_killed_server_hands_no_member_over_twice() -> Result<()> {
     fresh.delete().await?;
     api.delete("/v1/pools/hard").await?.expect(204)?;
     watch.returns_to(&baseline).await
+}
+
+#[tokio::test]
+async fn a_pool_goes_at_once_whatever_its_members_are_at() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    for round in 0..ENDED_POOLS {
+        api.post("/v1/pools", &pool("brief", json!({}), [2, 2, 0, 4])).await?.expect(201)?;
+        tokio::time::sleep(Duration::from_millis(round * 3)).await;
+        let ended = tokio::time::timeout(PATIENCE / 2, api.delete("/v1/pools/brief")).await;
+        ended.with_context(|| format!("round {round}: its end waits for members"))??.expect(204)?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

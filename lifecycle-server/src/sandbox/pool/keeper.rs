@@ -50,13 +50,17 @@ impl Inner {
     fn start_members(self: &Arc<Self>, pool: &Arc<Pool>, count: usize) {
         let count = {
             let mut state = pool.state();
+            if pool.closed.is_cancelled() {
+                return;
+            }
             let count = count.min(PARALLEL.saturating_sub(state.starting));
             state.starting += count;
             count
         };
         for _ in 0..count {
-            let (inner, pool) = (Arc::clone(self), Arc::clone(pool));
-            self.tasks.spawn(async move {
+            let inner = Arc::clone(self);
+            let (starts, pool) = (&pool.starts, Arc::clone(pool));
+            self.tasks.spawn(starts.track_future(async move {
                 let place = inner.admit_member(&pool).await;
                 let (place, started) = match place {
                     Ok(place) => (Some(place), inner.start_member(&pool).await),
@@ -70,7 +74,7 @@ impl Inner {
                 pool.state().starting -= 1;
                 pool.arrived.notify_one();
                 pool.changed.notify_one();
-            });
+            }));
         }
     }
 

@@ -130,24 +130,26 @@ impl Inner {
         }
     }
 
-    /// Ends every member without an owner, and then the pool.
-    pub(super) async fn drain(&self, pool: &Arc<Pool>) {
+    /// Ends every member without an owner, and then the pool; if members take long to be done with their start, goes
+    /// on with that in the background.
+    pub(super) async fn drain(self: &Arc<Self>, pool: &Arc<Pool>) {
         let members: Vec<Member> = pool.state().ready.drain(..).collect();
         futures_util::future::join_all(members.iter().map(|member| self.end_member(&member.id))).await;
         fault::point("pool.members_ended");
-        // Those that are being started end by themselves now.
-        let started = async {
-            while pool.state().starting > 0 {
-                pool.changed.notified().await;
-            }
-        };
-        if timeout(DRAIN_PATIENCE, started).await.is_err() {
-            tracing::warn!(
-                pool = pool.origin.name,
-                "left to the next start: members that do not finish starting"
-            );
+        pool.starts.close();
+        if timeout(DRAIN_PATIENCE, pool.starts.wait()).await.is_ok() {
+            self.delete_drained(pool).await;
             return;
         }
+        tracing::warn!(pool = pool.origin.name, "members of a deleted pool are still being started");
+        let (inner, pool) = (Arc::clone(self), Arc::clone(pool));
+        self.spawn_until_stopped(async move {
+            pool.starts.wait().await;
+            inner.delete_drained(&pool).await;
+        });
+    }
+
+    async fn delete_drained(&self, pool: &Pool) {
         match self.book.store.delete_pool(&pool.origin.uid).await {
             Ok(()) => self.pools.forget(pool),
             Err(error) => {

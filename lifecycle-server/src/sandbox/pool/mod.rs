@@ -22,7 +22,7 @@ use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 pub use capacity::Capacity;
@@ -45,8 +45,8 @@ use crate::{
 
 /// Members started at once over all pools: creates of callers must not wait behind them.
 const PARALLEL_STARTS: usize = 2;
-/// How long the end of a pool waits for members that are just being started.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the answer to the end of a pool waits for members that are just being started.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 /// How long after a member was taken the start of another one waits: the taken one's hand-over and its owner's first
 /// request should not have to share the processor with it.
 const REFILL_PAUSE: Duration = Duration::from_millis(25);
@@ -77,6 +77,8 @@ pub(super) struct Pool {
     revision: String,
     created_at: DateTime<Utc>,
     state: Mutex<State>,
+    /// The starts of members.
+    starts: TaskTracker,
     /// Something happened that the keeper has to look at.
     changed: Notify,
     /// A member became ready, or none will.
@@ -244,6 +246,7 @@ impl Pool {
                 problem: None,
                 outcome: None,
             }),
+            starts: TaskTracker::new(),
             changed: Notify::new(),
             arrived: Notify::new(),
             closed: CancellationToken::new(),
