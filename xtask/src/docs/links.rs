@@ -38,7 +38,7 @@ pub(super) fn check(root: &Path) -> Result<()> {
                 wrong.push(format!("{}: {target}: {problem}", name.display()));
             }
         }
-        for target in links(&text) {
+        for target in links(&(taken_over(document, &text) + &text)) {
             match find(document, &target) {
                 Err(problem) => wrong.push(format!("{}: {target}: {problem}", name.display())),
                 Ok(found) if is_page(name) && is_document(&found) && !found.starts_with(root.join(BOOK)) => {
@@ -83,15 +83,20 @@ fn gather(dir: &Path, deep: bool, into: &mut Vec<PathBuf>) -> Result<()> {
 /// Targets of links and pictures, outside of code, that lead to files of ours.
 fn links(text: &str) -> Vec<String> {
     let mut found = Vec::new();
+    let mut note = |target: &str| {
+        if !target.contains("://") && !target.starts_with("mailto:") {
+            found.push(target.to_owned());
+        }
+    };
     for line in prose(text) {
+        if let Some((_, target)) = line.split_once("]: ").filter(|(name, _)| name.starts_with('[')) {
+            note(target.trim());
+        }
         let mut rest = line;
         while let Some(at) = rest.find("](") {
             rest = &rest[at + 2..];
             let Some(end) = rest.find(')') else { break };
-            let target = rest[..end].trim_matches(['<', '>']);
-            if !target.contains("://") && !target.starts_with("mailto:") {
-                found.push(target.to_owned());
-            }
+            note(rest[..end].trim_matches(['<', '>']));
         }
     }
     found
@@ -101,6 +106,24 @@ fn links(text: &str) -> Vec<String> {
 fn inclusions(text: &str) -> Vec<String> {
     let named = text.split("{{#include ").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
     named.map(|path| path.trim().to_owned()).collect()
+}
+
+/// The text of documents that a chapter takes over: its links lead on from the chapter.
+fn taken_over(chapter: &Path, text: &str) -> String {
+    let mut taken = String::new();
+    for named in text.split("{{#include ").skip(1).filter_map(|rest| rest.split('}').next()) {
+        let mut parts = named.trim().split(':');
+        let path = chapter.parent().unwrap_or(chapter).join(parts.next().unwrap_or_default());
+        let mut number = |otherwise| parts.next().and_then(|part| part.parse().ok()).unwrap_or(otherwise);
+        let (from, to) = (number(1_usize), number(usize::MAX));
+        if is_document(&path) {
+            // One that is not there is told of as an inclusion.
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let lines = text.lines().take(to).skip(from.saturating_sub(1));
+            lines.for_each(|line| taken.extend([line, "\n"]));
+        }
+    }
+    taken
 }
 
 /// Lines that are no block of code.
@@ -167,9 +190,22 @@ mod tests {
 
     #[test]
     fn links_are_found_where_they_are_no_code() {
-        let text = "See [a](b.md#c) and ![d](e.svg), not [f](https://g).\n```md\n[h](i.md)\n```\n";
-        assert_eq!(links(text), ["b.md#c", "e.svg"]);
+        let text = "See [a](b.md#c) and ![d](e.svg), not [f](https://g).\n```md\n[h](i.md)\n```\n[j]: k.md\n";
+        assert_eq!(links(text), ["b.md#c", "e.svg", "k.md"]);
         assert_eq!(inclusions("{{#include ../a.py}} {{#include ../b.md:8:}}"), ["../a.py", "../b.md"]);
+    }
+
+    #[test]
+    fn a_chapter_answers_for_the_links_it_takes_over() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
+        let readme = fs::read_to_string(root.join("README.md")).expect("a readme");
+        let chapter = root.join("docs/chapter.md");
+        assert_eq!(
+            taken_over(&chapter, "{{#include ../README.md:2:}}").lines().count(),
+            readme.lines().count() - 1
+        );
+        assert_eq!(taken_over(&chapter, "{{#include ../README.md:1:3}}").lines().count(), 3);
+        assert!(taken_over(&chapter, "{{#include ../Cargo.toml}}").is_empty());
     }
 
     #[test]
