@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::server::Server;
+use crate::{internet::Netns, server::Server};
 
 /// Cleaning goes on in the background for this long at most.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(40);
@@ -191,7 +191,7 @@ impl HostSettings {
         // Each may be gone already, and nothing depends on any of them.
         let _ = nft(server, &["delete", "table", "inet", &self.table()]);
         let _ = run(server.host_command("ip").args(["address", "del", &self.gateway, "dev", "lo"]));
-        remove_cgroups(Path::new("/sys/fs/cgroup"), &format!("{CGROUP_PREFIX}{}", self.tag));
+        remove_cgroups(&self.tag);
     }
 
     fn table(&self) -> String {
@@ -199,15 +199,29 @@ impl HostSettings {
     }
 }
 
-/// Removes every empty cgroup called `name`, in all hierarchies.
-fn remove_cgroups(dir: &Path, name: &str) {
+/// Removes every empty cgroup of the server with this tag, in all hierarchies.
+fn remove_cgroups(tag: &str) {
+    remove_named(Path::new("/sys/fs/cgroup"), &format!("{CGROUP_PREFIX}{tag}"));
+}
+
+/// The same of the one server in a namespace of its own, which takes everything else with it.
+pub fn remove_cgroups_of_server_in(netns: &Netns) -> Result<()> {
+    let tables = run(netns.command("nft").args(["list", "tables"]))?;
+    for tag in tables.lines().filter_map(|line| line.strip_prefix("table inet ")?.strip_prefix(TABLE_PREFIX))
+    {
+        remove_cgroups(tag);
+    }
+    Ok(())
+}
+
+fn remove_named(dir: &Path, name: &str) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         if entry.file_name().to_string_lossy() == name {
             // One that is not empty stays, and shows as such.
             let _ = fs::remove_dir(entry.path());
         } else {
-            remove_cgroups(&entry.path(), name);
+            remove_named(&entry.path(), name);
         }
     }
 }

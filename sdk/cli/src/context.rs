@@ -98,14 +98,14 @@ impl Contexts {
 /// A client of the server that is meant.
 pub(crate) fn client(global: &Global) -> Result<Client> {
     let contexts = Contexts::load()?;
-    let server = contexts.chosen(global.context.as_deref())?;
+    let server = contexts.chosen(global.context())?;
     let mut builder = Client::builder();
-    if let Some(url) = global.url.as_ref().or(server.map(|server| &server.url)) {
+    if let Some(url) = global.url().or(server.map(|server| server.url.as_str())) {
         builder = builder.url(url);
     }
     // A key belongs to its server: it is not sent to another one.
-    let own = server.filter(|server| global.url.as_ref().is_none_or(|url| *url == server.url));
-    if let Some(key) = global.api_key.as_ref().or(own.and_then(|server| server.api_key.as_ref())) {
+    let own = server.filter(|server| global.url().is_none_or(|url| url == server.url));
+    if let Some(key) = global.api_key().or(own.and_then(|server| server.api_key.as_deref())) {
         builder = builder.api_key(key);
     }
     Ok(builder.build()?)

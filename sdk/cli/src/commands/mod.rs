@@ -4,6 +4,7 @@ mod copy;
 mod doctor;
 mod exec;
 mod forward;
+mod local;
 mod policy;
 pub(crate) mod sandboxes;
 mod settings;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
     let app = || App::new(&cli.global);
     match cli.command {
         Command::Up(args) => up::up(&cli.global, &args).await?,
+        Command::Down(args) => up::down(&args).await?,
         Command::Create(args) => sandboxes::create(&app()?, args).await?,
         Command::Run(args) => return exec::run(&app()?, args).await,
         Command::Exec(args) => return exec::exec(&app()?, args).await,
