@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-
 use http_body_util::BodyExt;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -156,9 +154,7 @@ async fn bad_input_is_refused_with_a_reason() {
 #[tokio::test]
 async fn metrics_in_all_forms() {
     let execd = Execd::start().await;
-    let start = Instant::now();
     let (status, text) = execd.get("/metrics").await;
-    assert!(start.elapsed() < Duration::from_millis(500));
     assert_eq!(status, StatusCode::OK);
     let metrics: Value = serde_json::from_str(&text).unwrap();
     for name in ["cpu_count", "cpu_used_pct", "mem_total_mib", "mem_used_mib", "timestamp"] {

@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
-
 use hyper::{Method, StatusCode};
 use sandkeep_specs::execd::event::EventKind;
 use serde_json::json;
@@ -25,11 +23,8 @@ async fn logs(execd: &Execd, id: &str, cursor: &str) -> (String, String) {
 #[tokio::test]
 async fn the_stream_is_complete_at_once_and_the_output_is_kept() {
     let execd = Execd::start().await;
-    let start = Instant::now();
-    let run = execd
-        .run(json!({"command": "echo one; echo two >&2; sleep 0.6; echo three; exit 4", "background": true}))
-        .await;
-    assert!(start.elapsed() < Duration::from_millis(500));
+    let command = "echo one; echo two >&2; until [ -e ~/go ]; do sleep 0.02; done; echo three; exit 4";
+    let run = execd.run(json!({"command": command, "background": true})).await;
     let kinds: Vec<_> = run.events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::Init, EventKind::Ping, EventKind::ExecutionComplete]);
     let id = run.id();
@@ -43,6 +38,7 @@ async fn the_stream_is_complete_at_once_and_the_output_is_kept() {
         (text, cursor) = logs(&execd, &id, "").await;
     }
     assert_eq!((text.as_str(), cursor.as_str()), ("one\ntwo\n", "8"));
+    std::fs::write(execd.home.path().join("go"), "").unwrap();
     assert_eq!(execd.ended(&id).await["exit_code"], 4);
     assert_eq!(logs(&execd, &id, "?cursor=8").await, ("three\n".to_owned(), "14".to_owned()));
     assert_eq!(logs(&execd, &id, "?cursor=14").await, (String::new(), "14".to_owned()));
@@ -95,12 +91,11 @@ async fn outputs_are_private_and_removed_at_the_end() {
 #[tokio::test]
 async fn a_shutdown_ends_running_commands() {
     let mut execd = Execd::start().await;
-    let run = execd.run(json!({"command": "echo $$; trap 'touch ~/asked; exit' TERM; while :; do sleep 0.02; done", "background": true})).await;
+    let run = execd.run(json!({"command": "trap 'touch ~/asked; exit' TERM; echo $$; while :; do sleep 0.02; done", "background": true})).await;
     let mut pid = String::new();
     while pid.is_empty() {
         pid = logs(&execd, &run.id(), "").await.0;
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let own = rustix::process::Pid::from_raw(execd.pid().cast_signed()).unwrap();
     rustix::process::kill_process(own, rustix::process::Signal::TERM).unwrap();
     assert_eq!(execd.process.wait().unwrap().code(), Some(0));

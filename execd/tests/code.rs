@@ -153,7 +153,7 @@ async fn output_is_live() {
     while live.stdout() != "one\ndot" {
         live.next_of(EventKind::Stdout).await;
     }
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(25));
 }
 
 #[tokio::test]
@@ -162,15 +162,15 @@ async fn contexts_run_side_by_side_and_are_interrupted_one_by_one() {
     let (a, b) = (python(&execd).await, python(&execd).await);
     run(&execd, Some(&a), "kept = 5").await;
     let mut in_a = begin(&execd, Some(&a), "import time\nprint('a')\ntime.sleep(60)").await;
-    let mut in_b =
-        begin(&execd, Some(&b), "import time\nprint('b')\ntime.sleep(1.5)\nprint('b is done')").await;
+    let go = execd.home.path().join("go");
+    let wait = format!("import os, time\nprint('b')\nwhile not os.path.exists({go:?}): time.sleep(0.02)");
+    let mut in_b = begin(&execd, Some(&b), &format!("{wait}\nprint('b is done')")).await;
     in_a.next_of(EventKind::Stdout).await;
     in_b.next_of(EventKind::Stdout).await;
-    let start = Instant::now();
     assert_eq!(execd.call(Method::DELETE, &format!("/code?id={a}"), "").await.0, StatusCode::OK);
     assert_eq!(in_a.next_of(EventKind::Error).await.error.unwrap().ename, "KeyboardInterrupt");
-    assert!(start.elapsed() < Duration::from_secs(1));
     in_a.next_of(EventKind::ExecutionComplete).await;
+    std::fs::write(go, "").unwrap();
     assert_eq!(in_b.next_of(EventKind::Stdout).await.text.unwrap(), "b is done\n");
     assert_eq!(value(&run(&execd, Some(&a), "kept").await), "5");
     assert_eq!(

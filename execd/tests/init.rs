@@ -88,7 +88,7 @@ fn what_the_entrypoint_leaves_behind_is_ended() {
     let (status, ..) = run_init(&FIRST, &["--graceful-shutdown-timeout", "500ms"], &["sh", "-c", &script]);
     assert_eq!(status.code(), Some(5));
     assert!(asked.exists(), "the rest was asked to end first");
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 async fn init(entrypoint: &'static [&'static str]) -> Execd {

@@ -156,12 +156,18 @@ async fn a_client_that_does_not_read_stops_the_program() {
     let execd = Execd::start().await;
     let id = create(&execd, json!({ "command": "yes 0123456789012345678901234567890123456789012345" })).await;
     let client = Client::attach(&execd, &id, "?pty=0").await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = status(&execd, &id).await["output_offset"].as_u64().unwrap();
+    let mut after = 0;
+    let begun = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = status(&execd, &id).await["output_offset"].as_u64().unwrap();
+        if now > 0 && now == after {
+            break;
+        }
+        assert!(begun.elapsed() < 3 * support::PATIENCE, "the program is not held back");
+        after = now;
+    }
     assert!(execd.memory() < 40 * 1024, "{} KiB", execd.memory());
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let after = status(&execd, &id).await["output_offset"].as_u64().unwrap();
-    assert_eq!(after, before, "the program is not held back");
     drop(client);
     // Nobody is held back for nobody.
     let begun = Instant::now();
@@ -182,7 +188,8 @@ async fn signals_and_keys_reach_the_foreground() {
     for interrupt in
         [json!({ "type": "signal", "signal": "SIGINT" }), json!({ "type": "stdin", "data": "\u{3}" })]
     {
-        client.input("sleep 1000; echo st=$?\n").await;
+        client.input("echo be''gun; sleep 1000; echo st=$?\n").await;
+        client.until("begun").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         client.send(interrupt).await;
         client.input("echo st''ill=$?\n").await;

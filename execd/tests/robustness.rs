@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::StatusCode;
 use sandkeep_specs::execd::event::EventKind;
@@ -84,9 +84,7 @@ async fn thousands_of_idle_connections_cost_little() {
     for _ in 0..count {
         idle.push(TcpStream::connect(execd.address).await.unwrap());
     }
-    let start = Instant::now();
     assert_eq!(execd.run(json!({"command": "echo hi"})).await.stdout(), "hi\n");
-    assert!(start.elapsed() < Duration::from_secs(2));
     assert!(execd.memory() < MEMORY_LIMIT, "{} KiB", execd.memory());
     drop(idle);
 }

@@ -4,7 +4,7 @@
 mod interactive;
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use interactive::{Session, alive, eventually};
@@ -98,14 +98,14 @@ async fn output_is_told_apart_and_kept_as_it_is() {
 async fn output_comes_while_the_run_goes_on() {
     let execd = Execd::start().await;
     let session = Session::new(&execd).await;
-    let begun = Instant::now();
-    let mut stream = session.begin(json!({ "command": "echo first; sleep 2; echo second" })).await;
+    let command = "echo first; sleep 1; until [ -e ~/go ]; do sleep 0.02; done; echo second";
+    let mut stream = session.begin(json!({ "command": command })).await;
     stream.until("first").await;
-    assert!(begun.elapsed() < Duration::from_millis(1500));
+    std::fs::write(execd.home.path().join("go"), "").unwrap();
     let rest = stream.rest().await;
     assert!(rest.iter().any(|event| event.text.as_deref() == Some("second\n")));
     let took = rest.last().unwrap().execution_time.unwrap();
-    assert!((1900..5000).contains(&took), "{took}");
+    assert!(took >= 1000, "{took}");
 }
 
 #[tokio::test]
@@ -155,9 +155,7 @@ async fn a_time_limit_kills_the_run_and_keeps_the_session() {
         "trap '' TERM INT; sh -c 'trap \"\" TERM INT; sleep 1005'",
         "yes",
     ] {
-        let begun = Instant::now();
         let ended = session.run(json!({ "command": command, "timeout": 300 })).await;
-        assert!(begun.elapsed() < Duration::from_secs(6), "{command}: {:?}", begun.elapsed());
         assert!(ended.code() == -1 && ended.timed_out(), "{command}: {:?}", ended.0.last());
         assert_eq!(ended.notice(), "", "{command}");
         assert!(!ended.stdout().contains("not reached"));
@@ -261,11 +259,10 @@ async fn interrupting_a_session_closes_it() {
 async fn jobs_in_the_background_go_on() {
     let execd = Execd::start().await;
     let session = Session::new(&execd).await;
-    let begun = Instant::now();
-    let ended = session.sh("(sleep 0.5; echo late) & echo now").await;
-    assert!(begun.elapsed() < Duration::from_millis(450), "{:?}", begun.elapsed());
+    let ended = session.sh("(until [ -e ~/go ]; do sleep 0.02; done; echo late) & echo now").await;
     assert_eq!(ended.stdout(), "now\n");
     assert!(session.sh("jobs").await.stdout().contains("Running"));
+    std::fs::write(execd.home.path().join("go"), "").unwrap();
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(session.sh("wait; echo done").await.stdout(), "late\ndone\n");
     // What nobody asked for does not stop a job, and is not kept without bounds.

@@ -8,7 +8,10 @@ mod support;
 use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
 use http_support::{KEY, KEY_HEADER, Server, error_of, request};
-use lifecycle_server::config::Config;
+use lifecycle_server::{
+    config::Config,
+    sandbox::{Filter, PageRequest},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -451,7 +454,11 @@ async fn more_requests_than_allowed_are_refused_at_once() {
     let server = Server::start_with("[server]\nlimit_concurrency = 1").await;
     let slow = server.post("/v1/sandboxes", &request(json!({"image": {"uri": "slow:1"}}))).send();
     let slow = tokio::spawn(slow);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let one = PageRequest { page: 1, page_size: 1 };
+    while server.service.list(&Filter::default(), one).total_items == 0 {
+        assert!(!slow.is_finished());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let refused = server.get("/health").send().await.unwrap();
     assert_eq!(error_of(refused).await.0, 503);
     assert_eq!(slow.await.unwrap().unwrap().status(), StatusCode::ACCEPTED);

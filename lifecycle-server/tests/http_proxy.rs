@@ -273,14 +273,14 @@ async fn silence_times_out_before_and_within_an_answer() {
 #[tokio::test]
 async fn an_upload_that_moves_may_take_longer_than_the_timeout() {
     let (server, mount) =
-        proxied("[proxy]\nread_timeout_seconds = 1", backend(Router::new().fallback(post(echo))).await).await;
+        proxied("[proxy]\nread_timeout_seconds = 2", backend(Router::new().fallback(post(echo))).await).await;
     let slow = futures_util::stream::unfold(0, |count| async move {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        (count < 5).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"piece.")), count + 1))
+        (count < 6).then(|| (Ok::<_, std::io::Error>(Bytes::from_static(b"piece.")), count + 1))
     });
     let request = server.request(Method::POST, &mount).body(reqwest::Body::wrap_stream(slow));
     let text = request.send().await.unwrap().text().await.unwrap();
-    assert!(text.ends_with(&"piece.".repeat(5)), "{text}");
+    assert!(text.ends_with(&"piece.".repeat(6)), "{text}");
 }
 
 #[tokio::test]

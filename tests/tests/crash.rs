@@ -114,16 +114,16 @@ async fn what_ended_while_the_server_was_dead_is_noticed() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(3)).await;
     server.restart()?;
 
-    eventually("the expired sandbox is gone", Duration::from_secs(8), async || {
+    eventually("the expired sandbox is gone", Duration::from_secs(30), async || {
         Ok(api.get(&expires.path()).await?.status == 404)
     })
     .await?;
     ensure!(execd.run("true").await.is_err(), "it still answers");
-    eventually("the ended sandbox is shown as failed", Duration::from_secs(8), async || {
+    eventually("the ended sandbox is shown as failed", Duration::from_secs(30), async || {
         Ok(ends.get().await?["status"]["state"] == "Failed")
     })
     .await?;
-    eventually("the killed sandbox is shown as failed", Duration::from_secs(8), async || {
+    eventually("the killed sandbox is shown as failed", Duration::from_secs(30), async || {
         Ok(killed.get().await?["status"]["state"] == "Failed")
     })
     .await?;

@@ -124,12 +124,11 @@ async fn nothing_is_lost_when_the_server_is_killed_again_and_again() -> Result<(
 
 #[tokio::test]
 async fn a_stream_ends_with_the_server_and_keeps_it_from_nothing() -> Result<()> {
-    let server = Server::start(Setup::default().without_image())?;
+    // With the stream still open, the server would wait for the whole time of grace, which is more than the harness has.
+    let setup = Setup::default().without_image().set("server", "timeout_graceful_shutdown = 120");
+    let server = Server::start(setup)?;
     let mut events = client(&server)?.events(&EventQuery::default()).await?;
-    let begun = std::time::Instant::now();
     server.stop()?;
-    // With the stream still open, the server would wait for the whole time of grace: 5 s.
-    ensure!(begun.elapsed() < Duration::from_secs(4), "stopping took {:?}", begun.elapsed());
     let ended = tokio::time::timeout(PATIENCE, events.next()).await.context("the stream stays open")?;
     ensure!(!matches!(ended, Ok(Some(_))), "an event out of nothing");
     Ok(())

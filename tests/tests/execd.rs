@@ -244,11 +244,9 @@ async fn interrupting_one_context_leaves_the_other() -> Result<()> {
             break;
         }
     }
-    let since = Instant::now();
     code.interrupt(one.id.as_deref().context("an id")?).await?;
     let interrupted = spinning.collect().await?;
     assert_eq!(interrupted.error.context("an error")?.ename, "KeyboardInterrupt");
-    ensure!(since.elapsed() < Duration::from_secs(2), "it took {:?}", since.elapsed());
     let finished = working.collect().await?;
     assert_eq!(finished.result_text(), Some("'finished'"), "the other context goes on");
     assert_eq!(finished.stdout.lines().count(), 20);

@@ -221,11 +221,13 @@ async fn what_is_used_is_not_paused() -> Result<()> {
     let sandbox = api.create(sleepy()).await?;
     let execd = sandbox.execd_through_server().await?;
     // Silent for several idle times, and still one request.
-    let mut stream = execd.stream("/command", &json!({"command": "sleep 4; echo done"})).await?;
+    let command = "until [ -e /tmp/go ]; do sleep 0.1; done; echo done";
+    let mut stream = execd.stream("/command", &json!({ "command": command })).await?;
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_millis(250)).await;
         assert_eq!(sandbox.get().await?["status"]["state"], "Running");
     }
+    execd.run("touch /tmp/go").await?;
     stream.next_of(&["stdout"]).await?;
     assert_eq!(stream.finish().await?.exit_code, 0);
     asleep(&sandbox).await?;
