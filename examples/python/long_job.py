@@ -12,12 +12,18 @@ async def main() -> None:
         sb = await Sandbox.create("sandkeep/base:latest", client=client, metadata={"job": "training"})
         job = await sb.commands.start(JOB)
         print("started")
+        read = 0
+        async with job.attach() as output:
+            async for event in output:
+                print(event.text, end="")
+                read = event.offset or 0
+                break
         await sb.aclose()
 
         # Somebody else, knowing two ids, comes back to it where the output had been read to.
         async with Sandbox.connect(sb.id, client=client) as again:
             command = again.commands.get(job.id)
-            async for event in command.attach(offset=len("step 1\n")):
+            async for event in command.attach(offset=read):
                 print(event.text, end="")
             print("exit code:", (await command.wait()).exit_code)
             print(await again.files.read_text("/result"), end="")

@@ -187,7 +187,7 @@ fn a_start_nobody_waits_for_is_undone() {
                 tokio::time::timeout(Duration::from_millis(wait), bed.start_spec(&spec)).await.is_err();
             if gave_up {
                 // The undoing goes on by itself; until it is over the slot is not free.
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::time::sleep(Duration::from_secs(2)).await;
                 bed.runtime.release(&spec.id);
             } else {
                 bed.runtime.destroy(&spec.id).await.unwrap();

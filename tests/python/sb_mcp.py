@@ -176,14 +176,14 @@ async def files(tools, sandbox):
     await tools.call("file_write", **sandbox, path="/app/raw", content=raw, encoding="base64", mode=600)
     read = await tools.call("file_read", **sandbox, path="/app/raw")
     assert read["content"] == raw and read["encoding"] == "base64", read
-    listed = await tools.call("file_list", **sandbox, path="/work", depth=2)
+    listed = await tools.call("file_list", **sandbox, path="/app", depth=2)
     assert {entry["path"] for entry in listed["entries"]} == {"/app/deep", path, "/app/raw"}, listed
-    found = await tools.call("file_search", **sandbox, path="/work", pattern="*.txt")
+    found = await tools.call("file_search", **sandbox, path="/app", pattern="*.txt")
     assert [entry["path"] for entry in found["entries"]] == [path], found
     await tools.call("directory_create", **sandbox, path="/app/other")
     await tools.call("file_move", **sandbox, **{"from": path, "to": "/app/other/moved"})
     await tools.call("file_delete", **sandbox, path="/app/other/moved")
-    await tools.call("file_delete", **sandbox, path="/work")
+    await tools.call("file_delete", **sandbox, path="/app")
     assert "Next:" in await tools.refused("file_read", **sandbox, path="/app/raw")
 
 
