@@ -103,6 +103,18 @@ async fn commands_run_with_their_output_and_status() -> Result<()> {
         let output = cat.wait_with_output()?;
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"through\n"[..]));
 
+        // `head` has seen enough: the tool ends, and so does what it ran.
+        let mut endless = tool.command(&paths::dist("sb")?);
+        let mut endless = endless.args(["exec", short, "--", "yes"]).stdout(Stdio::piped()).spawn()?;
+        let mut line = [0; 2];
+        endless.stdout.take().context("a pipe")?.read_exact(&mut line)?;
+        assert_eq!((&line, endless.wait()?.code()), (b"y\n", Some(141)));
+        let since = Instant::now();
+        let list = ["exec", short, "--", "sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null; true"];
+        while tool.output(&list)?.lines().any(|name| name == "yes") {
+            ensure!(since.elapsed() < PATIENCE, "it goes on with nobody to read it");
+        }
+
         let listed = tool.json(&["ps"])?;
         let ids: Vec<_> =
             listed.as_array().into_iter().flatten().filter_map(|row| row["id"].as_str()).collect();

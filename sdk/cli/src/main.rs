@@ -20,6 +20,9 @@ use args::Cli;
 /// Threads: a client waits more than it works.
 const WORKERS: usize = 2;
 
+/// What shells report of a program that wrote to nobody.
+const READER_GONE: u8 = 141;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => ExitCode::from(code),
+        Err(error) if error.is::<output::ReaderGone>() => ExitCode::from(READER_GONE),
         Err(error) => {
             problem::tell(&error);
             ExitCode::FAILURE

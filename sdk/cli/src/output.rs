@@ -17,21 +17,46 @@ pub(crate) fn show<T: Serialize + ?Sized>(
     value: &T,
     table: impl FnOnce() -> Table,
 ) -> Result<()> {
-    let text = match format {
+    write(text(format, value, table)?.as_bytes())
+}
+
+/// What [`show`] writes.
+pub(crate) fn text<T: Serialize + ?Sized>(
+    format: Format,
+    value: &T,
+    table: impl FnOnce() -> Table,
+) -> Result<String> {
+    Ok(match format {
         Format::Table => table().to_string(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(value)?),
         Format::Yaml => yaml_serde::to_string(value)?,
-    };
-    write(text.as_bytes())
+    })
+}
+
+/// Whoever read standard output has gone away: `head` has seen enough.
+#[derive(Debug)]
+pub(crate) struct ReaderGone;
+
+impl std::error::Error for ReaderGone {}
+
+impl std::fmt::Display for ReaderGone {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("nobody reads the output any more")
+    }
 }
 
 /// Writes to standard output at once. A reader that has gone away is no failure.
 pub(crate) fn write(bytes: &[u8]) -> Result<()> {
+    pour(bytes).or_else(|error| if error.is::<ReaderGone>() { Ok(()) } else { Err(error) })
+}
+
+/// The same of something that goes on: without a reader it fails with [`ReaderGone`].
+pub(crate) fn pour(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => ReaderGone.into(),
+        _ => error.into(),
+    })
 }
 
 /// Rows of cells below a heading.

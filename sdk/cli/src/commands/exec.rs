@@ -81,8 +81,15 @@ async fn foreground(sandbox: &Sandbox, command: Command, interactive: bool) -> R
                         });
                     }
                 }
-                if let Some(status) = pass_on(event)? {
-                    return Ok(status);
+                match (pass_on(event), &id) {
+                    (Ok(None), _) => {}
+                    (Ok(Some(status)), _) => return Ok(status),
+                    (Err(error), Some(id)) => {
+                        // Nobody sees what else it would do.
+                        sandbox.commands().interrupt(id).await?;
+                        return Err(error);
+                    }
+                    (Err(error), None) => return Err(error),
                 }
             }
             interrupt = tokio::signal::ctrl_c() => {
@@ -117,7 +124,7 @@ fn standard_input() -> Body {
 fn pass_on(event: ServerStreamEvent) -> Result<Option<u8>> {
     let text = event.text.unwrap_or_default();
     match event.kind {
-        EventKind::Stdout => crate::output::write(text.as_bytes())?,
+        EventKind::Stdout => crate::output::pour(text.as_bytes())?,
         EventKind::Stderr => {
             let mut out = io::stderr().lock();
             // Nobody reads it any more: no reason to end the command.

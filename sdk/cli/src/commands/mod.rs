@@ -78,7 +78,7 @@ pub(crate) async fn run(cli: Cli) -> Result<u8> {
         Command::Doctor => return doctor::doctor(&cli.global).await,
         Command::Mcp(action) => crate::mcp::mcp(&cli.global, action).await?,
         Command::Config(action) => settings::config(action, cli.global.output)?,
-        Command::Completion { shell } => settings::completion(shell),
+        Command::Completion { shell } => settings::completion(shell)?,
         Command::Man { directory } => settings::man(&directory)?,
     }
     Ok(0)

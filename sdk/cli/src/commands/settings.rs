@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     args::{Cli, Config, Format},
     context::{Contexts, Server},
-    output::{Table, show},
+    output::{self, Table, show},
 };
 
 const NAME: &str = "sb";
@@ -78,8 +78,10 @@ fn list(contexts: &Contexts, format: Format) -> Result<()> {
     })
 }
 
-pub(crate) fn completion(shell: Shell) {
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut io::stdout());
+pub(crate) fn completion(shell: Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    output::write(&script)
 }
 
 pub(crate) fn man(directory: &Path) -> Result<()> {

@@ -1,6 +1,10 @@
 //! What sandboxes do, as it happens.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -31,7 +35,7 @@ pub(crate) async fn logs(app: &App, args: Logs) -> Result<()> {
     }
     let mut stream = app.client.follow_logs(&id, &query).await?;
     while let Some(piece) = stream.next().await? {
-        output::write(&piece)?;
+        output::pour(&piece)?;
     }
     Ok(())
 }
@@ -45,7 +49,7 @@ pub(crate) async fn events(app: &App, args: Events) -> Result<()> {
     let mut left = args.count.unwrap_or(usize::MAX);
     while left > 0 {
         let Some(event) = events.next().await? else { break };
-        output::write(line(app.format, &event)?.as_bytes())?;
+        output::pour(line(app.format, &event)?.as_bytes())?;
         left -= 1;
     }
     Ok(())
@@ -76,11 +80,11 @@ pub(crate) async fn top(app: &App, args: Top) -> Result<()> {
     loop {
         tokio::time::sleep(pause).await;
         let now = measure(app, &chosen).await?;
-        if args.watch.is_some() && app.format == Format::Table {
+        if args.watch.is_some() && app.format == Format::Table && io::stdout().is_terminal() {
             // Home, and nothing of the last table below.
-            output::write(b"\x1b[H\x1b[2J")?;
+            output::pour(b"\x1b[H\x1b[2J")?;
         }
-        show(app.format, &now, || table(&before, &now))?;
+        output::pour(output::text(app.format, &now, || table(&before, &now))?.as_bytes())?;
         if args.watch.is_none() {
             return Ok(());
         }
