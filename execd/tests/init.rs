@@ -242,44 +242,71 @@ async fn clone3_can_be_hidden() {
 
 #[test]
 fn the_egress_sidecar_s_authority_is_made_known() {
-    // Everything it writes to is laid over in a mount namespace of the test's own.
+    // What it changes is this machine's files, but in a layer of the test's own.
     const SURROUNDINGS: &str = r#"
         set -e
-        mount -t tmpfs none /opt; mount -t tmpfs none /usr/local/share
-        mkdir -p /opt/opensandbox /opt/bin /opt/home
+        mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work /mnt/root
+        mount -t overlay none -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
+        mount -t proc none /mnt/root/proc; mount --bind /dev /mnt/root/dev; mount -t tmpfs none /mnt/root/tmp
+        mkdir -p /mnt/root/opt/opensandbox /mnt/root/opt/bin /mnt/root/opt/home
+        cp "$EXECD_BINARY" /mnt/root/opt/opensandbox/execd
         for tool in update-ca-certificates certutil keytool; do
-            printf '#!/bin/sh\necho "${0##*/} $*" >> /opt/called\n' > /opt/bin/$tool; chmod 755 /opt/bin/$tool
+            printf '#!/bin/sh\necho "${0##*/} $*" >> /opt/called\n' > /mnt/root/opt/bin/$tool
+            chmod 755 /mnt/root/opt/bin/$tool
         done
-        (sleep 0.7; printf -- '-----BEGIN CERTIFICATE-----\nOURS\n-----END CERTIFICATE-----\n' \
-            > /opt/opensandbox/mitmproxy-ca-cert.pem) &
-        exec "$@""#;
+        (sleep 0.7; cp "$AUTHORITY" /mnt/root/opt/opensandbox/new
+            mv /mnt/root/opt/opensandbox/new /mnt/root/opt/opensandbox/mitmproxy-ca-cert.pem) &
+        exec chroot /mnt/root /opt/opensandbox/execd "$@""#;
     const SHOW: &str = r#"
+        exec 2>&1; cd /opt/opensandbox
         echo $NODE_EXTRA_CA_CERTS; echo $REQUESTS_CA_BUNDLE $SSL_CERT_FILE $CURL_CA_BUNDLE $GIT_SSL_CAINFO
-        grep -c OURS $SSL_CERT_FILE; grep OURS /usr/local/share/ca-certificates/*; cat /opt/called"#;
+        unset SSL_CERT_FILE; ours=mitmproxy-ca-cert.pem; system=/etc/ssl/certs/ca-certificates.crt
+        check() {
+            openssl verify -no-CAstore -no-CAfile -CApath /etc/ssl/certs $ours
+            openssl verify -no-CAstore -no-CApath -CAfile $system $ours
+        }
+        check; openssl verify -no-CAstore -no-CApath -CAfile $REQUESTS_CA_BUNDLE $ours; grep -c END $system
+        /usr/bin/keytool -list -cacerts -storepass changeit -alias opensandbox-egress | grep -o trustedCertEntry
+        cat /opt/called; rm /opt/called
+        /usr/sbin/update-ca-certificates --hooksdir /none >/dev/null 2>&1; check"#;
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (authority, key) = (at("authority.pem"), at("key.pem"));
+    let kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let made = Command::new("openssl")
+        .args(["req", "-x509"])
+        .args(kind)
+        .args(["-subj", "/CN=Sandkeep egress sidecar", "-keyout", &key, "-out", &authority])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let run = |value: &str| {
         let output = Command::new("unshare")
             .args(["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", SURROUNDINGS, "sh"])
-            .arg(env!("CARGO_BIN_EXE_execd"))
             .args(["--init", "--log-level", "3", "--port", &support::free_port().to_string()])
             .args(["--", "sh", "-c", SHOW])
             .env_clear()
             .envs([("PATH", "/opt/bin:/usr/bin:/bin:/usr/sbin:/sbin"), ("HOME", "/opt/home")])
             .envs([("EXECD_ACCESS_TOKEN", TOKEN), ("OPENSANDBOX_EGRESS_MITMPROXY_TRANSPARENT", value)])
+            .envs([("EXECD_BINARY", env!("CARGO_BIN_EXE_execd")), ("AUTHORITY", &authority)])
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
     };
     let bundle = "/opt/opensandbox/merged-ca-certificates.pem";
+    let ours = "mitmproxy-ca-cert.pem: OK";
     let shown = run("true");
     let lines: Vec<_> = shown.lines().collect();
-    assert_eq!(
-        lines[..4],
-        ["/opt/opensandbox/mitmproxy-ca-cert.pem", &[bundle; 4].join(" "), "1", "OURS"],
-        "{shown}"
-    );
-    for tool in ["update-ca-certificates", "certutil -d sql:/opt/home/.pki/nssdb -A", "keytool -importcert"] {
-        assert!(lines.iter().any(|line| line.starts_with(tool)), "{tool} in {shown}");
-    }
+    let others =
+        std::fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap().matches("END").count();
+    let (bundles, count) = ([bundle; 4].join(" "), (others + 1).to_string());
+    let first =
+        ["/opt/opensandbox/mitmproxy-ca-cert.pem", &bundles, ours, ours, ours, &count, "trustedCertEntry"];
+    assert_eq!(lines[..7], first, "{shown}");
+    // Nothing but the browsers' tool was asked, and the system's own keeps what was done.
+    let called = |line: &&str| line.starts_with("certutil -d sql:/opt/home/.pki/nssdb -");
+    assert!(lines[7..9].iter().all(called), "{shown}");
+    assert_eq!(lines[9..], [ours, ours], "{shown}");
     assert_eq!(run("false").lines().next(), Some(""));
 }
