@@ -75,6 +75,9 @@ fn put_text(store: &mut Vec<u8>, text: &[u8]) -> Result<(), Refused> {
 
 struct Reader<'a>(&'a [u8]);
 
+/// Name and content of a certificate; `None` stands for a private key.
+type Entry<'a> = Option<(&'a [u8], &'a [u8])>;
+
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Refused> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Refused::Unknown)?;
@@ -104,8 +107,7 @@ impl<'a> Reader<'a> {
         self.bytes()
     }
 
-    /// The next entry: name and content if it is a certificate, `None` for a private key.
-    fn entry(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, Refused> {
+    fn entry(&mut self) -> Result<Entry<'a>, Refused> {
         let kind = self.number()?;
         let alias = self.text()?;
         // When it was made.
