@@ -8,6 +8,7 @@ mod fault;
 pub mod gateway;
 pub mod image;
 pub mod library;
+pub mod otel;
 pub mod proxy;
 pub mod runtime;
 pub mod sandbox;

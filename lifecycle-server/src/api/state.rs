@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::{Config, GatewayConfig, NativeTable},
     image::ImageStore,
+    otel::Tracer,
     proxy::{Proxy, Relay},
     runtime::Limits,
     sandbox::Service,
@@ -52,6 +53,7 @@ impl ApiState {
         snapshots: Snapshots,
         keys: Keys,
         config: &Config,
+        tracer: Option<Tracer>,
     ) -> Result<Self, prometheus::Error> {
         Ok(Self(Arc::new(Parts {
             relay: service.is_shared().then(Relay::default),
@@ -67,7 +69,7 @@ impl ApiState {
                 egress_mode: config.egress.mode.clone(),
             },
             renew: RenewOnUse::new(&config.renew_intent),
-            telemetry: Arc::new(Telemetry::new()?),
+            telemetry: Arc::new(Telemetry::new(tracer)?),
             proxy: Proxy::new(&config.proxy),
             gateway: config.ingress.gateway().map(Arc::new),
             announced_host: config.server.eip.clone(),

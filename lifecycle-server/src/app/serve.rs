@@ -15,6 +15,7 @@ use super::{
 use crate::{
     api::{self, ApiState},
     config::Config,
+    otel::Export,
 };
 
 /// Open files that are enough for any number of sandboxes and connections one machine can serve.
@@ -67,7 +68,14 @@ pub async fn serve(config: Config) -> Result<()> {
         }
     };
     let lost = membership.as_ref().map(Membership::lost);
-    let state = ApiState::new(service.clone(), images, snapshots.clone(), parts::keys(&config)?, &config)?;
+    let export = Export::new(&config.otel)?;
+    let tracer = export.as_ref().map(Export::tracer);
+    let keys = parts::keys(&config)?;
+    let state = ApiState::new(service.clone(), images, snapshots.clone(), keys, &config, tracer)?;
+    let exporting = export.map(|export| {
+        let (telemetry, service) = (state.telemetry.clone(), service.clone());
+        export.run(move || telemetry.measured(&service.counts()))
+    });
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "serving");
     let gateway = gateway_listener(&config, options).await?.zip(api::gateway_router(state.clone()));
     let router = api::router(state);
@@ -106,6 +114,9 @@ pub async fn serve(config: Config) -> Result<()> {
     }
     snapshots.shutdown().await;
     service.shutdown().await;
+    if let Some(exporting) = exporting {
+        exporting.stop().await;
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Keys of tables that are not read here, or only in part: a misspelt one has no effect anywhere, and its author should know.
 
 /// Such tables and what may stand in them.
-const TABLES: [(&str, &[&str]); 6] = [
+const TABLES: [(&str, &[&str]); 5] = [
     (
         "docker",
         &[
@@ -47,7 +47,6 @@ const TABLES: [(&str, &[&str]); 6] = [
         ],
     ),
     ("agent_sandbox", &["template_file", "shutdown_policy", "ingress_enabled"]),
-    ("otel", &["enabled", "endpoint", "service_name", "export_interval_millis"]),
     ("renew_intent.redis", &["enabled", "dsn", "queue_key", "consumer_concurrency"]),
     ("secure_runtime", &["type", "docker_runtime", "k8s_runtime_class"]),
 ];
@@ -73,9 +72,9 @@ mod tests {
     #[test]
     fn strange_keys_are_found_and_known_ones_are_not() {
         let file = "[docker]\nnetwork_mode = 'bridge'\npid_limit = 3\n[kubernetes]\nnamespace = 'x'\n[server]\nx = 1\n\
-                    [renew_intent.redis]\nurl = 'x'\n[otel]\nenable = true\n";
+                    [renew_intent.redis]\nurl = 'x'\n";
         let found = unknown(&toml::from_str(file).unwrap());
         let names: Vec<_> = found.iter().map(|(table, key, _)| format!("{table}.{key}")).collect();
-        assert_eq!(names, ["docker.pid_limit", "otel.enable", "renew_intent.redis.url"]);
+        assert_eq!(names, ["docker.pid_limit", "renew_intent.redis.url"]);
     }
 }

@@ -65,6 +65,7 @@ impl Config {
         if let Some(dsn) = environment.get(POSTGRESQL_VARIABLE) {
             config.store.postgresql.dsn = Some(dsn);
         }
+        config.otel.settle(environment)?;
         self.check()?;
         Ok(self)
     }
@@ -90,6 +91,7 @@ impl Config {
         self.store.check()?;
         self.renew_intent.check()?;
         self.ingress.check()?;
+        self.otel.check()?;
         if let Some(tenants) = &self.tenants {
             tenants.check()?;
             if self.server.api_key.is_some() {

@@ -9,6 +9,7 @@ mod ingress;
 mod log;
 mod mistakes;
 mod native;
+mod otel;
 mod proxy;
 pub mod quantity;
 mod renew;
@@ -27,6 +28,7 @@ pub use ingress::{GatewayConfig, IngressConfig};
 pub use log::{LogConfig, LogFormat};
 pub use mistakes::Mistake;
 pub use native::{NativeTable, OverlayKind};
+pub use otel::{OtelConfig, OtelTargets};
 pub use proxy::ProxyConfig;
 pub use quantity::Quantity;
 pub use renew::RenewIntentConfig;
@@ -55,9 +57,9 @@ pub struct Config {
     pub renew_intent: RenewIntentConfig,
     pub tenants: Option<TenantsConfig>,
     pub ingress: IngressConfig,
+    pub otel: OtelConfig,
     // Tables of other runtimes and features. They are accepted so that one file can serve several servers, and refused
     // where ignoring them would be dangerous.
-    otel: toml::Table,
     docker: toml::Table,
     kubernetes: toml::Table,
     agent_sandbox: toml::Table,

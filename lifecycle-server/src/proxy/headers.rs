@@ -11,6 +11,7 @@ use axum::http::{
 };
 
 use super::relay::RELAYED;
+use crate::otel;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -85,6 +86,7 @@ pub(super) fn outgoing(headers: &mut HeaderMap, origin: &Origin<'_>) {
     if let Some(peer) = origin.peer.and_then(|peer| HeaderValue::try_from(peer.to_string()).ok()) {
         headers.insert(FORWARDED_FOR, peer);
     }
+    otel::inject(headers);
 }
 
 /// Turns a sandbox's headers into those of the answer. `mount` is the path under which the port's `/` is seen.

@@ -19,6 +19,7 @@ use super::{
     error::{ProxyError, root_cause},
     headers, tunnel,
 };
+use crate::otel;
 
 /// On every request that is passed on, which is not passed on again.
 pub const RELAYED: HeaderName = HeaderName::from_static("sandkeep-relayed");
@@ -81,6 +82,7 @@ impl Relay {
             parts.headers.entry(HOST).or_insert(host);
         }
         parts.headers.insert(RELAYED, HeaderValue::from_static("1"));
+        otel::inject(&mut parts.headers);
 
         let (body, movement) = Watched::new(body);
         let mut passed = Request::new(()).map(|()| body);

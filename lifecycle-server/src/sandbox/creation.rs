@@ -21,7 +21,7 @@ use super::{
     state::Event,
 };
 use crate::{
-    fault,
+    fault, otel,
     runtime::{LaunchSpec, MountedVolume},
     volume::Volume,
 };
@@ -107,6 +107,7 @@ impl Inner {
         image: &ImageRequest,
     ) -> Result<Arc<Record>, ServiceError> {
         let record = entry.record();
+        let span = otel::start(&record.id);
         let work = async {
             let begun = Instant::now();
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
@@ -130,6 +131,7 @@ impl Inner {
             () = entry.cancel.cancelled() => return Err(ServiceError::Cancelled(record.id.clone())),
             report = work => report?,
         };
+        span.succeeded(&report.phases);
         fault::point("create.launched");
         let started = Record::clone(&entry.record());
         let phases = Some(note::phases(&report.phases));

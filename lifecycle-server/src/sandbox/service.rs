@@ -34,6 +34,7 @@ use super::{
     template::Templates,
 };
 use crate::{
+    otel,
     runtime::{Limits, Log, Refusal, Runtime, Usage},
     store::Store,
     volume::Volumes,
@@ -171,7 +172,8 @@ impl Service {
         }
         let (answer, answered) = oneshot::channel();
         let inner = Arc::clone(&self.inner);
-        self.inner.tasks.spawn(async move { inner.create(spec, answer).await }.in_current_span());
+        let create = async move { inner.create(spec, answer).await };
+        self.inner.tasks.spawn(otel::carried(create).in_current_span());
         answered.await.map_err(|_| ServiceError::ShuttingDown)?
     }
 
@@ -339,7 +341,11 @@ impl Service {
         work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
         self.check_writable()?;
-        self.inner.tasks.spawn(work.in_current_span()).await.map_err(|_| ServiceError::ShuttingDown)?
+        self.inner
+            .tasks
+            .spawn(otel::carried(work).in_current_span())
+            .await
+            .map_err(|_| ServiceError::ShuttingDown)?
     }
 }
 

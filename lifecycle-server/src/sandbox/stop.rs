@@ -17,7 +17,7 @@ use super::{
     state::{Event, State},
 };
 use crate::{
-    fault,
+    fault, otel,
     runtime::{Keep, MemoryStop, StartSpec},
 };
 
@@ -100,6 +100,7 @@ impl Inner {
         memory: bool,
     ) -> Result<bool, ServiceError> {
         entry.runs.fetch_add(1, Ordering::Relaxed);
+        let span = otel::start(&record.id);
         let pre_start = record.plan.hooks.as_ref().map_or(Duration::ZERO, launch::pre_start);
         let work = async {
             let permit = self.launches.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
@@ -118,6 +119,7 @@ impl Inner {
         };
         match work.await {
             Ok(report) => {
+                span.succeeded(&report.phases);
                 fault::point("start.launched");
                 self.book.advance_anyway(entry, record.clone(), &Event::Started).await?;
                 fault::point("start.recorded");

@@ -11,6 +11,7 @@ use super::{Filter, LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_
 use crate::{
     fault,
     image::{ImageError, ImageStore},
+    otel,
     sandbox::{CreateSpec, Owner, PageRequest, Record, Scope, Service},
     store::Store,
 };
@@ -141,7 +142,11 @@ impl Snapshots {
         self.inner.find(scope, id).await?;
         let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
         let work = async move { inner.delete(&id).await };
-        self.inner.tasks.spawn(work.in_current_span()).await.map_err(|_| SnapshotError::ShuttingDown)?
+        self.inner
+            .tasks
+            .spawn(otel::carried(work).in_current_span())
+            .await
+            .map_err(|_| SnapshotError::ShuttingDown)?
     }
 
     /// Gives up what is under way; the next start tidies up.

@@ -81,7 +81,7 @@ impl Server {
             Some(tenants) => Keys::of_tenants(Tenants::open(tenants).unwrap()),
         };
         let snapshots = Snapshots::start(service.clone(), store.clone(), records).await.unwrap();
-        let state = ApiState::new(service.clone(), store, snapshots, keys, config).unwrap();
+        let state = ApiState::new(service.clone(), store, snapshots, keys, config, None).unwrap();
         let server = &config.server;
         let options = ListenOptions {
             backlog: server.backlog,

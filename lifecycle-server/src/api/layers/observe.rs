@@ -11,7 +11,10 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::api::telemetry::Telemetry;
+use crate::{
+    api::telemetry::Telemetry,
+    otel::{self, Answer},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,15 +32,26 @@ pub(in crate::api) async fn observe(
     let id = request_id(&request);
     request.headers_mut().insert(REQUEST_ID, id.clone());
     // The route, not the path: its values are few, and a path may hold what a user typed.
-    let matched = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
-    let route = request.extensions().get().map_or(matched, |&RouteName(name)| name).to_owned();
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let named = request.extensions().get().map(|&RouteName(name)| name);
+    let route = named.or(matched).map(str::to_owned);
     let method = request.method().clone();
-    let span = tracing::info_span!("request", id = %String::from_utf8_lossy(id.as_bytes()), %method, %route);
+    let span = tracing::info_span!("request", id = %String::from_utf8_lossy(id.as_bytes()), %method, route = route.as_deref().unwrap_or("(none)"));
+    let traced = telemetry.tracer().and_then(|tracer| tracer.begin(request.headers()));
+    let mut answer = traced.clone().map(|traced| {
+        if let Some(route) = &route {
+            traced.about_path(route, request.uri().path());
+        }
+        Answer::new(traced, &method, route.as_deref(), &id)
+    });
     let in_flight = telemetry.begin();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = otel::answering(traced, next.run(request)).instrument(span.clone()).await;
     drop(in_flight);
     let elapsed = started.elapsed();
-    telemetry.record(&method, &route, response.status(), elapsed);
+    telemetry.record(&method, route.as_deref(), response.status(), elapsed);
+    if let Some(answer) = &mut answer {
+        answer.status = Some(response.status());
+    }
     span.in_scope(|| {
         tracing::debug!(status = response.status().as_u16(), elapsed_us = elapsed.as_micros(), "answered");
     });

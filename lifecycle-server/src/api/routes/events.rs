@@ -14,6 +14,8 @@ use crate::api::{error::ApiError, extract::Json, state::ApiState};
 /// Names of clients that get a series of their own.
 const SDKS: [&str; 8] = ["python", "javascript", "typescript", "kotlin", "java", "csharp", "go", "rust"];
 
+const OTHER: &str = "other";
+
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default().routes(routes!(report_metrics_event))
 }
@@ -36,22 +38,25 @@ async fn report_metrics_event(
     headers: HeaderMap,
     Json(event): Json<MetricsEvent>,
 ) -> Result<StatusCode, ApiError> {
+    let (sdk, version) = client(&headers);
     match event.event_type {
         MetricsEventType::SandboxCreate => state.telemetry.record_client_create(
             event.success,
-            sdk(&headers),
+            sdk,
+            version,
             Duration::from_millis(event.create_duration_ms),
         ),
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `OpenSandbox-Python-SDK/1.1.1` is `python`.
-fn sdk(headers: &HeaderMap) -> &'static str {
+/// `OpenSandbox-Python-SDK/1.1.1` is `python` and `1.1.1`.
+fn client(headers: &HeaderMap) -> (&'static str, &str) {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let name =
-        agent.strip_prefix("OpenSandbox-").and_then(|rest| rest.split_once("-SDK/")).map(|(name, _)| name);
-    SDKS.into_iter().find(|sdk| name.is_some_and(|name| name.eq_ignore_ascii_case(sdk))).unwrap_or("other")
+    let parts = agent.strip_prefix("OpenSandbox-").and_then(|rest| rest.split_once("-SDK/"));
+    let Some((name, rest)) = parts else { return (OTHER, OTHER) };
+    let version = rest.split_ascii_whitespace().next().unwrap_or(OTHER);
+    (SDKS.into_iter().find(|sdk| name.eq_ignore_ascii_case(sdk)).unwrap_or(OTHER), version)
 }
 
 #[cfg(test)]
@@ -60,10 +65,14 @@ mod tests {
 
     #[test]
     fn sdks_are_known_by_their_user_agent() {
-        let of = |agent: &'static str| sdk(&HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]));
-        assert_eq!(of("OpenSandbox-Python-SDK/1.1.1"), "python");
-        assert_eq!(of("OpenSandbox-Cobol-SDK/1"), "other");
-        assert_eq!(of("curl/8"), "other");
-        assert_eq!(sdk(&HeaderMap::new()), "other");
+        let of = |agent: &str, expected| {
+            let headers = HeaderMap::from_iter([(USER_AGENT, agent.parse().unwrap())]);
+            assert_eq!(client(&headers), expected, "{agent}");
+        };
+        of("OpenSandbox-Python-SDK/1.1.1", ("python", "1.1.1"));
+        of("OpenSandbox-Go-SDK/1.2 (linux)", ("go", "1.2"));
+        of("OpenSandbox-Cobol-SDK/1", (OTHER, "1"));
+        of("curl/8", (OTHER, OTHER));
+        assert_eq!(client(&HeaderMap::new()), (OTHER, OTHER));
     }
 }

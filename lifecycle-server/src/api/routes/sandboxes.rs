@@ -20,6 +20,7 @@ use crate::{
         state::ApiState,
         validate,
     },
+    otel,
     sandbox::{CreateSpec, Filter, PageRequest},
 };
 
@@ -74,6 +75,7 @@ async fn create_sandbox(
     let key = key.map(|key| key.of(&request, &caller.scope())).transpose()?;
     let spec = validate::create(request, &state.rules)?.owned_by(caller.owner(), &state.rules.default_limits);
     let record = state.snapshots.create_sandbox(CreateSpec { key, ..spec }).await?;
+    otel::about(&record.id);
     let location = format!("/v1/sandboxes/{}", record.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], JsonBody(map::created(&record))))
 }
