@@ -382,6 +382,35 @@ async fn killed_at_every_step_nothing_is_left_half_done() -> Result<()> {
     watch.returns_to(&baseline).await
 }
 
+#[tokio::test]
+async fn callers_that_go_away_keep_no_snapshot() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let source = api.create(json!({})).await?;
+    let id = snapshot(&api, &source.id).await?;
+    let body = json!({"snapshotId": id, "timeout": 600, "resourceLimits": {"memory": "64Mi"}});
+    let making = format!("/v1/sandboxes/{}/snapshots", source.id);
+    for wait in 0..15 {
+        let wait = Duration::from_millis(wait);
+        // Whether they are answered in time does not matter.
+        let _ = tokio::time::timeout(wait, api.post("/v1/sandboxes", &body)).await;
+        let _ = tokio::time::timeout(wait, api.post(&making, &json!({}))).await;
+    }
+    eventually("everything can be deleted", READY, async || {
+        for sandbox in api.ids().await? {
+            // One that is just being made may end by itself.
+            api.delete(&format!("/v1/sandboxes/{sandbox}")).await?;
+        }
+        let left = api.get("/v1/snapshots?pageSize=200").await?.expect(200)?.json()?;
+        let left = left["items"].as_array().context("a list")?;
+        for snapshot in left {
+            api.delete(&format!("/v1/snapshots/{}", snapshot["id"].as_str().context("an id")?)).await?;
+        }
+        Ok(left.is_empty())
+    })
+    .await
+}
+
 /// A snapshot leaves as an archive and through a registry, and starts on a server that knows nothing of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_travels_by_archive_and_by_registry() -> Result<()> {

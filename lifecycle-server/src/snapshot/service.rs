@@ -33,6 +33,8 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) making: Semaphore,
     pub(super) tasks: TaskTracker,
+    /// What callers wait for, and what goes on if they go away.
+    calls: TaskTracker,
     pub(super) stopping: CancellationToken,
 }
 
@@ -65,6 +67,7 @@ impl Snapshots {
             store,
             making: Semaphore::new(PARALLEL),
             tasks: TaskTracker::new(),
+            calls: TaskTracker::new(),
             stopping: CancellationToken::new(),
         });
         Self { inner }
@@ -77,35 +80,8 @@ impl Snapshots {
         sandbox_id: &str,
         name: Option<String>,
     ) -> Result<Snapshot, SnapshotError> {
-        let inner = &self.inner;
-        if inner.stopping.is_cancelled() {
-            return Err(SnapshotError::ShuttingDown);
-        }
-        let scope = owner.as_ref().map_or(Scope::All, Owner::scope);
-        let sandbox = inner.sandboxes.get_in(&scope, sandbox_id)?;
-        let state = sandbox.status.state;
-        if !state.has_files() {
-            return Err(SnapshotError::InvalidSource(format!(
-                "sandbox {sandbox_id} is {state}: there is nothing to make a snapshot of"
-            )));
-        }
-        if inner.tasks.len() >= MAX_UNDER_WAY {
-            return Err(SnapshotError::TooMany(inner.tasks.len()));
-        }
-        let id = Uuid::new_v4().hyphenated().to_string();
-        let tenant = sandbox.plan.tenant.clone();
-        let snapshot = Snapshot { tenant, ..Snapshot::new(id, sandbox_id.to_owned(), name, now()) };
-        // How much it takes shows later; who has nothing left is told now.
-        inner
-            .sandboxes
-            .take_disk(owner.as_ref(), 1, async {
-                Ok::<_, SnapshotError>(inner.store.insert_snapshot(&snapshot).await?)
-            })
-            .await?;
-        fault::point("snapshot.accepted");
-        let (worker, task) = (Arc::clone(inner), snapshot.clone());
-        inner.tasks.spawn(async move { worker.make(task, owner).await }.in_current_span());
-        Ok(snapshot)
+        let (inner, id) = (Arc::clone(&self.inner), sandbox_id.to_owned());
+        self.owned(async move { inner.promise(owner, &id, name).await }).await
     }
 
     pub async fn get(&self, scope: &Scope, id: &str) -> Result<Snapshot, SnapshotError> {
@@ -124,26 +100,28 @@ impl Snapshots {
     }
 
     /// Starts a sandbox, from a snapshot if that is what was asked for.
-    pub async fn create_sandbox(&self, mut spec: CreateSpec) -> Result<Arc<Record>, SnapshotError> {
+    pub async fn create_sandbox(&self, spec: CreateSpec) -> Result<Arc<Record>, SnapshotError> {
         let Some(id) = spec.snapshot_id.clone() else {
             return Ok(self.inner.sandboxes.create(spec).await?);
         };
-        self.inner.find(&spec.owner.as_ref().map_or(Scope::All, Owner::scope), &id).await?;
-        let kept = self.inner.keep(&id).await?;
-        spec.image.reference.clone_from(&kept.image);
-        let created = self.inner.sandboxes.create(spec).await;
-        // By now the sandbox keeps the image itself, or there is none.
-        self.inner.images.release(&kept.owner).await?;
-        Ok(created?)
+        let inner = Arc::clone(&self.inner);
+        self.owned(async move { inner.restore(spec, &id).await }).await
     }
 
-    /// Removes a snapshot and its image. Goes on if the caller goes away.
+    /// Removes a snapshot and its image.
     pub async fn delete(&self, scope: &Scope, id: &str) -> Result<(), SnapshotError> {
         self.inner.find(scope, id).await?;
         let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
-        let work = async move { inner.delete(&id).await };
+        self.owned(async move { inner.delete(&id).await }).await
+    }
+
+    /// Runs `work` to its end even if the caller goes away.
+    async fn owned<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, SnapshotError>> + Send + 'static,
+    ) -> Result<T, SnapshotError> {
         self.inner
-            .tasks
+            .calls
             .spawn(otel::carried(work).in_current_span())
             .await
             .map_err(|_| SnapshotError::ShuttingDown)?
@@ -152,8 +130,10 @@ impl Snapshots {
     /// Gives up what is under way; the next start tidies up.
     pub async fn shutdown(&self) {
         self.inner.stopping.cancel();
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        for tasks in [&self.inner.calls, &self.inner.tasks] {
+            tasks.close();
+            tasks.wait().await;
+        }
     }
 }
 
@@ -178,6 +158,51 @@ impl Inner {
             self.store.update_snapshot(&snapshot, SnapshotState::Ready).await?;
         }
         Ok(snapshot)
+    }
+
+    async fn promise(
+        self: &Arc<Self>,
+        owner: Option<Owner>,
+        sandbox_id: &str,
+        name: Option<String>,
+    ) -> Result<Snapshot, SnapshotError> {
+        if self.stopping.is_cancelled() {
+            return Err(SnapshotError::ShuttingDown);
+        }
+        let scope = owner.as_ref().map_or(Scope::All, Owner::scope);
+        let sandbox = self.sandboxes.get_in(&scope, sandbox_id)?;
+        let state = sandbox.status.state;
+        if !state.has_files() {
+            return Err(SnapshotError::InvalidSource(format!(
+                "sandbox {sandbox_id} is {state}: there is nothing to make a snapshot of"
+            )));
+        }
+        if self.tasks.len() >= MAX_UNDER_WAY {
+            return Err(SnapshotError::TooMany(self.tasks.len()));
+        }
+        let id = Uuid::new_v4().hyphenated().to_string();
+        let tenant = sandbox.plan.tenant.clone();
+        let snapshot = Snapshot { tenant, ..Snapshot::new(id, sandbox_id.to_owned(), name, now()) };
+        // How much it takes shows later; who has nothing left is told now.
+        self.sandboxes
+            .take_disk(owner.as_ref(), 1, async {
+                Ok::<_, SnapshotError>(self.store.insert_snapshot(&snapshot).await?)
+            })
+            .await?;
+        fault::point("snapshot.accepted");
+        let (worker, task) = (Arc::clone(self), snapshot.clone());
+        self.tasks.spawn(async move { worker.make(task, owner).await }.in_current_span());
+        Ok(snapshot)
+    }
+
+    async fn restore(&self, mut spec: CreateSpec, id: &str) -> Result<Arc<Record>, SnapshotError> {
+        self.find(&spec.owner.as_ref().map_or(Scope::All, Owner::scope), id).await?;
+        let kept = self.keep(id).await?;
+        spec.image.reference.clone_from(&kept.image);
+        let created = self.sandboxes.create(spec).await;
+        // By now the sandbox keeps the image itself, or there is none.
+        self.images.release(&kept.owner).await?;
+        Ok(created?)
     }
 
     /// Keeps the image of a ready snapshot for a sandbox that is about to start. A deletion looks for such leases after
