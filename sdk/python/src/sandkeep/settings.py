@@ -59,4 +59,9 @@ class Settings:
         """What connections are checked against."""
         if isinstance(self.ca, ssl.SSLContext):
             return self.ca
-        return ssl.create_default_context(cafile=self.ca) if self.ca else True
+        if not self.ca:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except OSError as error:  # which does not say of which file
+            raise ValueError(f"the authorities in {self.ca} cannot be read: {error}") from error

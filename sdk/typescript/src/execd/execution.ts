@@ -47,9 +47,14 @@ export class Execution {
   /** This, or an error if it failed. */
   check(): this {
     if (this.ok) return this;
-    const how = this.timedOut ? "ran out of time" : `failed: ${this.error?.name} ${this.error?.value}`;
     const tail = this.stderr.trimEnd().split("\n").slice(-5).join("\n");
-    throw new ExecutionFailedError(tail === "" ? `it ${how}` : `it ${how}\n${tail}`, this);
+    throw new ExecutionFailedError(tail === "" ? this.#ending() : `${this.#ending()}\n${tail}`, this);
+  }
+
+  #ending(): string {
+    if (this.timedOut) return "it ran out of time";
+    if (this.error === undefined) return "it ended without saying how";
+    return this.exitCode === undefined ? `${this.error.name}: ${this.error.value}` : `exit code ${this.exitCode}`;
   }
 
   /** @internal Takes one event in. */
