@@ -136,6 +136,17 @@ impl Api {
         Ok(sandbox)
     }
 
+    /// Asks for a sandbox under a key that makes one of it however often it is asked.
+    pub async fn create_once(&self, key: &str, body: &Value) -> Result<Answer> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}/v1/sandboxes", self.base))
+            .header("open-sandbox-api-key", &self.key)
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        self.request(request.body(Full::from(body.to_string()))?).await
+    }
+
     /// Ids of all sandboxes the server lists.
     pub async fn ids(&self) -> Result<Vec<String>> {
         let mut ids = Vec::new();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     api::{Answer, Api, Sandbox},
-    internet::{Internet, wait_for_line},
+    internet::{self, Internet, wait_for_line},
     names::Names,
     paths, python,
     server::{Server, Setup},
@@ -108,6 +108,32 @@ impl Drop for Guarded {
             let _ = grpc.kill();
             let _ = grpc.wait();
         }
+    }
+}
+
+/// A server whose sidecars believe the one HTTPS server there is, `example.test` in the usual small Internet.
+pub struct Example {
+    // Ends first: what it deletes is deleted where the rest still is.
+    pub server: Server,
+    pub web: Web,
+    pub net: Internet,
+    _trusted: TempDir,
+}
+
+impl Example {
+    pub fn start() -> Result<Self> {
+        let net = Internet::new()?;
+        let authority = TestAuthority::new("Test")?;
+        let tls = authority.server(&["example.test"])?;
+        let web = Web::start(&net.outside, vec![(format!("{}:443", internet::WEB).parse()?, Some(tls))])?;
+        let directory = tempfile::tempdir()?;
+        let trusted = directory.path().join("outside.pem");
+        std::fs::write(&trusted, &authority.pem)?;
+        let setup = Setup::default()
+            .inside(&net.host)
+            .set("native", format!("dns = [\"{}\"]", internet::DNS))
+            .set("egress", format!("trusted_ca = \"{}\"", trusted.display()));
+        Ok(Self { server: Server::start(setup)?, web, net, _trusted: directory })
     }
 }
 

@@ -6,10 +6,10 @@ use anyhow::{Result, ensure};
 use sandkeep_tests::{
     api::{Api, Sandbox, eventually},
     execd::Execd,
+    guarded::{self, Example},
     internet::{self, Internet},
     leaks::Watch,
     server::{Server, Setup},
-    web::{TestAuthority, Web},
 };
 use serde_json::{Value, json};
 
@@ -178,15 +178,9 @@ const SECRET: &str = "s3cret-AbCdEfGhIjKlMnOp";
 
 #[test]
 fn requests_get_their_credentials_where_the_sandbox_cannot_see_them() -> Result<()> {
-    let net = Internet::new()?;
-    let authority = TestAuthority::new("Test")?;
-    let tls = authority.server(&["example.test"])?;
-    let web = Web::start(&net.outside, vec![(format!("{}:443", internet::WEB).parse()?, Some(tls))])?;
-    let directory = tempfile::tempdir()?;
-    let trusted = directory.path().join("outside.pem");
-    std::fs::write(&trusted, &authority.pem)?;
-    let server = Server::start(setup(&net).set("egress", format!("trusted_ca = \"{}\"", trusted.display())))?;
-    inside(&server, async || {
+    let world = Example::start()?;
+    let (server, web) = (&world.server, &world.web);
+    inside(server, async || {
         let api = server.api();
         let sandbox = api
             .create(json!({
@@ -195,29 +189,12 @@ fn requests_get_their_credentials_where_the_sandbox_cannot_see_them() -> Result<
             }))
             .await?;
         let execd = sandbox.execd().await?;
-        let vault = json!({
-            "credentials": [{"name": "key", "source": {"type": "inline", "value": SECRET}}],
-            "bindings": [{
-                "name": "example",
-                "match": {"hosts": ["example.test"]},
-                "auth": {"type": "bearer", "credential": "key"},
-            }],
-        });
-        // As the published clients do it: the endpoint says where, and what opens it.
-        let (address, headers) = sandbox.endpoint(PORT, true).await?;
-        let call = async |method: &str, body: Option<&Value>| {
-            let mut request = hyper::Request::builder()
-                .method(method)
-                .uri(format!("http://{address}/credential-vault"))
-                .header("content-type", "application/json");
-            for (name, value) in &headers {
-                request = request.header(name, value);
-            }
-            let body = body.map(Value::to_string).unwrap_or_default();
-            api.request(request.body(bytes::Bytes::from(body).into())?).await
-        };
-        let made = call("POST", Some(&vault)).await?.expect(201)?;
-        ensure!(!made.text().contains(SECRET), "a secret is told: {}", made.text());
+        let bindings = json!([{
+            "name": "example",
+            "match": {"hosts": ["example.test"]},
+            "auth": {"type": "bearer", "credential": "key"},
+        }]);
+        guarded::make_vault(&sandbox, &[("key", SECRET)], bindings).await?;
 
         let fetch =
             "import urllib.request; print(urllib.request.urlopen('https://example.test/echo').read())";
@@ -238,7 +215,7 @@ fn requests_get_their_credentials_where_the_sandbox_cannot_see_them() -> Result<
         ensure!(!seen.lines().any(|line| line.starts_with('/')), "the secret is in a file: {seen}");
         ensure!(!server.log().contains(SECRET), "the secret is in the log");
 
-        call("DELETE", None).await?.expect(204)?;
+        guarded::sidecar(&sandbox, "DELETE", "/credential-vault", None).await?.expect(204)?;
         execd.output("curl -sS --max-time 20 https://example.test/echo").await?;
         assert_eq!(web.only()?.header("authorization"), None, "a deleted vault still gives");
         Ok(())

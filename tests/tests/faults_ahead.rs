@@ -4,8 +4,6 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use http_body_util::Full;
-use hyper::{Method, Request};
 use sandkeep_tests::{
     api::{Answer, Api, Sandbox, create_body, eventually},
     leaks::Watch,
@@ -42,19 +40,9 @@ async fn one_waits(api: &Api) -> Result<()> {
     .await
 }
 
-async fn keyed(api: &Api, key: &str, body: &Value) -> Result<Answer> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}/v1/sandboxes", api.base))
-        .header("open-sandbox-api-key", &api.key)
-        .header("content-type", "application/json")
-        .header("Idempotency-Key", key);
-    api.request(request.body(Full::from(body.to_string()))?).await
-}
-
 /// The sandbox a key leads to.
 async fn made_by(api: &Api, key: &str, body: &Value) -> Result<String> {
-    let made = keyed(api, key, body).await?.expect(202)?.json()?;
+    let made = api.create_once(key, body).await?.expect(202)?.json()?;
     Ok(made["id"].as_str().context("an id")?.to_owned())
 }
 
@@ -96,7 +84,7 @@ async fn a_hand_over_cut_off_leaves_no_member_with_two_owners() -> Result<()> {
     ] {
         let waiting = directories(&server)?;
         ensure!(waiting.len() == 1, "{point}: one member waits, there are {waiting:?}");
-        die_at(&server, point, keyed(&api, point, &from_pool(point))).await.context(point)?;
+        die_at(&server, point, api.create_once(point, &from_pool(point))).await.context(point)?;
         let left = api.ids().await?;
         let taken: Vec<String> = waiting.into_iter().collect();
         assert_eq!(left, if survives { taken.clone() } else { Vec::new() }, "{point}");
@@ -179,7 +167,7 @@ async fn a_create_repeated_after_a_kill_makes_one_sandbox() -> Result<()> {
         ("create.recorded", true),
     ] {
         let body = create_body(json!({"env": {"OWNER": point}}));
-        die_at(&server, point, keyed(&api, point, &body)).await.context(point)?;
+        die_at(&server, point, api.create_once(point, &body)).await.context(point)?;
         let left = api.ids().await?;
         assert_eq!(left.len(), usize::from(survives), "{point}: {left:?}");
         // Several retry at once, as clients do whose connections broke.
@@ -199,7 +187,7 @@ async fn a_create_repeated_after_a_kill_makes_one_sandbox() -> Result<()> {
         })?;
         assert_eq!(made_by(&api, point, &body).await.context(point)?, sandbox.id);
         sandbox.delete().await?;
-        keyed(&api, point, &body).await?.expect_error(409)?;
+        api.create_once(point, &body).await?.expect_error(409)?;
     }
     watch.returns_to(&baseline).await
 }

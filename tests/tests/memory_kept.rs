@@ -11,11 +11,12 @@ use sandkeep::{Client, PtyAttach, PtyEvent, Sandbox as Attached, specs::execd::p
 use sandkeep_tests::{
     api::{Api, Sandbox, eventually},
     execd::Execd,
-    internet::{self, Internet},
+    guarded::Example,
+    internet,
     leaks::Watch,
     paths::BASE_IMAGE,
     server::{Server, Setup},
-    web::{TestAuthority, Web},
+    web::Web,
 };
 use serde_json::{Value, json};
 
@@ -264,20 +265,13 @@ while True:
 #[test]
 fn a_policy_holds_from_the_first_packet() -> Result<()> {
     require_criu()?;
-    let net = Internet::new()?;
-    let authority = TestAuthority::new("Test")?;
-    let tls = authority.server(&["example.test"])?;
-    let web = Web::start(&net.outside, vec![(format!("{}:443", internet::WEB).parse()?, Some(tls))])?;
-    let directory = tempfile::tempdir()?;
-    let trusted = directory.path().join("outside.pem");
-    fs::write(&trusted, &authority.pem)?;
-    let setup = Setup::default().inside(&net.host).set("native", format!("dns = [\"{}\"]", internet::DNS));
-    let server = Server::start(setup.set("egress", format!("trusted_ca = \"{}\"", trusted.display())))?;
+    let world = Example::start()?;
+    let (server, web) = (&world.server, &world.web);
     server.run(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let api = server.api();
-            let watch = Watch::new(&server).await?;
+            let watch = Watch::new(server).await?;
             let baseline = watch.settled().await?;
             let sandbox = api
                 .create(json!({
@@ -285,7 +279,7 @@ fn a_policy_holds_from_the_first_packet() -> Result<()> {
                     "credentialProxy": {"enabled": true},
                 }))
                 .await?;
-            guarded(&api, &sandbox, &web).await?;
+            guarded(&api, &sandbox, web).await?;
             sandbox.delete().await?;
             watch.returns_to(&baseline).await
         })

@@ -6,8 +6,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use http_body_util::Full;
-use hyper::{Method, Request};
 use sandkeep::{Client, EventQuery};
 use sandkeep_tests::{
     api::{Api, create_body, eventually},
@@ -15,7 +13,7 @@ use sandkeep_tests::{
     postgresql::Postgresql,
     server::{Server, Setup},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Above all the bounds that the server has for its database, for a busy machine.
@@ -24,17 +22,6 @@ const ANSWER: Duration = Duration::from_secs(45);
 fn server_on(dsn: &str) -> Result<Server> {
     let setup = Setup::default().set("store", "type = \"postgresql\"");
     Server::start(setup.set("store", format!("postgresql.dsn = {dsn:?}")))
-}
-
-async fn create_with_key(api: &Api, key: &str, body: &Value) -> Result<(u16, Value)> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}/v1/sandboxes", api.base))
-        .header("open-sandbox-api-key", &api.key)
-        .header("content-type", "application/json")
-        .header("idempotency-key", key);
-    let answer = api.request(request.body(Full::new(body.to_string().into()))?).await?;
-    Ok((answer.status, answer.json()?))
 }
 
 async fn settled(api: &Api, path: &str, field: &str, value: &str) -> Result<()> {
@@ -53,8 +40,7 @@ async fn everything_is_kept_in_the_database() -> Result<()> {
     let mut events = Client::new(server.url(), server.key.clone())?.events(&EventQuery::default()).await?;
 
     let body = create_body(json!({"metadata": {"team": "red"}, "env": {"NOTE": "a ü \u{1F980}"}}));
-    let (status, made) = create_with_key(&api, "once", &body).await?;
-    assert_eq!(status, 202, "{made}");
+    let made = api.create_once("once", &body).await?.expect(202)?.json()?;
     let id = made["id"].as_str().context("an id")?.to_owned();
     settled(&api, &format!("/v1/sandboxes/{id}"), "state", "Running").await?;
     let first = tokio::time::timeout(PATIENCE, events.next()).await??.context("an event")?;
@@ -86,10 +72,8 @@ async fn everything_is_kept_in_the_database() -> Result<()> {
     let again = api.get(&format!("/v1/sandboxes/{id}")).await?.expect(200)?.json()?;
     assert_eq!(again["metadata"], json!({"team": "red", "more": "yes"}));
     assert_eq!(again["status"]["state"], "Running");
-    let (status, repeated) = create_with_key(&api, "once", &body).await?;
-    assert_eq!((status, &repeated["id"]), (202, &json!(id)));
-    let (status, _) = create_with_key(&api, "once", &create_body(json!({"timeout": 100}))).await?;
-    assert_eq!(status, 409);
+    assert_eq!(api.create_once("once", &body).await?.expect(202)?.json()?["id"], json!(id));
+    api.create_once("once", &create_body(json!({"timeout": 100}))).await?.expect_error(409)?;
     let snapshots = api.get("/v1/snapshots?state=Ready").await?.expect(200)?.json()?;
     assert_eq!(snapshots["items"][0]["id"], json!(snapshot));
     settled(&api, &format!("/v1/templates/{template}"), "phase", "Succeeded").await?;

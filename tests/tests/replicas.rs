@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use http_body_util::Full;
-use hyper::{Method, Request};
+use hyper::Method;
 use sandkeep::{Client, EventQuery};
 use sandkeep_tests::{
     api::{Api, Sandbox, create_body, eventually},
@@ -47,14 +46,7 @@ fn seen_by(api: &Api, sandbox: &Sandbox) -> Sandbox {
 }
 
 async fn create_with_key(api: &Api, key: &str) -> Result<String> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}/v1/sandboxes", api.base))
-        .header("open-sandbox-api-key", &api.key)
-        .header("content-type", "application/json")
-        .header("idempotency-key", key);
-    let body = create_body(json!({})).to_string();
-    let answer = api.request(request.body(Full::new(body.into()))?).await?.expect(202)?.json()?;
+    let answer = api.create_once(key, &create_body(json!({}))).await?.expect(202)?.json()?;
     Ok(answer["id"].as_str().context("an id")?.to_owned())
 }
 

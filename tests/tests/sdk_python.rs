@@ -10,11 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
-    internet::{self, Internet},
+    guarded::Example,
     paths,
     python::{installed, must},
-    server::{Server, Setup},
-    web::{TestAuthority, Web},
+    server::Server,
 };
 
 /// What makes the wheel and checks the sources.
@@ -101,17 +100,10 @@ async fn the_wheel_passes_its_suite_and_the_examples_do_what_they_say() -> Resul
 async fn the_example_with_a_vault_keeps_its_token_to_itself() -> Result<()> {
     const TOKEN: &str = "t0ken-of-the-example";
     let bin = with_the_wheel()?;
-    let net = Internet::new()?;
-    let authority = TestAuthority::new("Test")?;
-    let tls = authority.server(&["example.test"])?;
-    let web = Web::start(&net.outside, vec![(format!("{}:443", internet::WEB).parse()?, Some(tls))])?;
-    let directory = tempfile::tempdir()?;
-    let trusted = directory.path().join("outside.pem");
-    fs::write(&trusted, &authority.pem)?;
-    let setup = Setup::default().inside(&net.host).set("native", format!("dns = [\"{}\"]", internet::DNS));
-    let server = Server::start(setup.set("egress", format!("trusted_ca = \"{}\"", trusted.display())))?;
+    let world = Example::start()?;
+    let (server, web) = (&world.server, &world.web);
 
-    let mut example = tokio::process::Command::from(net.host.command(bin.join("python")));
+    let mut example = tokio::process::Command::from(world.net.host.command(bin.join("python")));
     example.arg("-B").arg(paths::workspace().join("examples/python/vault.py"));
     example.arg("https://example.test/echo").env("API_TOKEN", TOKEN);
     example.env("SANDKEEP_URL", server.url()).env("OPEN_SANDBOX_API_KEY", &server.key);

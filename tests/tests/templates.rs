@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use http_body_util::Full;
-use hyper::{Method, Request};
 use sandkeep_tests::{
-    api::{Answer, Api, Sandbox, create_body, eventually},
+    api::{Api, Sandbox, create_body, eventually},
     paths::BASE_IMAGE,
     server::{Server, Setup},
 };
@@ -110,23 +108,13 @@ async fn a_build_that_was_cut_off_begins_anew() -> Result<()> {
     .await
 }
 
-async fn keyed(api: &Api, key: &str, body: &Value) -> Result<Answer> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(format!("{}/v1/sandboxes", api.base))
-        .header("open-sandbox-api-key", &api.key)
-        .header("content-type", "application/json")
-        .header("Idempotency-Key", key);
-    api.request(request.body(Full::from(body.to_string()))?).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_create_makes_one_sandbox() -> Result<()> {
     let server = Server::start(Setup::default())?;
     let api = server.api();
     let body = create_body(json!({"metadata": {"once": "yes"}}));
     // At the same time, afterwards, and after the server was killed.
-    let answers = futures_util::future::try_join_all((0..6).map(|_| keyed(&api, "key-1", &body))).await?;
+    let answers = futures_util::future::try_join_all((0..6).map(|_| api.create_once("key-1", &body))).await?;
     let mut ids = Vec::new();
     for answer in answers {
         ids.push(answer.expect(202)?.json()?["id"].as_str().context("an id")?.to_owned());
@@ -135,19 +123,19 @@ async fn a_repeated_create_makes_one_sandbox() -> Result<()> {
     assert_eq!(ids.len(), 1, "{ids:?}");
     server.kill()?;
     tokio::task::block_in_place(|| server.restart())?;
-    assert_eq!(keyed(&api, "key-1", &body).await?.expect(202)?.json()?["id"], ids[0]);
+    assert_eq!(api.create_once("key-1", &body).await?.expect(202)?.json()?["id"], ids[0]);
     assert_eq!(api.ids().await?, ids);
 
     let other = create_body(json!({"metadata": {"once": "no"}}));
-    assert_eq!(keyed(&api, "key-1", &other).await?.expect_error(409)?.0, "SANDBOX::IDEMPOTENCY_CONFLICT");
-    keyed(&api, "a b", &body).await?.expect_error(400)?;
+    assert_eq!(api.create_once("key-1", &other).await?.expect_error(409)?.0, "SANDBOX::IDEMPOTENCY_CONFLICT");
+    api.create_once("a b", &body).await?.expect_error(400)?;
     // What came to nothing may be tried again.
     let missing = create_body(json!({"entrypoint": ["/no/such"]}));
-    keyed(&api, "key-2", &missing).await?.expect_error(400)?;
-    keyed(&api, "key-2", &missing).await?.expect_error(400)?;
+    api.create_once("key-2", &missing).await?.expect_error(400)?;
+    api.create_once("key-2", &missing).await?.expect_error(400)?;
 
     api.delete(&format!("/v1/sandboxes/{}", ids[0])).await?.expect(204)?;
-    let (_, message) = keyed(&api, "key-1", &body).await?.expect_error(409)?;
+    let (_, message) = api.create_once("key-1", &body).await?.expect_error(409)?;
     assert!(message.contains("gone"), "{message}");
     assert!(api.ids().await?.is_empty());
     Ok(())
