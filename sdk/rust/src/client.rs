@@ -70,6 +70,10 @@ impl ClientBuilder {
     }
 
     /// The client, not yet connected to anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) if the address is no `http` or `https` one, or the key cannot be a header.
     pub fn build(self) -> Result<Client> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let url = self.url.or_else(|| variable(URL_VARIABLE)).unwrap_or_else(|| DEFAULT_URL.to_owned());
@@ -98,11 +102,19 @@ pub struct ListQuery {
 
 impl Client {
     /// A client of the server at `url`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ClientBuilder::build`].
     pub fn new(url: impl Into<String>, api_key: impl Into<String>) -> Result<Self> {
         Self::builder().url(url).api_key(api_key).build()
     }
 
     /// A client of the server that the environment names.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ClientBuilder::build`], of what the variables say.
     pub fn from_env() -> Result<Self> {
         Self::builder().build()
     }
@@ -135,6 +147,10 @@ impl Client {
     }
 
     /// Tells the server how a creation went, as seen from here; it counts in the server's metrics.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the event is malformed.
     pub async fn report_event(&self, event: &MetricsEvent) -> Result<()> {
         self.http.done(self.http.post(&["v1", "metrics", "events"]).json(event)).await
     }
@@ -142,23 +158,42 @@ impl Client {
     /// A request to a port of a sandbox, through the server. `path` begins with a slash and may hold a query; it is
     /// passed on as it is. Add headers and a body and send it: any status is an answer. Its limit is that of an
     /// ordinary request unless another is set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) if `path` makes no address. Nothing is sent yet.
     pub fn port_request(&self, id: &str, port: u16, method: Method, path: &str) -> Result<RequestBuilder> {
         self.http.passed(method, &["v1", "sandboxes", id, "proxy", &port.to_string()], path)
     }
 
     /// Creates a sandbox; it may not answer yet. [`crate::Sandbox::create`] waits until it does.
+    ///
+    /// # Errors
+    ///
+    /// 400 names the member that is wrong, 404 what the request refers to; 409 if the sandbox was deleted meanwhile
+    /// or the snapshot is not ready; 403 and 429 if a quota or the host has no room; 503 and 504 if the image cannot
+    /// be fetched.
     pub async fn create_sandbox(&self, request: &CreateSandboxRequest) -> Result<CreateSandboxResponse> {
         let post = self.http.post(&["v1", "sandboxes"]).json(request);
         self.http.json_within(self.http.timeouts.create, "creating a sandbox", post).await
     }
 
     /// Opens a TCP connection to a port of a sandbox, through the server.
+    ///
+    /// # Errors
+    ///
+    /// 404 if the sandbox does not run, 502 if nothing accepts connections on the port, 503 if the server carries as
+    /// many as it may, 504 if the port did not accept in time.
     pub async fn open_tunnel(&self, id: &str, port: u16) -> Result<Tunnel> {
         let upgraded = self.http.upgrade(&["v1", "sandboxes", id, "tunnel", &port.to_string()], &[]).await?;
         Ok(Tunnel::new(upgraded).await)
     }
 
     /// Creates a sandbox, however often this is called with the same key and request within a day.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::create_sandbox`], and 409 if the key came with another request before.
     pub async fn create_sandbox_once(
         &self,
         key: &str,
@@ -169,38 +204,68 @@ impl Client {
     }
 
     /// One sandbox as it is now.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox.
     pub async fn get_sandbox(&self, id: &str) -> Result<Sandbox> {
         self.http.json("the sandbox", self.http.get(&["v1", "sandboxes", id])).await
     }
 
     /// One page of sandboxes, newest first.
+    ///
+    /// # Errors
+    ///
+    /// 400 if a filter or page is wrong.
     pub async fn list_sandboxes(&self, query: &ListQuery) -> Result<ListSandboxesResponse> {
         let request = self.http.get(&["v1", "sandboxes"]).query(&query.pairs());
         self.http.json("the list of sandboxes", request).await
     }
 
     /// Removes a sandbox and everything in it.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox, 409 if it is being deleted already.
     pub async fn delete_sandbox(&self, id: &str) -> Result<()> {
         self.http.done(self.http.delete(&["v1", "sandboxes", id])).await
     }
 
     /// Freezes a sandbox where it is.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox, 409 if it does not run.
     pub async fn pause_sandbox(&self, id: &str) -> Result<()> {
         self.http.done(self.http.post(&["v1", "sandboxes", id, "pause"])).await
     }
 
     /// Lets a paused sandbox go on.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox, 409 if it is not paused.
     pub async fn resume_sandbox(&self, id: &str) -> Result<()> {
         self.http.done(self.http.post(&["v1", "sandboxes", id, "resume"])).await
     }
 
     /// Ends a sandbox's processes and keeps its files, and its memory if that is wanted and possible.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox; 409 if it neither runs nor is paused, or its memory cannot be kept: it goes
+    /// on.
     pub async fn stop_sandbox(&self, id: &str, memory: bool) -> Result<StopSandboxResponse> {
         let request = self.http.post(&["v1", "sandboxes", id, "stop"]).json(&StopSandboxRequest { memory });
         self.http.json_within(self.http.timeouts.create, "stopping a sandbox", request).await
     }
 
     /// Starts a stopped sandbox.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox, 409 if it is not stopped, 400 if it does not start, 429 if the host has no
+    /// room for it; it stays stopped.
     pub async fn start_sandbox(&self, id: &str) -> Result<StartSandboxResponse> {
         let request = self.http.post(&["v1", "sandboxes", id, "start"]);
         self.http.json_within(self.http.timeouts.create, "starting a sandbox", request).await
@@ -212,6 +277,10 @@ impl Client {
     }
 
     /// Sets when a sandbox expires.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the moment is not in the future, 404 if there is no such sandbox, 409 if it never expires.
     pub async fn renew_sandbox(&self, id: &str, expires_at: DateTime<Utc>) -> Result<DateTime<Utc>> {
         let request = self.http.post(&["v1", "sandboxes", id, "renew-expiration"]);
         let request = request.json(&RenewSandboxExpirationRequest { expires_at });
@@ -220,12 +289,20 @@ impl Client {
     }
 
     /// Changes labels: a value sets one, `None` removes it, others stay.
+    ///
+    /// # Errors
+    ///
+    /// 400 if a label is wrong, 404 if there is no such sandbox, 409 if its state does not allow it.
     pub async fn patch_metadata(&self, id: &str, patch: BTreeMap<String, Option<String>>) -> Result<Sandbox> {
         let request = self.http.request(Method::PATCH, &["v1", "sandboxes", id, "metadata"]);
         self.http.json("the sandbox", request.json(&PatchSandboxMetadataRequest(patch))).await
     }
 
     /// Where a port of a sandbox is reached: at its own address, or through the server.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox or it does not run.
     pub async fn endpoint(&self, id: &str, port: u16, through_server: bool) -> Result<Endpoint> {
         let request = self.http.get(&["v1", "sandboxes", id, "endpoints", &port.to_string()]);
         let request = request.query(&[("use_server_proxy", through_server)]);

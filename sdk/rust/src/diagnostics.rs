@@ -27,6 +27,10 @@ impl LogQuery {
 
 impl Client {
     /// What a sandbox's program has printed.
+    ///
+    /// # Errors
+    ///
+    /// 400 if `since` is no span of time, 404 if there is no such sandbox.
     pub async fn logs(&self, id: &str, query: &LogQuery) -> Result<DiagnosticContentResponse> {
         let request = self.http.get(&["v1", "sandboxes", id, "diagnostics", "logs"]);
         let request = request.query(&query.pairs()).query(&[("scope", "container")]);
@@ -34,6 +38,10 @@ impl Client {
     }
 
     /// The same, and then what it prints from now on, until it ends.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::logs`].
     pub async fn follow_logs(&self, id: &str, query: &LogQuery) -> Result<ByteStream> {
         let request = self.http.get(&["v1", "sandboxes", id, "diagnostics", "logs"]);
         let response = self.http.send(request.query(&query.pairs()).query(&[("follow", true)])).await?;
@@ -41,6 +49,10 @@ impl Client {
     }
 
     /// What happened to a sandbox: its newest events, one a line, oldest first; the server's default is 50.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox.
     pub async fn sandbox_events(&self, id: &str, limit: Option<u32>) -> Result<DiagnosticContentResponse> {
         let request = self.http.get(&["v1", "sandboxes", id, "diagnostics", "events"]);
         let mut query = vec![("scope", "runtime".to_owned())];
@@ -49,18 +61,30 @@ impl Client {
     }
 
     /// Everything the server knows of a sandbox, as text; secrets are masked.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox.
     pub async fn inspect(&self, id: &str) -> Result<String> {
         let request = self.http.get(&["v1", "sandboxes", id, "diagnostics", "inspect"]);
         self.http.text("the inspection", request).await
     }
 
     /// Inspection, events and logs in one text.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox.
     pub async fn summary(&self, id: &str) -> Result<String> {
         let request = self.http.get(&["v1", "sandboxes", id, "diagnostics", "summary"]);
         self.http.text("the summary", request).await
     }
 
     /// What a sandbox uses now.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox, 409 if it has no processes in its present state.
     pub async fn sandbox_metrics(&self, id: &str) -> Result<SandboxMetrics> {
         self.http.json("the metrics", self.http.get(&["v1", "sandboxes", id, "metrics"])).await
     }

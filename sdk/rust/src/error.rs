@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 /// Failure of a request.
+///
+/// Any call can fail with [`Error::Transport`], [`Error::Timeout`], [`Error::Decode`], or an [`Error::Api`] of status 401
+/// (the key is missing or wrong), 403 (the key may not do this), 500 or 503. What else a call can fail with, its
+/// documentation tells under "Errors"; a number there is the status of an [`Error::Api`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

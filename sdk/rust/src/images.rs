@@ -31,12 +31,22 @@ impl<'a> Images<'a> {
     }
 
     /// Fetches an image from its registry.
+    ///
+    /// # Errors
+    ///
+    /// 404 if the registry has no such image, 400 if it cannot be used, 429 if the disk has no room, 503 and 504 if
+    /// the registry cannot be reached or stops answering.
     pub async fn pull(&self, request: &PullImageRequest) -> Result<StoredImage> {
         let post = self.http.post(&["v1", "images", "pull"]).json(request);
         self.http.json_within(self.http.timeouts.create, "pulling an image", post).await
     }
 
     /// Sends an image to a registry, under `target` or its own name; answers where it is by digest.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such image here, 400 if the registry refuses it, 429 if the disk has no room for a layer,
+    /// 503 and 504 if the registry cannot be reached or stops answering.
     pub async fn push(&self, request: &PushImageRequest) -> Result<String> {
         let post = self.http.post(&["v1", "images", "push"]).json(request);
         let answer: PushImageResponse =
@@ -45,6 +55,10 @@ impl<'a> Images<'a> {
     }
 
     /// An image as an OCI layout that is a docker archive as well.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such image here.
     pub async fn export(&self, reference: &str) -> Result<ByteStream> {
         let get = self.http.get(&["v1", "images", "export"]).query(&[("reference", reference)]);
         let response = self.http.open(get).await?;
@@ -52,6 +66,10 @@ impl<'a> Images<'a> {
     }
 
     /// Imports a docker-archive or OCI-layout tar, under these names or, without any, those in the archive.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the archive or a name cannot be used, 429 if the disk has no room.
     pub async fn import<S>(&self, archive: S, names: &[&str]) -> Result<Vec<StoredImage>>
     where
         S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
@@ -71,6 +89,10 @@ impl<'a> Images<'a> {
     }
 
     /// Removes a name, and the image with its last name; an image that a sandbox uses stays.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such image here, 409 if a sandbox uses it.
     pub async fn delete(&self, reference: &str) -> Result<()> {
         let path: Vec<&str> = ["v1", "images"].into_iter().chain(reference.split('/')).collect();
         self.http.done(self.http.delete(&path)).await

@@ -20,6 +20,10 @@ impl<'a> Pools<'a> {
     }
 
     /// Makes a pool; it fills in the background.
+    ///
+    /// # Errors
+    ///
+    /// 400 names the member that is wrong, 409 if there is a pool of that name.
     pub async fn create_pool(&self, request: &CreatePoolRequest) -> Result<PoolResponse> {
         self.http.json("the pool", self.http.post(&["v1", "pools"]).json(request)).await
     }
@@ -32,17 +36,29 @@ impl<'a> Pools<'a> {
     }
 
     /// One pool as it is now.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such pool.
     pub async fn get_pool(&self, name: &str) -> Result<PoolResponse> {
         self.http.json("the pool", self.http.get(&["v1", "pools", name])).await
     }
 
     /// Sets how many members a pool has.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the numbers contradict each other, 404 if there is no such pool.
     pub async fn update_pool(&self, name: &str, capacity_spec: PoolCapacitySpec) -> Result<PoolResponse> {
         let request = self.http.request(Method::PUT, &["v1", "pools", name]);
         self.http.json("the pool", request.json(&UpdatePoolRequest { capacity_spec })).await
     }
 
     /// Removes a pool and the members nobody owns; sandboxes that came from it go on.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such pool.
     pub async fn delete_pool(&self, name: &str) -> Result<()> {
         self.http.done(self.http.delete(&["v1", "pools", name])).await
     }

@@ -26,6 +26,11 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Creates a sandbox and waits until it answers. One that never does is removed again.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::create_sandbox`], and [`Error::Timeout`] if it did not answer within
+    /// [`crate::Timeouts::ready`].
     pub async fn create(client: &Client, options: CreateOptions) -> Result<Self> {
         let created = client.create_sandbox(&options.request).await?;
         match Self::reach(client, &created.id, options.server_proxy).await {
@@ -39,11 +44,19 @@ impl Sandbox {
     }
 
     /// Finds a sandbox by its id, at its own address.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox or it does not run, [`Error::Timeout`] if it does not answer in time.
     pub async fn connect(client: &Client, id: &str) -> Result<Self> {
         Self::reach(client, id, false).await
     }
 
     /// Finds a sandbox by its id, through the server.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Sandbox::connect`].
     pub async fn connect_through_server(client: &Client, id: &str) -> Result<Self> {
         Self::reach(client, id, true).await
     }
@@ -84,31 +97,55 @@ impl Sandbox {
     }
 
     /// The sandbox as the server sees it now.
+    ///
+    /// # Errors
+    ///
+    /// 404 if it is gone.
     pub async fn get(&self) -> Result<Record> {
         self.client.get_sandbox(&self.id).await
     }
 
     /// Freezes the sandbox where it is; [`Sandbox::resume`] lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::pause_sandbox`].
     pub async fn pause(&self) -> Result<()> {
         self.client.pause_sandbox(&self.id).await
     }
 
     /// Lets the paused sandbox go on.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::resume_sandbox`].
     pub async fn resume(&self) -> Result<()> {
         self.client.resume_sandbox(&self.id).await
     }
 
     /// Ends the sandbox's processes and keeps its files, and its memory if that is wanted and possible.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::stop_sandbox`].
     pub async fn stop(&self, memory: bool) -> Result<StopSandboxResponse> {
         self.client.stop_sandbox(&self.id, memory).await
     }
 
     /// Starts the stopped sandbox.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::start_sandbox`].
     pub async fn start(&self) -> Result<StartSandboxResponse> {
         self.client.start_sandbox(&self.id).await
     }
 
     /// Lets the sandbox live for this much longer, counted from now.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::renew_sandbox`].
     pub async fn renew(&self, lifetime: Duration) -> Result<DateTime<Utc>> {
         let until =
             chrono::TimeDelta::from_std(lifetime).ok().and_then(|delta| Utc::now().checked_add_signed(delta));
@@ -118,26 +155,46 @@ impl Sandbox {
     }
 
     /// Changes labels: a value sets one, `None` removes it, others stay.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::patch_metadata`].
     pub async fn patch_metadata(&self, patch: BTreeMap<String, Option<String>>) -> Result<Record> {
         self.client.patch_metadata(&self.id, patch).await
     }
 
     /// Where a port of the sandbox is reached.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::endpoint`].
     pub async fn endpoint(&self, port: u16) -> Result<Endpoint> {
         self.client.endpoint(&self.id, port, self.through_server).await
     }
 
     /// Opens a TCP connection to a port of the sandbox, through the server.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::open_tunnel`].
     pub async fn open_tunnel(&self, port: u16) -> Result<Tunnel> {
         self.client.open_tunnel(&self.id, port).await
     }
 
     /// A request to a port of the sandbox, through the server; see [`Client::port_request`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::port_request`].
     pub fn port_request(&self, port: u16, method: Method, path: &str) -> Result<RequestBuilder> {
         self.client.port_request(&self.id, port, method, path)
     }
 
     /// Removes the sandbox and everything in it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::delete_sandbox`].
     pub async fn delete(&self) -> Result<()> {
         self.client.delete_sandbox(&self.id).await
     }

@@ -44,6 +44,11 @@ impl SandboxEvents {
     }
 
     /// The next event, or nothing once the server has ended the stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) after a silence longer than [`crate::Timeouts::idle`]. Going on
+    /// after the last event's id misses nothing.
     pub async fn next(&mut self) -> Result<Option<SandboxEvent>> {
         let Some(frame) = self.frames.next().await? else { return Ok(None) };
         let event: SandboxEvent = serde_json::from_slice(&frame)
@@ -61,6 +66,10 @@ impl SandboxEvents {
 
 impl Client {
     /// Follows what happens to sandboxes, in the order in which it happened.
+    ///
+    /// # Errors
+    ///
+    /// 400 if a filter is wrong.
     pub async fn events(&self, query: &EventQuery) -> Result<SandboxEvents> {
         let mut request = self.http.get(&["v1", "events"]).query(&query.pairs());
         if let Some(last) = query.last_event_id {

@@ -26,6 +26,10 @@ pub struct SnapshotQuery {
 
 impl Client {
     /// Begins a snapshot of a sandbox; [`Sandbox::snapshot`] also waits for it.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox, 409 if it has no files now or too many snapshots are being made.
     pub async fn create_snapshot(&self, sandbox: &str, name: Option<&str>) -> Result<Snapshot> {
         let post = self.http.post(&["v1", "sandboxes", sandbox, "snapshots"]);
         let post = post.json(&CreateSnapshotRequest { name: name.map(str::to_owned) });
@@ -33,11 +37,19 @@ impl Client {
     }
 
     /// One snapshot as it is now.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such snapshot.
     pub async fn get_snapshot(&self, id: &str) -> Result<Snapshot> {
         self.http.json("the snapshot", self.http.get(&["v1", "snapshots", id])).await
     }
 
     /// One page of snapshots, newest first.
+    ///
+    /// # Errors
+    ///
+    /// 400 if a filter or page is wrong.
     pub async fn list_snapshots(&self, query: &SnapshotQuery) -> Result<ListSnapshotsResponse> {
         let number = |number: Option<u64>| number.map(|number| number.to_string());
         let single = [
@@ -53,6 +65,10 @@ impl Client {
     }
 
     /// Removes a snapshot; one that a sandbox uses stays.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such snapshot, 409 if it is being made or a sandbox uses it.
     pub async fn delete_snapshot(&self, id: &str) -> Result<()> {
         self.http.done(self.http.delete(&["v1", "snapshots", id])).await
     }

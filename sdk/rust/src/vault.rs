@@ -184,6 +184,10 @@ impl<T> Default for Changes<T> {
 
 impl Client {
     /// The vault of a sandbox, at the sandbox's own address or through the server.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox or it does not run.
     pub async fn vault(&self, id: &str, through_server: bool) -> Result<Vault> {
         Ok(Vault { http: self.sidecar(id, through_server).await? })
     }
@@ -197,48 +201,86 @@ impl Client {
 
 impl Sandbox {
     /// The sandbox's vault.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such sandbox or it does not run.
     pub async fn vault(&self) -> Result<Vault> {
         self.client.vault(self.id(), self.is_through_server()).await
     }
 }
 
 impl Vault {
-    /// What is in the vault, without its secrets. Fails with 404 while there is no vault.
+    /// What is in the vault, without its secrets.
+    ///
+    /// # Errors
+    ///
+    /// 404 while there is no vault.
     pub async fn get(&self) -> Result<CredentialVaultState> {
         self.http.json("the vault", self.http.get(&[VAULT])).await
     }
 
-    /// Makes the vault; its bindings are in force when this answers. Fails with 409 when there is one.
+    /// Makes the vault; its bindings are in force when this answers.
+    ///
+    /// # Errors
+    ///
+    /// 400 names what is wrong, 409 if there is a vault already, 412 says what the sidecar lacks, 426 if the way there is
+    /// neither TLS nor on this machine.
     pub async fn create(&self, contents: &VaultContents) -> Result<CredentialVaultState> {
         self.http.json("the vault", self.http.post(&[VAULT]).json(contents)).await
     }
 
     /// Changes the vault, and answers what it is then.
+    ///
+    /// # Errors
+    ///
+    /// 400 names what is wrong, 404 if there is no vault, 409 if it has another revision than expected, 426 if the
+    /// way there is neither TLS nor on this machine.
     pub async fn change(&self, changes: &VaultChanges) -> Result<CredentialVaultState> {
         self.http.json("the vault", self.http.request(Method::PATCH, &[VAULT]).json(changes)).await
     }
 
     /// Forgets the vault. Connections that carried one of its secrets are cut.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no vault.
     pub async fn delete(&self) -> Result<()> {
         self.http.done(self.http.delete(&[VAULT])).await
     }
 
     /// The secrets' names.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no vault.
     pub async fn credentials(&self) -> Result<CredentialListResponse> {
         self.http.json("the credentials", self.http.get(&[VAULT, "credentials"])).await
     }
 
     /// What may be known of a secret.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no vault, or no such secret.
     pub async fn credential(&self, name: &str) -> Result<CredentialMetadata> {
         self.http.json("the credential", self.http.get(&[VAULT, "credentials", name])).await
     }
 
     /// The bindings.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no vault.
     pub async fn bindings(&self) -> Result<CredentialBindingListResponse> {
         self.http.json("the bindings", self.http.get(&[VAULT, "bindings"])).await
     }
 
     /// What may be known of a binding.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no vault, or no such binding.
     pub async fn binding(&self, name: &str) -> Result<CredentialBindingMetadata> {
         self.http.json("the binding", self.http.get(&[VAULT, "bindings", name])).await
     }

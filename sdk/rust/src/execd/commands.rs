@@ -48,7 +48,7 @@ impl Command {
     /// When the command and everything it started are killed; at least a millisecond.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.request.timeout = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+        self.request.timeout = Some(super::milliseconds(limit));
         self
     }
 
@@ -101,16 +101,30 @@ impl<'a> Commands<'a> {
     }
 
     /// Runs a command to its end.
+    ///
+    /// # Errors
+    ///
+    /// 400 if it cannot be started, by a directory that is missing for instance; 429 if too many run. A command that
+    /// fails is no error: [`Execution::exit_code`] tells of it. [`Error::Incomplete`] if the connection ended before
+    /// the command.
     pub async fn run(&self, command: impl Into<Command>) -> Result<Execution> {
         self.stream(command).await?.collect().await
     }
 
     /// Runs a command and gives its output as it comes.
+    ///
+    /// # Errors
+    ///
+    /// 400 if it cannot be started, 429 if too many run.
     pub async fn stream(&self, command: impl Into<Command>) -> Result<EventStream> {
         self.post(command.into().request).await
     }
 
     /// Starts a command in the background and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Commands::stream`].
     pub async fn start(&self, command: impl Into<Command>) -> Result<String> {
         let request = RunCommandRequest { background: true, ..command.into().request };
         let mut events = self.post(request).await?;
@@ -123,6 +137,11 @@ impl<'a> Commands<'a> {
     }
 
     /// Comes back to a command, running or ended: its events after the first `offset` bytes of its output.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such command, 416 if its output at `offset` is not kept or not there yet, 429 if too many
+    /// are attached.
     pub async fn attach(&self, id: &str, offset: u64) -> Result<EventStream> {
         let request = self.http.get(&["command", id, "stream"]).query(&[("offset", offset)]);
         let response = self.http.send(request).await?;
@@ -131,6 +150,10 @@ impl<'a> Commands<'a> {
 
     /// Writes to the standard input of a command that has one, and closes it when `close` is set. Waits while the
     /// command does not read.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such command, 409 if it has no standard input or has ended, 429 if it does not read.
     pub async fn write_stdin(
         &self,
         id: &str,
@@ -142,17 +165,29 @@ impl<'a> Commands<'a> {
     }
 
     /// Whether a command still runs and how it ended.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such command.
     pub async fn status(&self, id: &str) -> Result<CommandStatus> {
         self.http.json("the command's status", self.http.get(&["command", "status", id])).await
     }
 
     /// Output of a background command from `cursor` on, 0 being its beginning.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such command, or it is none of the background.
     pub async fn logs(&self, id: &str, cursor: u64) -> Result<Logs> {
         let request = self.http.get(&["command", id, "logs"]).query(&[("cursor", cursor)]);
         read_logs(self.http, request, LOG_CURSOR_HEADER).await
     }
 
     /// Ends a command: politely first, by force after three seconds.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such command, 409 if it had ended before.
     pub async fn interrupt(&self, id: &str) -> Result<()> {
         self.http.done(self.http.delete(&["command"]).query(&[("id", id)])).await
     }

@@ -20,6 +20,11 @@ impl EventStream {
     }
 
     /// The next event, or nothing once the stream has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] after a silence longer than [`crate::Timeouts::idle`]; [`Error::Transport`] if the
+    /// connection broke.
     pub async fn next(&mut self) -> Result<Option<ServerStreamEvent>> {
         match self.frames.next().await? {
             Some(frame) => parse(&frame).map(Some),
@@ -28,6 +33,10 @@ impl EventStream {
     }
 
     /// Gathers the rest of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As of [`EventStream::next`], and [`Error::Incomplete`] if the stream ended before its last event.
     pub async fn collect(mut self) -> Result<Execution> {
         let mut execution = Execution::default();
         while let Some(event) = self.next().await? {

@@ -72,6 +72,10 @@ impl<'a> Isolated<'a> {
     }
 
     /// Makes a session.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the request is wrong, 429 if there are too many sessions, 503 if this sandbox cannot isolate.
     pub async fn create_isolated(&self, request: &CreateIsolatedSessionRequest) -> Result<IsolatedSession> {
         let post = self.http.post(&["v1", "isolated", "session"]).json(request);
         let answer: IsolatedCreateSessionResponse = self.http.json("the isolated session", post).await?;
@@ -79,6 +83,10 @@ impl<'a> Isolated<'a> {
     }
 
     /// All sessions, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// 503 if this sandbox cannot isolate.
     pub async fn list_isolated(&self) -> Result<Vec<IsolatedSessionSummary>> {
         let request = self.http.get(&["v1", "isolated", "sessions"]);
         let answer: ListIsolatedSessionsResponse =
@@ -108,22 +116,38 @@ impl IsolatedSession {
     }
 
     /// What the session is made of, and how it is.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session.
     pub async fn state(&self) -> Result<SessionState> {
         self.http.json("the isolated session", self.http.get(&[])).await
     }
 
     /// Runs text to its end.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session or it has ended, 429 if too many runs wait. Text that fails is no error.
     pub async fn run_isolated(&self, run: impl Into<IsolatedRun>) -> Result<Execution> {
         self.stream_isolated(run).await?.collect().await
     }
 
     /// Runs text and gives its output as it comes. Dropping the stream ends what the run started.
+    ///
+    /// # Errors
+    ///
+    /// As of [`IsolatedSession::run_isolated`].
     pub async fn stream_isolated(&self, run: impl Into<IsolatedRun>) -> Result<EventStream> {
         let request = self.http.post(&["run"]).json(&run.into().request);
         Ok(EventStream::new(&self.http, self.http.send(request).await?))
     }
 
     /// Runs text in the background and returns the run's id.
+    ///
+    /// # Errors
+    ///
+    /// As of [`IsolatedSession::run_isolated`].
     pub async fn start_isolated(&self, run: impl Into<IsolatedRun>) -> Result<String> {
         let request = IsolatedRunRequest { background: Some(true), ..run.into().request };
         let answer: IsolatedBackgroundRunResponse =
@@ -132,27 +156,47 @@ impl IsolatedSession {
     }
 
     /// Whether a background run still runs and how it ended.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session or run.
     pub async fn run_status(&self, run: &str) -> Result<IsolatedRunStatus> {
         self.http.json("the background run", self.http.get(&["runs", run])).await
     }
 
     /// Output of a background run from byte `cursor` on, 0 being its beginning.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session or run.
     pub async fn run_logs(&self, run: &str, cursor: u64) -> Result<Logs> {
         let request = self.http.get(&["runs", run, "logs"]).query(&[("cursor", cursor)]);
         read_logs(&self.http, request, ISOLATED_CURSOR_HEADER).await
     }
 
     /// The session's changes as a gzip-compressed tar archive.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session, 400 if it keeps no changes, 413 if they are too large.
     pub async fn diff(&self) -> Result<ByteStream> {
         Ok(ByteStream::new(&self.http, self.http.send(self.http.get(&["diff"])).await?))
     }
 
     /// Writes the session's changes to the sandbox's directories. The session keeps them too.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session, 400 if it keeps no changes.
     pub async fn commit(&self) -> Result<IsolatedCommitResponse> {
         self.http.json("the commit", self.http.post(&["commit"])).await
     }
 
     /// Ends the session; what was not committed is gone.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session.
     pub async fn delete_isolated(&self) -> Result<()> {
         self.http.done(self.http.delete(&[])).await
     }

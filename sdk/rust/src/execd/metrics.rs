@@ -18,6 +18,10 @@ impl MetricsStream {
     }
 
     /// The next sample, or nothing once the stream has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) after a silence longer than [`crate::Timeouts::idle`].
     pub async fn next(&mut self) -> Result<Option<Metrics>> {
         let Some(frame) = self.frames.next().await? else { return Ok(None) };
         let sample = serde_json::from_slice(&frame);
@@ -37,6 +41,10 @@ impl Execd {
     }
 
     /// Resource use from now on.
+    ///
+    /// # Errors
+    ///
+    /// 429 if too many watch.
     pub async fn watch_metrics(&self) -> Result<MetricsStream> {
         let response = self.http.send(self.http.get(&["metrics", "watch"])).await?;
         Ok(MetricsStream::new(&self.http, response))

@@ -38,6 +38,10 @@ pub struct Execd {
 
 impl Execd {
     /// The execd at `url`; an empty token is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`](crate::Error::Config) if the address or the token cannot be used.
     pub fn new(url: &str, access_token: &str, timeouts: Timeouts) -> Result<Self> {
         let mut headers = HeaderMap::new();
         if !access_token.is_empty() {
@@ -57,6 +61,10 @@ impl Execd {
     }
 
     /// Fails unless the daemon answers and accepts the token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Transport`](crate::Error::Transport) if it does not answer, 401 if the token is wrong.
     pub async fn ping(&self) -> Result<()> {
         self.http.done(self.http.get(&["ping"])).await
     }
@@ -97,4 +105,9 @@ impl Execd {
     pub fn isolated(&self) -> Isolated<'_> {
         Isolated::new(&self.http)
     }
+}
+
+/// A time limit as execd takes it; none is shorter than a millisecond, since 0 would be no limit.
+fn milliseconds(limit: std::time::Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -53,6 +53,10 @@ pub struct Pty {
 /// Terminals: made once, attached to as often as one likes.
 impl Execd {
     /// Makes a terminal and returns its id; its program starts when a client first attaches.
+    ///
+    /// # Errors
+    ///
+    /// 400 if the request is wrong, 429 if there are too many terminals.
     pub async fn create_pty(&self, request: &CreatePtyRequest) -> Result<String> {
         let answer: CreatePtyResponse =
             self.http.json("the terminal", self.http.post(&["pty"]).json(request)).await?;
@@ -60,16 +64,28 @@ impl Execd {
     }
 
     /// Whether a terminal's program runs, and how much it has written.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such terminal.
     pub async fn pty_status(&self, id: &str) -> Result<PtyStatus> {
         self.http.json("the terminal's status", self.http.get(&["pty", id])).await
     }
 
     /// Kills a terminal's program and forgets the terminal.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such terminal.
     pub async fn delete_pty(&self, id: &str) -> Result<()> {
         self.http.done(self.http.delete(&["pty", id])).await
     }
 
     /// Attaches to a terminal. Fails while another client is attached, unless told to take over.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such terminal, 409 if another client is attached.
     pub async fn attach_pty(&self, id: &str, attach: PtyAttach) -> Result<Pty> {
         let switch = |on: bool| if on { "1" } else { "0" };
         let query = [
@@ -85,6 +101,10 @@ impl Execd {
 
 impl Pty {
     /// What comes next, `None` after the end of the connection. Nothing is lost when the returned future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if the connection broke; the program goes on.
     pub async fn next(&mut self) -> Result<Option<PtyEvent>> {
         loop {
             let message = match self.socket.next().await {
@@ -121,6 +141,10 @@ impl Pty {
     }
 
     /// Passes bytes to the program's standard input.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if the connection broke, [`Error::Timeout`] if the program does not read.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let mut frame = BytesMut::with_capacity(bytes.len() + 1);
         frame.put_u8(TAG_STDIN);
@@ -129,12 +153,20 @@ impl Pty {
     }
 
     /// Tells the program the terminal's new size.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Pty::write`].
     pub async fn resize(&mut self, columns: u16, rows: u16) -> Result<()> {
         let size = ClientFrame { cols: Some(columns), rows: Some(rows), ..frame("resize") };
         self.send_frame(&size).await
     }
 
     /// Sends a signal to the program: `SIGINT`, `SIGTERM`, `SIGKILL`, `SIGQUIT` or `SIGHUP`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Pty::write`].
     pub async fn signal(&mut self, name: &str) -> Result<()> {
         self.send_frame(&ClientFrame { signal: Some(name.to_owned()), ..frame("signal") }).await
     }

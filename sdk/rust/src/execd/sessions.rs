@@ -38,7 +38,7 @@ impl SessionRun {
     /// When everything this run started is killed; at least a millisecond. Default: after 24 hours.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.request.timeout = Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+        self.request.timeout = Some(super::milliseconds(limit));
         self
     }
 }
@@ -67,6 +67,10 @@ impl<'a> Sessions<'a> {
     }
 
     /// Starts a shell, in a directory if one is named, and returns the session's id.
+    ///
+    /// # Errors
+    ///
+    /// 429 if there are too many sessions.
     pub async fn create_session(&self, cwd: Option<&str>) -> Result<String> {
         let request = CreateSessionRequest { cwd: cwd.map(str::to_owned) };
         let answer: CreateSessionResponse =
@@ -75,18 +79,30 @@ impl<'a> Sessions<'a> {
     }
 
     /// Runs text in a session to its end. Runs of one session wait for each other.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session, 429 if too many runs wait. Text that fails is no error.
     pub async fn run_in_session(&self, id: &str, run: impl Into<SessionRun>) -> Result<Execution> {
         self.stream_in_session(id, run).await?.collect().await
     }
 
     /// Runs text in a session and gives its output as it comes. Dropping the stream ends what the run started, not the
     /// session.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Sessions::run_in_session`].
     pub async fn stream_in_session(&self, id: &str, run: impl Into<SessionRun>) -> Result<EventStream> {
         let request = self.http.post(&["session", id, "run"]).json(&run.into().request);
         Ok(EventStream::new(self.http, self.http.send(request).await?))
     }
 
     /// Ends a session and everything it started.
+    ///
+    /// # Errors
+    ///
+    /// 404 if there is no such session.
     pub async fn delete_session(&self, id: &str) -> Result<()> {
         self.http.done(self.http.delete(&["session", id])).await
     }

@@ -48,12 +48,21 @@ impl ByteStream {
     }
 
     /// The next piece, or nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Transport`] if the connection broke, [`Error::Timeout`] after a silence longer than
+    /// [`crate::Timeouts::idle`].
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         let piece = within(self.idle, "the next piece of a download", self.body.next()).await?;
         piece.transpose().map_err(|source| self.http.transport(source))
     }
 
     /// The rest, in memory.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ByteStream::next`].
     pub async fn collect(mut self) -> Result<Vec<u8>> {
         let mut content = Vec::new();
         while let Some(piece) = self.next().await? {
@@ -63,6 +72,10 @@ impl ByteStream {
     }
 
     /// Writes the rest to a local file and returns how many bytes that were.
+    ///
+    /// # Errors
+    ///
+    /// As of [`ByteStream::next`], and [`Error::File`] if the file cannot be written; half of it may be there.
     pub async fn save(mut self, path: &Path) -> Result<u64> {
         let failed = |source| Error::File { path: path.display().to_string(), source };
         let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
@@ -93,6 +106,10 @@ impl FileSource {
     }
 
     /// A file with the content of a local one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] if it cannot be read.
     pub async fn local(path: impl Into<String>, from: &Path) -> Result<Self> {
         let failed = |source| Error::File { path: from.display().to_string(), source };
         let file = tokio::fs::File::open(from).await.map_err(failed)?;

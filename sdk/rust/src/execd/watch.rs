@@ -17,6 +17,10 @@ impl WatchStream {
     }
 
     /// The next change, or nothing once the directory is gone. Signs of life are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) after a silence longer than [`crate::Timeouts::idle`].
     pub async fn next(&mut self) -> Result<Option<WatchEvent>> {
         loop {
             let Some(frame) = self.frames.next().await? else { return Ok(None) };
