@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -57,9 +57,11 @@ const UPSTREAM_VARIABLE: &str = "OPENSANDBOX_EGRESS_DNS_UPSTREAM";
 /// What a sidecar may use; far above what it needs, and bounded, because sandboxes decide what it is asked for.
 const LIMITS: Limits =
     Limits { cpu_millis: Some(1000), memory_bytes: Some(192 << 20), pids: Some(128), disk_bytes: None };
-/// Pause before one that ended is started again; doubled each time that fails.
+/// Pause before one that ended early or did not start is started again; doubled each time that happens again.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// One that ran this long has not ended early.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// A sidecar that does its work.
 pub(crate) struct Running {
@@ -183,14 +185,16 @@ pub(super) fn adopt(
 }
 
 async fn keep(inner: Arc<Inner>, place: Place, netns: OwnedFd, mut running: Option<Running>) {
-    let (netns, mut pause) = (Arc::new(netns), FIRST_PAUSE);
+    let (netns, mut pauses) = (Arc::new(netns), Pauses::default());
     loop {
         if let Some(current) = running.take() {
+            let since = Instant::now();
             if let Err(error) = current.end().await {
                 tracing::error!(%error, slot = place.slot.number, "cannot watch an egress sidecar");
                 return;
             }
             tracing::warn!(slot = place.slot.number, "an egress sidecar has ended; starting it again");
+            tokio::time::sleep(pauses.after(since.elapsed())).await;
         }
         let (again, there, at) = (inner.clone(), netns.clone(), place.clone());
         let started = blocking("start an egress sidecar", move || {
@@ -203,16 +207,27 @@ async fn keep(inner: Arc<Inner>, place: Place, netns: OwnedFd, mut running: Opti
         });
         match started.await {
             Ok(None) => return,
-            Ok(Some(again)) => {
-                pause = FIRST_PAUSE;
-                running = Some(again);
-            }
+            Ok(Some(again)) => running = Some(again),
             Err(error) => {
                 tracing::error!(%error, slot = place.slot.number, "an egress sidecar does not start");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                tokio::time::sleep(pauses.after(Duration::ZERO)).await;
             }
         }
+    }
+}
+
+/// How long to wait between starts: what a sandbox does may end its sidecar again and again.
+#[derive(Default)]
+struct Pauses {
+    last: Duration,
+}
+
+impl Pauses {
+    /// The pause after one that ran for so long.
+    fn after(&mut self, ran: Duration) -> Duration {
+        let is_early = ran < STEADY;
+        self.last = if is_early { (self.last * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE) } else { Duration::ZERO };
+        self.last
     }
 }
 
@@ -340,4 +355,21 @@ fn save(directory: &Path, name: &str, value: &impl Serialize) -> io::Result<()> 
     let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     serde_json::to_writer(file, value)?;
     fs::rename(fresh, directory.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_ends_again_and_again_is_started_ever_more_rarely() {
+        let mut pauses = Pauses::default();
+        assert_eq!(pauses.after(STEADY), Duration::ZERO);
+        let early: Vec<_> = (0..10).map(|_| pauses.after(STEADY / 2)).collect();
+        assert_eq!(early[..3], [FIRST_PAUSE, FIRST_PAUSE * 2, FIRST_PAUSE * 4]);
+        assert_eq!(early[8..], [LONGEST_PAUSE; 2]);
+        assert_eq!(pauses.after(Duration::ZERO), LONGEST_PAUSE);
+        assert_eq!(pauses.after(STEADY * 2), Duration::ZERO);
+        assert_eq!(pauses.after(Duration::ZERO), FIRST_PAUSE);
+    }
 }
