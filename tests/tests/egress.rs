@@ -245,6 +245,8 @@ fn what_is_refused_shows_in_diagnostics() -> Result<()> {
         };
         ensure!(!reaches(&execd, "metadata.test").await?, "a name without a rule is reached");
         shows("the name metadata.test: default").await?;
+        ensure!(!reaches(&execd, internet::WEB).await?, "an address without a rule is reached");
+        shows(&format!("a connection to {}:80: TCP to this address is refused", internet::WEB)).await?;
         let summary = api.get(&format!("{}/diagnostics/summary", sandbox.path())).await?.expect(200)?.text();
         ensure!(summary.contains("EGRESS_REFUSED: the name metadata.test"), "{summary}");
         Ok(())

@@ -3,13 +3,16 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
 
 use super::health::Health;
 use crate::{
     audit::Audit,
-    config::Config,
-    denials::{Denials, Webhook},
+    config::{Config, Mode},
+    denials::{Denials, GROUP, Packets, Webhook},
     dns::{self, Dns, Listeners},
     engine::Engine,
     firewall::{Fixed, Intercept},
@@ -48,6 +51,20 @@ pub(super) fn enforce(config: &Config, health: &Arc<Health>, audit: Arc<Audit>) 
     let denials = Arc::new(Denials::new(skip, hook, audit));
     let dns = Dns::start(listeners, config, Arc::clone(&engine), denials, Arc::clone(health), webhook)?;
     Ok(Enforcement { engine, dns })
+}
+
+/// Has refused packets noted. Where that does not work they are refused all the same.
+pub(super) fn note_refused(engine: &Engine, audit: Arc<Audit>) -> Option<JoinHandle<()>> {
+    if engine.mode() != Mode::DnsNft {
+        return None;
+    }
+    match Packets::listen(audit).and_then(|packets| engine.tell_of_refused(GROUP).map(|()| packets)) {
+        Ok(packets) => Some(tokio::spawn(packets.note())),
+        Err(error) => {
+            tracing::warn!(%error, "refused packets are not noted in the audit log");
+            None
+        }
+    }
 }
 
 fn fixed(config: &Config) -> Fixed {

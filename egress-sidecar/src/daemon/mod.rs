@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    task::JoinHandle,
 };
 
 use crate::{api, audit::Audit, config::Config, memory, state::AppState, vault::store::Store};
@@ -51,6 +52,7 @@ async fn serve(config: Config) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let audit = Audit::start(config.state_dir.clone()).context("cannot start the audit log")?;
     let mut enforcement = bring_up::enforce(&config, &health, audit.clone())?;
+    let noting = bring_up::note_refused(&enforcement.engine, audit.clone());
     let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
     let gate = gate::PolicyGate::new(enforcement.engine.clone(), enforcement.dns.names());
     gate.guard(vault.clone());
@@ -80,6 +82,7 @@ async fn serve(config: Config) -> Result<()> {
     };
     serve::serve(listener, api::service(state), stop).await;
     reloading.abort();
+    noting.inspect(JoinHandle::abort);
     drop(interception);
     drop(enforcement);
     // Whoever started this starts another one; until then nothing passes that needs a name.

@@ -1,5 +1,6 @@
 //! What was refused, told to the log and to a web hook.
 
+mod packets;
 mod webhook;
 
 use std::{
@@ -11,7 +12,10 @@ use std::{
 use sandkeep_specs::egress::audit::AuditKind;
 use tokio::sync::mpsc;
 
-pub use self::webhook::Webhook;
+pub use self::{
+    packets::{GROUP, Packets},
+    webhook::Webhook,
+};
 use crate::{
     audit::{Audit, Event, Seldom},
     policy::{Index, Judgement, Source},

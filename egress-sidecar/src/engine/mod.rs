@@ -122,6 +122,11 @@ impl Engine {
         self.mode
     }
 
+    /// Has the kernel tell this group of netlink's log of refused packets, where packets are refused.
+    pub fn tell_of_refused(&self, group: u16) -> io::Result<()> {
+        lock(&self.kernel).firewall.tell_of_refused(group)
+    }
+
     /// Replaces the policy. Blocks for the disk and the kernel.
     pub fn replace(&self, policy: Policy) -> Result<(), EngineError> {
         let _turn = lock(&self.changes);

@@ -25,6 +25,13 @@ const JUDGE: &str = "egress";
 const REDIRECT: &str = "redirect";
 const UNREDIRECTED: &str = "unredirected";
 const FORWARD: &str = "forward";
+const REFUSED: &str = "refused";
+
+/// Refused packets told of, a second and at once.
+const TOLD_RATE: u64 = 10;
+const TOLD_BURST: u32 = 20;
+/// Bytes of them: both headers with room for options.
+const TOLD_LENGTH: u32 = 128;
 
 /// Just before destinations are rewritten (-100): what counts is where a packet was sent.
 const BEFORE_REDIRECT: i32 = -110;
@@ -109,6 +116,13 @@ pub(super) fn add_table(batch: &mut Batch, fixed: &Fixed) {
     if strict {
         // Nothing is a router here; namespaces inside this one have no way around the rules.
         add_chain(batch, FORWARD, "filter", libc::NF_INET_FORWARD, BEFORE_REDIRECT, libc::NF_DROP);
+        batch.message(libc::NFT_MSG_NEWCHAIN, libc::NLM_F_CREATE, |m| {
+            m.text(CHAIN_TABLE, TABLE).text(CHAIN_NAME, REFUSED);
+        });
+        // So that the sender learns of it; all that cannot be told is dropped.
+        for rule in [vec![Tcp, Reset], vec![Unreachable]] {
+            add_rule(batch, REFUSED, &rule);
+        }
     }
     for rule in redirects(fixed) {
         add_rule(batch, REDIRECT, &rule);
@@ -116,6 +130,13 @@ pub(super) fn add_table(batch: &mut Batch, fixed: &Fixed) {
     for rule in unredirected(fixed) {
         add_rule(batch, UNREDIRECTED, &rule);
     }
+}
+
+/// Tells this group of refused packets, before they are refused.
+pub(super) fn tell_of_refused(batch: &mut Batch, group: u16) {
+    // Without `NLM_F_APPEND` it is the first rule.
+    let steps = [Limit(TOLD_RATE, TOLD_BURST), Log(group, TOLD_LENGTH)];
+    write_rule(batch, REFUSED, &steps, libc::NLM_F_CREATE);
 }
 
 fn add_chain(batch: &mut Batch, name: &str, kind: &str, hook: i32, priority: i32, policy: i32) {
@@ -129,7 +150,11 @@ fn add_chain(batch: &mut Batch, name: &str, kind: &str, hook: i32, priority: i32
 }
 
 fn add_rule(batch: &mut Batch, chain: &str, steps: &[Step]) {
-    batch.message(libc::NFT_MSG_NEWRULE, libc::NLM_F_CREATE | libc::NLM_F_APPEND, |m| {
+    write_rule(batch, chain, steps, libc::NLM_F_CREATE | libc::NLM_F_APPEND);
+}
+
+fn write_rule(batch: &mut Batch, chain: &str, steps: &[Step], flags: i32) {
+    batch.message(libc::NFT_MSG_NEWRULE, flags, |m| {
         m.text(RULE_TABLE, TABLE).text(RULE_CHAIN, chain);
         m.nested(RULE_EXPRESSIONS, |m: &mut Attributes<'_>| {
             for step in steps {
@@ -223,12 +248,11 @@ fn verdicts(
     rules
 }
 
-/// Refuses so that the sender learns of it; all that cannot be told is dropped.
+/// Refuses, to both that are addressed by ports where a port is named.
 fn refuse(rules: &mut Vec<Vec<Step>>, steps: &[Step]) {
-    rules.push([&[Tcp], steps, &[Reset]].concat());
     match steps.iter().any(|step| matches!(step, ToPort(_))) {
-        true => rules.push([&[Udp], steps, &[Unreachable]].concat()),
-        false => rules.push([steps, &[Unreachable]].concat()),
+        true => tcp_and_udp(rules, &[steps, &[Goto(REFUSED)]].concat()),
+        false => rules.push([steps, &[Goto(REFUSED)]].concat()),
     }
 }
 

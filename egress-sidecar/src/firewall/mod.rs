@@ -109,6 +109,14 @@ impl Firewall {
         Ok(())
     }
 
+    /// Has the kernel tell this group of refused packets, some of them when there are many. Whether anybody listens
+    /// changes nothing.
+    pub fn tell_of_refused(&mut self, group: u16) -> io::Result<()> {
+        let mut batch = self.socket.batch();
+        chains::tell_of_refused(&mut batch, group);
+        self.socket.commit(batch)
+    }
+
     /// Sets and rules of a generation; returns the names of the sets.
     fn fill(&self, batch: &mut Batch, plan: &Plan, generation: u64) -> Vec<String> {
         let mut sets = Vec::new();

@@ -11,6 +11,12 @@ const EXPRESSION_DATA: u16 = 2;
 const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
+const LIMIT_RATE: u16 = 1;
+const LIMIT_UNIT: u16 = 2;
+const LIMIT_BURST: u16 = 3;
+const LOG_GROUP: u16 = 1;
+const LOG_LENGTH: u16 = 3;
 const REGISTER: u32 = 1;
 const VERDICT_REGISTER: u32 = 0;
 
@@ -55,6 +61,12 @@ pub(super) enum Step {
     Unreachable,
     /// To this local port instead.
     Redirect(u16),
+    /// Judged by the rules of that chain from here on.
+    Goto(&'static str),
+    /// Not more often than so many times a second, and so many at once.
+    Limit(u64, u32),
+    /// Its beginning, so many bytes, is told to who listens to this group. Nobody is waited for.
+    Log(u16, u32),
 }
 
 impl Step {
@@ -141,6 +153,19 @@ impl Step {
                     m.number(1, REGISTER);
                 });
             }
+            Self::Goto(chain) => expression(m, "immediate", |m| {
+                m.number(1, VERDICT_REGISTER).nested(2, |m| {
+                    m.nested(DATA_VERDICT, |m| {
+                        m.number(VERDICT_CODE, libc::NFT_GOTO as u32).text(VERDICT_CHAIN, chain);
+                    });
+                });
+            }),
+            Self::Limit(rate, burst) => expression(m, "limit", |m| {
+                m.long(LIMIT_RATE, *rate).long(LIMIT_UNIT, 1).number(LIMIT_BURST, *burst);
+            }),
+            Self::Log(group, length) => expression(m, "log", |m| {
+                m.bytes(LOG_GROUP, &group.to_be_bytes()).number(LOG_LENGTH, *length);
+            }),
         }
     }
 }

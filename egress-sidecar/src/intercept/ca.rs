@@ -13,7 +13,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use rustls::{crypto::ring, pki_types::PrivateKeyDer, sign::CertifiedKey};
+use rustls::{
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
 
 /// Certificates kept; when more names were asked for, all are made anew as they are needed.
 const CACHE: usize = 1024;
@@ -60,28 +64,41 @@ impl Authority {
         Self::with_key(KeyPair::generate()?)
     }
 
-    /// The one kept in this directory, made if there is none.
+    /// The one kept in this directory, made if there is none. A start does not wait until it is on the disk: when a
+    /// machine fails that soon, there is another one at the next start.
     ///
     /// # Errors
     /// If it cannot be read, made or written.
     pub fn load_or_generate(directory: &Path) -> Result<Self, CaError> {
         let path = directory.join(KEY_FILE);
-        let key = match fs::read_to_string(&path) {
-            Ok(pem) => KeyPair::from_pem(&pem)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let kept = match read(&path)? {
+            Some(pem) => KeyPair::from_pem(&pem).inspect_err(|error| {
+                tracing::warn!(path = %path.display(), %error, "not a whole key: there is another authority now");
+            }),
+            None => Err(rcgen::Error::CouldNotParseKeyPair),
+        };
+        let key = match kept {
+            Ok(key) => key,
+            Err(_) => {
                 let key = KeyPair::generate()?;
                 write_whole(&path, &key.serialize_pem(), PRIVATE)?;
                 key
             }
-            Err(error) => return Err(CaError::File { path: path.display().to_string(), error }),
         };
         let authority = Self::with_key(key)?;
         // The same key does not give the same bytes: what the sandbox trusts by its bytes stays as it is.
         let path = directory.join(CERTIFICATE_FILE);
-        if !path.exists() {
+        if !read(&path)?.is_some_and(|pem| authority.is_certified_by(&pem)) {
             authority.write_certificate(&path)?;
         }
         Ok(authority)
+    }
+
+    /// Whether this is a certificate of the same key.
+    fn is_certified_by(&self, pem: &str) -> bool {
+        let key = self.issuer.key().public_key_raw();
+        CertificateDer::from_pem_slice(pem.as_bytes())
+            .is_ok_and(|certificate| memchr::memmem::find(&certificate, key).is_some())
     }
 
     /// Writes the certificate for those who are to trust it.
@@ -149,7 +166,17 @@ fn authority_params() -> CertificateParams {
     params
 }
 
-/// Writes a file that is there in full or not at all.
+/// The text of a file, `None` if there is none.
+fn read(path: &Path) -> Result<Option<String>, CaError> {
+    match fs::read(path) {
+        // What is no text is no key either.
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CaError::File { path: path.display().to_string(), error }),
+    }
+}
+
+/// Writes a file that everybody sees in full or not at all.
 fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), CaError> {
     let failed = |error| CaError::File { path: path.display().to_string(), error };
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
@@ -164,7 +191,7 @@ fn write_whole(path: &Path, text: &str, mode: u32) -> Result<(), CaError> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(new).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
     fs::rename(new, path).map_err(failed)
 }
 
@@ -175,7 +202,7 @@ mod tests {
     use rustls::{
         RootCertStore,
         client::WebPkiServerVerifier,
-        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+        pki_types::{ServerName, UnixTime},
     };
 
     use super::*;
@@ -217,6 +244,23 @@ mod tests {
         assert_eq!(check(&first, &leaf, "a.example"), Ok(()));
         let mode = |name| fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(KEY_FILE), mode(CERTIFICATE_FILE)), (PRIVATE, PUBLIC));
+    }
+
+    #[test]
+    fn one_that_a_crash_has_left_in_pieces_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name| directory.path().join(name);
+        let first = Authority::load_or_generate(directory.path()).unwrap();
+        fs::write(at(CERTIFICATE_FILE), "").unwrap();
+        let again = Authority::load_or_generate(directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(at(CERTIFICATE_FILE)).unwrap(), again.pem);
+        let leaf = again.certificate_for("a.example").unwrap();
+        assert_eq!(check(&first, &leaf, "a.example"), Ok(()));
+
+        fs::write(at(KEY_FILE), b"\0\xff").unwrap();
+        let other = Authority::load_or_generate(directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(at(CERTIFICATE_FILE)).unwrap(), other.pem);
+        assert!(check(&first, &other.certificate_for("a.example").unwrap(), "a.example").is_err());
     }
 
     #[test]
