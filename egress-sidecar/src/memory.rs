@@ -3,8 +3,12 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     ffi::c_void,
-    io,
+    fs, io,
+    time::Duration,
 };
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// The system's allocator, which overwrites what it is given back.
 ///
@@ -55,6 +59,40 @@ const HEAPS: libc::c_int = 2;
 pub fn stay_small() {
     // SAFETY: sets a number of the allocator. Nothing depends on whether it was accepted.
     unsafe { libc::mallopt(libc::M_ARENA_MAX, HEAPS) };
+}
+
+/// How often it is looked whether work has ended.
+const LOOK: Duration = Duration::from_secs(5);
+/// Less of a processor's time between two looks is no work.
+const REST: Duration = Duration::from_millis(20);
+/// Pages more than were left the last time, from which on it is worth it: 1 MiB of small ones.
+const WORTH: usize = 256;
+
+/// Gives back what work needed, whenever some is over: heaps keep what they once held, and pages of code that were read
+/// stay. Never returns.
+pub async fn release_after_work() {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks.tick().await;
+    let (mut seen, mut left) = (used(), 0);
+    loop {
+        looks.tick().await;
+        if used().saturating_sub(seen) < REST && resident().is_some_and(|pages| pages > left + WORTH) {
+            sandkeep_idle::release();
+            left = resident().unwrap_or_default();
+        }
+        seen = used();
+    }
+}
+
+/// Processor time of this process.
+fn used() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// Pages of memory this process holds.
+fn resident() -> Option<usize> {
+    fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Keeps others out of this process's memory: no core dumps, and no debugger but root's.

@@ -71,6 +71,7 @@ async fn serve(config: Config) -> Result<()> {
         false => None,
     };
     let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone()));
+    let releasing = tokio::spawn(memory::release_after_work());
     ready::tell(config.ready_fd);
     tracing::info!(%address, "serving");
     let mut failed = false;
@@ -82,6 +83,7 @@ async fn serve(config: Config) -> Result<()> {
     };
     serve::serve(listener, api::service(state), stop).await;
     reloading.abort();
+    releasing.abort();
     noting.inspect(JoinHandle::abort);
     drop(interception);
     drop(enforcement);

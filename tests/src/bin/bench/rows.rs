@@ -208,6 +208,8 @@ pub(crate) const ROWS: &[Row] = &[
     .floor(0.9),
     less("egress-memory-idle", "MB", 16.0, (1, 1), |bench, n| Box::pin(intercept::memory_idle(bench, n)))
         .floor(5.7),
+    less("egress-memory-after", "MB", 16.0, (1, 1), |bench, n| Box::pin(intercept::memory_after(bench, n)))
+        .floor(5.7),
     less("egress-memory-busy", "MB", 16.0, (1, 1), |bench, n| Box::pin(intercept::memory_busy(bench, n)))
         .floor(9.6),
 ];

@@ -24,6 +24,8 @@ const WARM_UP_PIECES: usize = 1024;
 const BULKY: usize = 4;
 /// Connections that stay open meanwhile.
 const CROWD: usize = 64;
+/// By then a sidecar has noticed that it has nothing to do any more.
+const AFTER: Duration = Duration::from_secs(15);
 
 /// An address of the outside that nobody else uses.
 const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
@@ -72,6 +74,24 @@ impl World {
             Way::Direct => self.authority.pem.clone(),
         };
         Clients::new(address(way), &authority, http)
+    }
+
+    /// Many connections, then bulky answers.
+    fn keep_busy(&self) -> Result<()> {
+        let clients = self.clients(Way::Intercepted, Http::One)?;
+        self.inside(async || {
+            clients.rate(CROWD, STREAMS, TIME).await?;
+            let bulky: Vec<_> = (0..BULKY)
+                .map(|_| {
+                    let clients = clients.clone();
+                    tokio::spawn(async move { clients.bulk(WARM_UP_PIECES).await })
+                })
+                .collect();
+            for answer in bulky {
+                answer.await??;
+            }
+            Ok(())
+        })
     }
 
     /// Runs clients in the guarded namespace, on a thread of their own.
@@ -139,19 +159,14 @@ pub(crate) async fn memory_idle(_: &Bench, _: usize) -> Result<Vec<f64>> {
 /// The most it holds while many connections are used, and then bulky answers come.
 pub(crate) async fn memory_busy(_: &Bench, _: usize) -> Result<Vec<f64>> {
     let world = World::new()?;
-    let clients = world.clients(Way::Intercepted, Http::One)?;
-    world.inside(async || {
-        clients.rate(CROWD, STREAMS, TIME).await?;
-        let bulky: Vec<_> = (0..BULKY)
-            .map(|_| {
-                let clients = clients.clone();
-                tokio::spawn(async move { clients.bulk(WARM_UP_PIECES).await })
-            })
-            .collect();
-        for answer in bulky {
-            answer.await??;
-        }
-        Ok(())
-    })?;
+    world.keep_busy()?;
     Ok(vec![memory::peak_resident(world.sidecar.pid())?])
+}
+
+/// What it holds some time after that.
+pub(crate) async fn memory_after(_: &Bench, _: usize) -> Result<Vec<f64>> {
+    let world = World::new()?;
+    world.keep_busy()?;
+    tokio::time::sleep(AFTER).await;
+    Ok(vec![memory::resident(world.sidecar.pid())?])
 }
