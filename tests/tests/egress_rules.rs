@@ -318,7 +318,7 @@ fn answers_are_kept_and_silent_servers_passed_over() -> Result<()> {
     assert_eq!((asked("ok.test")?, asked("nothing.ok.test")?), (1, 1));
     // What lives for a second is asked for again, and the rules that judged it count too.
     assert_eq!(intruder.tries("dns", json!(["short.ok.test"]))?, "93.184.216.34");
-    std::thread::sleep(Duration::from_millis(1500));
+    thread::sleep(Duration::from_millis(1500));
     assert_eq!(intruder.tries("dns", json!(["short.ok.test"]))?, "93.184.216.34");
     assert_eq!(asked("short.ok.test")?, 2);
     lab.ask("PATCH", "/policy", Some(r#"[{"action":"deny","target":"ok.test"}]"#))?;
