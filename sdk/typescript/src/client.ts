@@ -10,6 +10,7 @@ import { DEFAULT_TIMEOUTS, type Timeouts } from "./transport/limits.js";
 import { isNode, variable } from "./transport/runtime.js";
 import { type LifecycleHttp, type Schemas, lifecycleHttp } from "./wire.js";
 
+/** How to reach a server. Whatever is left out comes from the environment or has a default. */
 export interface ClientOptions {
   /** The server's address. Default: `SANDKEEP_URL`, else `http://127.0.0.1:8080`; in a browser the page's own server. */
   url?: string;
@@ -17,6 +18,7 @@ export interface ClientOptions {
   apiKey?: string;
   /** Whether sandboxes are reached through the server. Default: yes, unless the server runs on this machine. */
   throughServer?: boolean;
+  /** Limits of waits, in milliseconds. Default: 600,000 for a creation, else 30,000. */
   timeouts?: Partial<Timeouts>;
   /** How often a request that only reads, or that can be recognised, is sent again when it failed. Default: 2. */
   retries?: number;
@@ -35,10 +37,15 @@ const LOCAL = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** A server, as one caller sees it. */
 export class Client {
+  /** What the server runs. */
   readonly sandboxes: Sandboxes;
+  /** Files of sandboxes, kept. */
   readonly snapshots: Snapshots;
+  /** What sandboxes are made of, under an id. */
   readonly templates: Templates;
+  /** Sandboxes kept ready ahead of their use. */
   readonly pools: Pools;
+  /** What sandboxes are made from. */
   readonly images: Images;
   /** @internal */
   readonly http: LifecycleHttp;
@@ -68,14 +75,17 @@ export class Client {
     this.images = new Images(this.http);
   }
 
+  /** Address of the server, without a slash at its end. */
   get url(): string {
     return this.http.config.base;
   }
 
+  /** Whether the server is well. Needs no key. */
   health(options: CallOptions = {}): Promise<Schemas["Health"]> {
     return this.http.json("health", {}, options);
   }
 
+  /** Version of the server. */
   async version(options: CallOptions = {}): Promise<string> {
     return (await this.http.json("version", {}, options)).version;
   }

@@ -14,10 +14,13 @@ export type VaultState = Schemas["CredentialVaultState"];
 export type Credential = Schemas["Credential"];
 /** Credentials for certain requests. */
 export type CredentialBinding = Schemas["CredentialBinding"];
+/** What may be known of a secret: all but the secret. */
 export type CredentialInfo = Schemas["CredentialMetadata"];
+/** Which requests get which secret, and how. */
 export type BindingInfo = Schemas["CredentialBindingMetadata"];
 /** What was asked for beyond the sandbox, and what became of it. */
 export type AuditEntry = Schemas["AuditEntry"];
+/** What a sandbox tried to reach, and what came of it. */
 export type AuditList = Schemas["AuditList"];
 
 /** The API beside one sandbox. */

@@ -47,9 +47,13 @@ export interface Refusal {
 /** The server refused a request. */
 export class ApiError extends SandkeepError {
   override name = "ApiError";
+  /** HTTP status. */
   readonly status: number;
+  /** Stable identifier of the kind of error, such as `SANDBOX::NOT_FOUND`. */
   readonly code: string;
+  /** The request's name in the server's log. */
   readonly requestId: string | undefined;
+  /** Seconds after which to ask again, where the server says so. */
   readonly retryAfter: number | undefined;
 
   constructor(refusal: Refusal) {

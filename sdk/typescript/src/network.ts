@@ -12,8 +12,11 @@ import type { Ports } from "./ports.js";
 import type { CallOptions } from "./transport/http.js";
 import type { LifecycleHttp, Schemas } from "./wire.js";
 
+/** What a sandbox may reach. */
 export type NetworkPolicy = Schemas["NetworkPolicy"];
+/** One name, address or block of addresses, allowed or denied. */
 export type NetworkRule = Schemas["NetworkRule"];
+/** The policy in force, and how it is enforced. */
 export type PolicyStatus = Schemas["PolicyStatusResponse"];
 
 /** Where the API beside a sandbox answers that was created with a network policy. */
@@ -41,6 +44,11 @@ export class Network {
     return (await this.#reach(options)).json("getAudit", { query: { after, limit } }, options);
   }
 
+  /**
+   * The policy in force.
+   *
+   * @throws NotFoundError if the sandbox was created without one
+   */
   policy(options: CallOptions = {}): Promise<PolicyStatus> {
     return this.#http.json("getSandboxNetworkPolicy", { path: this.#path }, options);
   }
@@ -70,10 +78,20 @@ export class Vault {
     this.#reach = reach;
   }
 
+  /**
+   * Makes the vault; its bindings are in force when this returns.
+   *
+   * @throws ConflictError if there is one
+   */
   async create(content: VaultContent, options: CallOptions = {}): Promise<VaultState> {
     return (await this.#reach(options)).json("createCredentialVault", { body: content }, options);
   }
 
+  /**
+   * What is in the vault, without its secrets.
+   *
+   * @throws NotFoundError while there is none
+   */
   async state(options: CallOptions = {}): Promise<VaultState> {
     return (await this.#reach(options)).json("getCredentialVault", {}, options);
   }
@@ -83,22 +101,35 @@ export class Vault {
     return (await this.#reach(options)).json("patchCredentialVault", { body: change }, options);
   }
 
+  /** Forgets the vault; connections that carried one of its secrets are cut. */
   async delete(options: CallOptions = {}): Promise<void> {
     await (await this.#reach(options)).done("deleteCredentialVault", {}, options);
   }
 
+  /** All secrets' names. */
   async credentials(options: CallOptions = {}): Promise<CredentialInfo[]> {
     return (await (await this.#reach(options)).json("listCredentials", {}, options)).credentials;
   }
 
+  /**
+   * What may be known of one secret.
+   *
+   * @throws NotFoundError if there is none of this name
+   */
   async credential(name: string, options: CallOptions = {}): Promise<CredentialInfo> {
     return (await this.#reach(options)).json("getCredential", { path: { credential_name: name } }, options);
   }
 
+  /** All bindings. */
   async bindings(options: CallOptions = {}): Promise<BindingInfo[]> {
     return (await (await this.#reach(options)).json("listCredentialBindings", {}, options)).bindings;
   }
 
+  /**
+   * One binding.
+   *
+   * @throws NotFoundError if there is none of this name
+   */
   async binding(name: string, options: CallOptions = {}): Promise<BindingInfo> {
     return (await this.#reach(options)).json("getCredentialBinding", { path: { binding_name: name } }, options);
   }

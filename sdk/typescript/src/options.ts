@@ -3,6 +3,7 @@ import type { NetworkPolicy } from "./network.js";
 import type { CallOptions } from "./transport/http.js";
 import type { Schemas } from "./wire.js";
 
+/** A directory of the host, or a named volume, mounted in a sandbox. */
 export type Volume = Schemas["Volume"];
 
 /** How long a sandbox lives when nothing else is asked for. */
@@ -37,9 +38,11 @@ export interface NewSandbox {
   networkPolicy?: NetworkPolicy;
   /** Lets a vault put credentials into what the sandbox sends; needs a network policy. */
   credentialProxy?: boolean;
+  /** What is mounted in it. Default: nothing. */
   volumes?: Volume[];
   /** Commands before its program starts and in regular intervals. */
   lifecycle?: Schemas["SandboxLifecycle"];
+  /** Which of an image's platforms. Default: the host's. */
   platform?: Schemas["PlatformSpec"];
   /** Whether every port needs a proof, also those that are public otherwise. */
   secureAccess?: boolean;

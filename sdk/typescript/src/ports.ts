@@ -4,6 +4,7 @@ import type { CallOptions, HttpConfig } from "./transport/http.js";
 import { Tunnel } from "./tunnel.js";
 import type { Operations, Schemas } from "./wire.js";
 
+/** Which address of a port. */
 export interface EndpointOptions extends CallOptions {
   /** Through the server or not. Default: as the sandbox is reached. */
   throughServer?: boolean;
@@ -11,6 +12,7 @@ export interface EndpointOptions extends CallOptions {
   expires?: Date;
 }
 
+/** A request to a port, as of `fetch`. */
 export interface PortRequest extends RequestInit {
   /** Below the port's root, with a query if there is one. Default: `/`. */
   path?: string;

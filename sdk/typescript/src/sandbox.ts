@@ -28,20 +28,29 @@ const PASSING = new Set([409, 502, 503, 504]);
 
 /** A sandbox that answers. */
 export class Sandbox {
+  /** The client it was made with. */
   readonly client: Client;
+  /** Its id, by which anybody with the key finds it again. */
   readonly id: string;
   /** Whether it is reached through the server. */
   readonly throughServer: boolean;
+  /** Programs: in the foreground, in the background, to come back to. */
   readonly commands: Commands;
+  /** Code whose variables last. */
   readonly code: Code;
+  /** Its files. */
   readonly files: SandboxFiles;
+  /** Shells that remember. */
   readonly sessions: Sessions;
+  /** Programs on terminals. */
   readonly terminals: Terminals;
+  /** Shells whose changes can be looked at before they count. */
   readonly isolated: Isolated;
   /** Its ports: addresses, requests and connections. */
   readonly ports: Ports;
   /** What it may reach, and the credentials that are put into what it sends. */
   readonly network: Network;
+  /** What is to be seen of it from outside. */
   readonly diagnostics: Diagnostics;
   /** The daemon inside it. */
   readonly daemon: Daemon;

@@ -7,6 +7,7 @@ import type { ExecdHttp, Schemas } from "./wire.js";
 /** The languages that execd knows, as far as the image has their tools. */
 export type Language = "python" | "bash" | "javascript" | "typescript" | "java" | "go" | (string & {});
 
+/** How one piece of code runs. */
 export interface CodeOptions extends CallOptions, Listeners {
   /** Whether a failure is thrown instead of returned. */
   check?: boolean;
@@ -28,26 +29,36 @@ export class Code {
     return this.runIn({ language }, code, options);
   }
 
+  /**
+   * Python in its default context, whose variables last.
+   *
+   * @throws InvalidRequestError if the image has no Python
+   */
   python(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.run("python", code, options);
   }
 
+  /** The same in Bash. */
   bash(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.run("bash", code, options);
   }
 
+  /** The same in JavaScript; needs Node.js in the image. */
   javascript(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.run("javascript", code, options);
   }
 
+  /** The same in TypeScript; needs Node.js in the image. */
   typescript(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.run("typescript", code, options);
   }
 
+  /** The same in Java; needs a JDK in the image. */
   java(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.run("java", code, options);
   }
 
+  /** The same in Go; needs its toolchain in the image. */
   go(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.run("go", code, options);
   }
@@ -71,6 +82,11 @@ export class Code {
     return listed.map((context) => this.#context(context));
   }
 
+  /**
+   * One context by its id.
+   *
+   * @throws NotFoundError if there is none of this id
+   */
   async context(id: string, options: CallOptions = {}): Promise<CodeContext> {
     return this.#context(await this.#http.json("getContext", { path: { context_id: id } }, options));
   }
@@ -117,10 +133,16 @@ export class CodeContext {
     readonly cwd: string | undefined,
   ) {}
 
+  /**
+   * Runs code to its end.
+   *
+   * @throws NotFoundError if the context was deleted; code that fails is a result
+   */
   run(code: string, options: CodeOptions = {}): Promise<Execution> {
     return this.code.runIn({ id: this.id, language: this.language }, code, options);
   }
 
+  /** Runs code and gives its events as they come. */
   stream(code: string, options: CallOptions = {}): ExecutionStream {
     return this.code.streamIn({ id: this.id, language: this.language }, code, options);
   }
@@ -130,6 +152,7 @@ export class CodeContext {
     return this.code.interrupt(this.id, options);
   }
 
+  /** Ends the context and forgets its variables. */
   delete(options: CallOptions = {}): Promise<void> {
     return this.code.deleteContext(this.id, options);
   }

@@ -9,6 +9,7 @@ import type { ExecdHttp, Schemas } from "./wire.js";
 /** A command: text for the sandbox's shell, or a program and its arguments without a shell. */
 export type CommandLine = string | readonly string[];
 
+/** How a command runs. */
 export interface CommandOptions extends CallOptions {
   /** Directory to run in. */
   cwd?: string;
@@ -18,14 +19,17 @@ export interface CommandOptions extends CallOptions {
   timeoutMs?: number;
   /** Run as this user and, unless given, the user's own group. */
   uid?: number;
+  /** Group to run as. Default: the user's own. */
   gid?: number;
 }
 
+/** The same for one whose events are wanted. */
 export interface StreamOptions extends CommandOptions {
   /** Whether it has a standard input to be written to; otherwise that is empty. */
   stdin?: boolean;
 }
 
+/** The same for one that is run to its end. */
 export interface RunOptions extends CommandOptions, Listeners {
   /** All of its standard input. */
   input?: Data;
@@ -100,6 +104,11 @@ export class Commands {
     return camel(await this.#http.json("listCommands", { query: { running, limit } }, options));
   }
 
+  /**
+   * Whether a command still runs, and how it ended.
+   *
+   * @throws NotFoundError if there is none of this id
+   */
   async status(id: string, options: CallOptions = {}): Promise<CommandStatus> {
     return camel(await this.#http.json("getCommandStatus", { path: { id } }, options));
   }
@@ -150,10 +159,12 @@ export class BackgroundCommand {
     readonly id: string,
   ) {}
 
+  /** Whether it still runs, and how it ended. */
   status(options: CallOptions = {}): Promise<CommandStatus> {
     return this.commands.status(this.id, options);
   }
 
+  /** What it has printed, from `cursor` bytes on. Default: from its beginning. */
   logs(options: CallOptions & { cursor?: number } = {}): Promise<CommandLogs> {
     return this.commands.logs(this.id, options);
   }
@@ -163,6 +174,11 @@ export class BackgroundCommand {
     return this.commands.attach(this.id, options);
   }
 
+  /**
+   * Ends it: politely first, by force after three seconds.
+   *
+   * @throws ConflictError if it had ended
+   */
   interrupt(options: CallOptions = {}): Promise<void> {
     return this.commands.interrupt(this.id, options);
   }

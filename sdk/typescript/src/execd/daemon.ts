@@ -15,10 +15,12 @@ export class Daemon {
     this.#http = http;
   }
 
+  /** Fails unless the daemon answers and accepts the token. */
   async ping(options: CallOptions = {}): Promise<void> {
     await this.#http.done("ping", {}, { ...options, repeatable: false });
   }
 
+  /** What the sandbox uses now. */
   async metrics(options: CallOptions = {}): Promise<DaemonMetrics> {
     return camel(await this.#http.json("getMetrics", {}, options));
   }

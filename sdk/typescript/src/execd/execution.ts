@@ -4,7 +4,9 @@ import { RichResult } from "./rich.js";
 
 /** Functions that hear of output as it comes. */
 export interface Listeners {
+  /** Hears of standard output. */
   onStdout?: ((text: string) => void) | undefined;
+  /** Hears of standard error. */
   onStderr?: ((text: string) => void) | undefined;
   /** Every event, output included. */
   onEvent?: ((event: ExecutionEvent) => void) | undefined;

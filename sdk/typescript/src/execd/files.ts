@@ -13,22 +13,29 @@ export type FileInfo = Camel<Schemas["FileInfo"]>;
 /** Something that happened in a watched directory. */
 export type WatchEvent = Schemas["WatchEvent"];
 
+/** Owner, group and mode of a file; what is left out stays, or is the sandbox's own user's. */
 export interface Permissions {
   /** Permission bits, such as `0o644`. */
   mode?: number;
-  /** Names of user and group. */
+  /** Name of the user. */
   owner?: string;
+  /** Name of the group. */
   group?: string;
 }
 
+/** A file to write. */
 export interface NewFile extends Permissions {
+  /** Where: absolute, or below the sandbox's working directory. */
   path: string;
+  /** What is in it. */
   data: Data;
 }
 
+/** Which part of a file. */
 export interface ReadOptions extends CallOptions {
   /** First byte wanted, from 0, and the number of bytes; only with a start. */
   start?: number;
+  /** Most bytes of it. Default: to its end. */
   length?: number;
 }
 
@@ -122,6 +129,11 @@ export class Files {
     return info;
   }
 
+  /**
+   * What is known of several paths.
+   *
+   * @throws NotFoundError if one is missing
+   */
   async infos(paths: string[], options: CallOptions = {}): Promise<Map<string, FileInfo>> {
     const answer = await this.#json("getFilesInfo", { query: { path: paths } }, options);
     return new Map(Object.entries(answer).map(([path, info]) => [path, fileInfo(info)]));
@@ -137,6 +149,11 @@ export class Files {
     await this.#done("renameFiles", { body: moves }, options);
   }
 
+  /**
+   * Sets owner, group and mode by path.
+   *
+   * @throws NotFoundError if one is missing
+   */
   async setPermissions(permissions: Record<string, Permissions>, options: CallOptions = {}): Promise<void> {
     await this.#done("chmodFiles", { body: wireAll(permissions) }, options);
   }

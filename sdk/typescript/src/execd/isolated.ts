@@ -9,13 +9,20 @@ import { Files } from "./files.js";
 import { ExecutionStream } from "./stream.js";
 import type { ExecdHttp, Schemas } from "./wire.js";
 
+/** What isolation a sandbox can give, and why not more. */
 export type IsolationCapabilities = Camel<Schemas["CapabilitiesResponse"]>;
+/** What a session is made of. */
 export type NewIsolatedSession = Camel<Schemas["CreateIsolatedSessionRequest"]>;
+/** What a session is made of, and how it is. */
 export type IsolatedSessionState = Camel<Schemas["SessionState"]>;
+/** A session in a list. */
 export type IsolatedSessionSummary = Camel<Schemas["IsolatedSessionSummary"]>;
+/** How a background run is or ended. */
 export type IsolatedRunStatus = Camel<Schemas["IsolatedRunStatus"]>;
 
+/** How shell text runs in a session. */
 export interface IsolatedRunOptions extends CallOptions {
+  /** Variables of this run alone. */
   env?: Record<string, string>;
   /** When the run and everything it started are killed, in seconds. */
   timeoutSeconds?: number;
@@ -35,6 +42,11 @@ export class Isolated {
     return camel(await this.#http.json("isolatedCapabilities", {}, options));
   }
 
+  /**
+   * Makes a session.
+   *
+   * @throws ServerError (503) if this sandbox cannot isolate: ask for `isolation` when it is created
+   */
   async create(session: NewIsolatedSession, options: CallOptions = {}): Promise<IsolatedSession> {
     const body = snake<Schemas["CreateIsolatedSessionRequest"]>(session);
     const { session_id: id } = await this.#http.json("createIsolatedSession", { body }, options);
@@ -46,11 +58,13 @@ export class Isolated {
     return new IsolatedSession(this.#http, id);
   }
 
+  /** All sessions, oldest first. */
   async list(options: CallOptions = {}): Promise<IsolatedSessionSummary[]> {
     return camel((await this.#http.json("listIsolatedSessions", {}, options)).sessions);
   }
 }
 
+/** A shell with files of its own on top of the sandbox's. */
 export class IsolatedSession {
   readonly #http: ExecdHttp;
   /** The files as the session sees them. */
@@ -65,10 +79,16 @@ export class IsolatedSession {
     this.files = new Files(http, { prefix: "isolated", path: { sessionId: id } });
   }
 
+  /** What it is made of, and how it is. */
   async state(options: CallOptions = {}): Promise<IsolatedSessionState> {
     return camel(await this.#http.json("getIsolatedSession", this.#parts, options));
   }
 
+  /**
+   * Runs shell text to its end.
+   *
+   * @throws NotFoundError if the session has ended
+   */
   async run(code: string, options: IsolatedRunOptions & Listeners & { check?: boolean } = {}): Promise<Execution> {
     const result = await this.stream(code, options).result(options);
     return options.check === true ? result.check() : result;
@@ -110,6 +130,7 @@ export class IsolatedSession {
     return this.#http.json("isolatedSessionCommit", this.#parts, options);
   }
 
+  /** Ends it; what was not committed is gone. */
   async delete(options: CallOptions = {}): Promise<void> {
     await this.#http.done("deleteIsolatedSession", this.#parts, options);
   }

@@ -9,6 +9,7 @@ import type { ExecdHttp, Schemas } from "./wire.js";
 /** How a terminal is. `outputOffset` counts all bytes it ever wrote. */
 export type TerminalStatus = Camel<Schemas["PTYSessionStatusResponse"]>;
 
+/** Signals that a terminal's program can be sent. */
 export type TerminalSignal = Schemas["ClientSignal"];
 
 /** What a terminal sends. */
@@ -19,6 +20,7 @@ export type TerminalEvent =
   /** Standard error, which only pipes keep apart. */
   | { type: "stderr"; data: Uint8Array };
 
+/** How to attach to a terminal. */
 export interface AttachOptions extends CallOptions {
   /** Pipes instead of a terminal, with standard error apart. */
   pipes?: boolean;
@@ -50,6 +52,7 @@ export class Terminals {
   }
 }
 
+/** A program on a terminal of its own, to leave and to come back to. */
 export class Terminal {
   readonly #http: ExecdHttp;
 
@@ -61,10 +64,12 @@ export class Terminal {
     this.#http = http;
   }
 
+  /** Whether its program runs, and how much it has written. */
   async status(options: CallOptions = {}): Promise<TerminalStatus> {
     return camel(await this.#http.json("getPtySession", { path: { sessionId: this.id } }, options));
   }
 
+  /** Kills its program and forgets it. */
   async delete(options: CallOptions = {}): Promise<void> {
     await this.#http.done("deletePtySession", { path: { sessionId: this.id } }, options);
   }
@@ -123,6 +128,7 @@ export class TerminalConnection implements AsyncIterable<TerminalEvent> {
     return this.#exitCode;
   }
 
+  /** Passes text or bytes to the program's standard input. */
   async write(data: string | Uint8Array): Promise<void> {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     const message = new Uint8Array(bytes.length + 1);
@@ -131,10 +137,12 @@ export class TerminalConnection implements AsyncIterable<TerminalEvent> {
     await this.#send(message);
   }
 
+  /** Tells the program the terminal's new size, in characters. */
   async resize(columns: number, rows: number): Promise<void> {
     await this.#frame({ type: "resize", cols: columns, rows });
   }
 
+  /** Sends the program a signal. */
   async signal(signal: TerminalSignal): Promise<void> {
     await this.#frame({ type: "signal", signal });
   }

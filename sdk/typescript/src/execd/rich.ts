@@ -5,30 +5,37 @@ export class RichResult {
     readonly data: Readonly<Record<string, unknown>>,
   ) {}
 
+  /** As plain text. */
   get text(): string | undefined {
     return this.#string("text") ?? this.#string("text/plain");
   }
 
+  /** As HTML: a table, for instance. */
   get html(): string | undefined {
     return this.#string("text/html");
   }
 
+  /** As Markdown. */
   get markdown(): string | undefined {
     return this.#string("text/markdown");
   }
 
+  /** As a drawing. */
   get svg(): string | undefined {
     return this.#string("image/svg+xml");
   }
 
+  /** As data. */
   get json(): unknown {
     return this.data["application/json"];
   }
 
+  /** As a picture, decoded. */
   get png(): Uint8Array | undefined {
     return this.bytes("image/png");
   }
 
+  /** As a picture, decoded. */
   get jpeg(): Uint8Array | undefined {
     return this.bytes("image/jpeg");
   }

@@ -15,7 +15,9 @@ export interface TreeProgress {
   bytes: number;
 }
 
+/** How a tree travels. */
 export interface TreeOptions extends CallOptions {
+  /** Hears how far it is. */
   onProgress?: ((progress: TreeProgress) => void) | undefined;
 }
 

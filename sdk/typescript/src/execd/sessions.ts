@@ -4,9 +4,11 @@ import type { Execution, Listeners } from "./execution.js";
 import { ExecutionStream } from "./stream.js";
 import type { ExecdHttp } from "./wire.js";
 
+/** How shell text runs in a session. */
 export interface SessionRunOptions extends CallOptions {
   /** Directory to run in; where the run ends is where the next one starts. */
   cwd?: string;
+  /** Variables of this run alone. */
   env?: Record<string, string>;
   /** When the run and everything it started are killed, in milliseconds. */
   timeoutMs?: number;
@@ -21,6 +23,7 @@ export class Sessions {
     this.#http = http;
   }
 
+  /** Starts a shell, in a directory if one is named. */
   async create(options: CallOptions & { cwd?: string } = {}): Promise<ShellSession> {
     const { session_id: id } = await this.#http.json("createSession", { body: { cwd: options.cwd } }, options);
     return this.get(id);
@@ -44,6 +47,11 @@ export class ShellSession {
     this.#http = http;
   }
 
+  /**
+   * Runs shell text to its end; runs of one session wait for each other.
+   *
+   * @throws NotFoundError if the session has ended
+   */
   async run(command: string, options: SessionRunOptions & Listeners & { check?: boolean } = {}): Promise<Execution> {
     const result = await this.stream(command, options).result(options);
     return options.check === true ? result.check() : result;
@@ -57,6 +65,7 @@ export class ShellSession {
     return new ExecutionStream(this.#http, open, {}, options.signal);
   }
 
+  /** Ends the shell and everything it started. */
   async delete(options: CallOptions = {}): Promise<void> {
     await this.#http.done("deleteSession", { path: { sessionId: this.id } }, options);
   }

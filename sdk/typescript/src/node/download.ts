@@ -5,7 +5,9 @@ import type { TreeEntry } from "../execd/tar.js";
 
 /** What became of a downloaded tree. */
 export interface DownloadedTree {
+  /** Files, directories and links so far. */
   entries: number;
+  /** Bytes of files so far. */
   bytes: number;
   /** Entries that were left out, because they would lead out of the directory. */
   skipped: string[];

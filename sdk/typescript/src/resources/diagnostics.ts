@@ -2,8 +2,10 @@ import { chunks } from "../transport/frames.js";
 import type { CallOptions } from "../transport/http.js";
 import type { LifecycleHttp, Schemas } from "../wire.js";
 
+/** A text about a sandbox, and what it tells of. */
 export type Diagnosis = Schemas["DiagnosticContentResponse"];
 
+/** Which part of the logs. */
 export interface LogOptions extends CallOptions {
   /** Lines from the end. */
   tail?: number;

@@ -8,8 +8,11 @@ import { labelFilter } from "./pages.js";
 /** Something that happened to a sandbox. `details` depend on the type. */
 export type SandboxEvent = Schemas["SandboxEvent"];
 
+/** Which events. */
 export interface EventFilter extends CallOptions {
+  /** Only of these sandboxes. */
   sandboxIds?: string[];
+  /** Only of sandboxes with all of these labels. */
   metadata?: Record<string, string>;
   /** Such as `sandbox.state`. */
   types?: string[];

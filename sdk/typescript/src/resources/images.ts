@@ -3,6 +3,7 @@ import { chunks } from "../transport/frames.js";
 import type { CallOptions } from "../transport/http.js";
 import type { LifecycleHttp, Schemas } from "../wire.js";
 
+/** An image that is ready for use. */
 export type Image = Schemas["StoredImage"];
 
 /** The images that are unpacked on the server. */
@@ -14,6 +15,7 @@ export class Images {
     this.#http = http;
   }
 
+  /** All of them. */
   async list(options: CallOptions = {}): Promise<Image[]> {
     return (await this.#http.json("list_images", {}, options)).items;
   }

@@ -2,7 +2,9 @@ import type { Schemas } from "../wire.js";
 
 /** One page of a list. */
 export interface Page<Item> {
+  /** What is on this page. */
   items: Item[];
+  /** Which page this is, and of how many. */
   pagination: Schemas["PaginationInfo"];
 }
 

@@ -1,10 +1,14 @@
 import type { CallOptions } from "../transport/http.js";
 import type { LifecycleHttp, Schemas } from "../wire.js";
 
+/** A pool as it is now. */
 export type Pool = Schemas["PoolResponse"];
+/** How many members wait at least and at most, and how many there are altogether. */
 export type PoolCapacity = Schemas["PoolCapacitySpec"];
 
+/** What a pool is made of. */
 export interface NewPool {
+  /** What creations call it. */
   name: string;
   /** How many sandboxes wait, and how many there are at most. */
   capacity: PoolCapacity;
@@ -21,14 +25,25 @@ export class Pools {
     this.#http = http;
   }
 
+  /**
+   * Makes a pool; it fills in the background.
+   *
+   * @throws ConflictError if there is one of this name
+   */
   create({ name, capacity, template }: NewPool, options: CallOptions = {}): Promise<Pool> {
     return this.#http.json("create_pool", { body: { name, capacitySpec: capacity, template } }, options);
   }
 
+  /**
+   * One pool as it is now.
+   *
+   * @throws NotFoundError if there is none of this name
+   */
   get(poolName: string, options: CallOptions = {}): Promise<Pool> {
     return this.#http.json("get_pool", { path: { poolName } }, options);
   }
 
+  /** All pools, by name. */
   async list(options: CallOptions = {}): Promise<Pool[]> {
     return (await this.#http.json("list_pools", {}, options)).items;
   }

@@ -6,6 +6,7 @@ import { type Page, everything, labelFilter } from "./pages.js";
 /** A sandbox as the server sees it. */
 export type SandboxRecord = Schemas["Sandbox"];
 
+/** Which sandboxes. */
 export interface SandboxFilter extends CallOptions {
   /** Any of these states. */
   states?: string[];
@@ -38,10 +39,16 @@ export class Sandboxes {
     );
   }
 
+  /**
+   * One sandbox as it is now.
+   *
+   * @throws NotFoundError if there is none of this id
+   */
   get(sandboxId: string, options: CallOptions = {}): Promise<SandboxRecord> {
     return this.#http.json("get_sandbox", { path: { sandboxId } }, options);
   }
 
+  /** One page of them, newest first; pages count from 1. */
   page(filter: SandboxFilter & { page?: number; pageSize?: number } = {}): Promise<Page<SandboxRecord>> {
     const { states: state, metadata, page, pageSize } = filter;
     const query = { state, metadata: labelFilter(metadata), page, pageSize };
@@ -53,6 +60,11 @@ export class Sandboxes {
     return everything((page) => this.page({ ...filter, ...page }));
   }
 
+  /**
+   * Removes a sandbox and everything in it.
+   *
+   * @throws NotFoundError if there is none of this id
+   */
   async delete(sandboxId: string, options: CallOptions = {}): Promise<void> {
     await this.#http.done("delete_sandbox", { path: { sandboxId } }, options);
   }

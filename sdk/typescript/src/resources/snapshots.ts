@@ -4,9 +4,12 @@ import { sleep } from "../transport/limits.js";
 import type { LifecycleHttp, Schemas } from "../wire.js";
 import { type Page, everything } from "./pages.js";
 
+/** A snapshot as it is now. */
 export type Snapshot = Schemas["Snapshot"];
 
+/** Which snapshots. */
 export interface SnapshotFilter extends CallOptions {
+  /** Only of this sandbox. */
   sandboxId?: string;
   /** Exactly this name. */
   name?: string;
@@ -31,10 +34,16 @@ export class Snapshots {
     return this.#http.json("create_snapshot", { path: { sandboxId }, body }, options);
   }
 
+  /**
+   * One snapshot as it is now.
+   *
+   * @throws NotFoundError if there is none of this id
+   */
   get(snapshotId: string, options: CallOptions = {}): Promise<Snapshot> {
     return this.#http.json("get_snapshot", { path: { snapshotId } }, options);
   }
 
+  /** One page of them, newest first; pages count from 1. */
   page(filter: SnapshotFilter & { page?: number; pageSize?: number } = {}): Promise<Page<Snapshot>> {
     const { sandboxId, name, states: state, page, pageSize } = filter;
     return this.#http.json("list_snapshots", { query: { sandboxId, name, state, page, pageSize } }, filter);
@@ -59,6 +68,11 @@ export class Snapshots {
     throw new TimeoutError(`snapshot ${snapshotId}`, limit);
   }
 
+  /**
+   * Removes a snapshot.
+   *
+   * @throws ConflictError if a sandbox uses it
+   */
   async delete(snapshotId: string, options: CallOptions = {}): Promise<void> {
     await this.#http.done("delete_snapshot", { path: { snapshotId } }, options);
   }

@@ -4,10 +4,14 @@ import { sleep } from "../transport/limits.js";
 import type { LifecycleHttp, Schemas } from "../wire.js";
 import { type Page, everything, labelFilter } from "./pages.js";
 
+/** A template as it is now. */
 export type Template = Schemas["FsbTemplate"];
+/** What a template is made of. */
 export type NewTemplate = Schemas["CreateFsbTemplateRequest"];
 
+/** Which templates. */
 export interface TemplateFilter extends CallOptions {
+  /** Only those with all of these labels. */
   metadata?: Record<string, string>;
 }
 
@@ -27,10 +31,16 @@ export class Templates {
     return this.#http.json("create_template", { body: template }, options);
   }
 
+  /**
+   * One template as it is now.
+   *
+   * @throws NotFoundError if there is none of this id
+   */
   get(templateId: string, options: CallOptions = {}): Promise<Template> {
     return this.#http.json("get_template", { path: { templateId } }, options);
   }
 
+  /** One page of them, newest first; pages count from 1. */
   page(filter: TemplateFilter & { page?: number; pageSize?: number } = {}): Promise<Page<Template>> {
     const { metadata, page, pageSize } = filter;
     const query = { metadata: labelFilter(metadata), page, pageSize };
@@ -55,6 +65,7 @@ export class Templates {
     throw new TimeoutError(`template ${templateId}`, limit);
   }
 
+  /** Removes a template; sandboxes that came from it go on. */
   async delete(templateId: string, options: CallOptions = {}): Promise<void> {
     await this.#http.done("delete_template", { path: { templateId } }, options);
   }
