@@ -103,6 +103,13 @@ async fn commands_run_with_their_output_and_status() -> Result<()> {
         let output = cat.wait_with_output()?;
         assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"through\n"[..]));
 
+        let background = ["exec", "-d", short, "--", "sh", "-c", "echo early; sleep 1; echo late; exit 5"];
+        let started = tool.output(&background)?.trim().to_owned();
+        for _ in 0..2 {
+            let back = tool.run(&["exec", short, "--attach", &started])?;
+            assert_eq!((back.status.code(), back.stdout.as_slice()), (Some(5), &b"early\nlate\n"[..]));
+        }
+
         // `head` has seen enough: the tool ends, and so does what it ran.
         let mut endless = tool.command(&paths::dist("sb")?);
         let mut endless = endless.args(["exec", short, "--", "yes"]).stdout(Stdio::piped()).spawn()?;

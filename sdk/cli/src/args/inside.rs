@@ -45,7 +45,10 @@ pub(crate) struct Exec {
     /// Start it and print its id
     #[arg(short, long, conflicts_with = "interactive")]
     pub(crate) detach: bool,
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// Come back to a command that was started before, from the beginning of its output; Ctrl-C leaves it running
+    #[arg(long, value_name = "ID", conflicts_with_all = ["workdir", "env", "timeout", "interactive", "detach", "command"])]
+    pub(crate) attach: Option<String>,
+    #[arg(last = true, required_unless_present = "attach", value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 

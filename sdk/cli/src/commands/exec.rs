@@ -42,6 +42,9 @@ pub(crate) async fn run(app: &App, args: Run) -> Result<u8> {
 
 pub(crate) async fn exec(app: &App, args: Exec) -> Result<u8> {
     let sandbox = app.connect(&args.sandbox).await?;
+    if let Some(id) = args.attach {
+        return attached(&sandbox, &id).await;
+    }
     let mut command = Command::argv(args.command);
     if let Some(directory) = args.workdir {
         command = command.cwd(directory);
@@ -99,6 +102,25 @@ async fn foreground(sandbox: &Sandbox, command: Command, interactive: bool) -> R
                     Some(id) if interrupts == 1 => sandbox.commands().interrupt(id).await?,
                     _ => return Ok(INTERRUPTED),
                 }
+            }
+        }
+    }
+}
+
+/// Shows the output of a command that was started before; whoever leaves, leaves it running.
+async fn attached(sandbox: &Sandbox, id: &str) -> Result<u8> {
+    let mut events = sandbox.commands().attach(id, 0).await?;
+    loop {
+        tokio::select! {
+            event = events.next() => {
+                let Some(event) = event? else { return Err(sandkeep::Error::Incomplete.into()) };
+                if let Some(status) = pass_on(event)? {
+                    return Ok(status);
+                }
+            }
+            interrupt = tokio::signal::ctrl_c() => {
+                interrupt.context("cannot wait for Ctrl-C")?;
+                return Ok(INTERRUPTED);
             }
         }
     }
