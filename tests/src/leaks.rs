@@ -177,6 +177,8 @@ impl HostSettings {
         let tables = nft(server, &["list", "tables"])?;
         let mut left: Vec<String> =
             tables.lines().filter(|line| line.ends_with(&self.table())).map(str::to_owned).collect();
+        let addresses = run(server.host_command("ip").args(["-4", "address", "show", "dev", "lo"]))?;
+        left.extend(addresses.contains(&self.gateway).then(|| self.gateway.clone()));
         let interface = format!("{INTERFACE_PREFIX}{}", self.tag);
         left.extend(names("/sys/class/net")?.into_iter().filter(|name| name.starts_with(&interface)));
         for hierarchy in names("/sys/fs/cgroup")? {
@@ -190,6 +192,7 @@ impl HostSettings {
     pub(crate) fn remove(&self, server: &Server) {
         // Each may be gone already, and nothing depends on any of them.
         let _ = nft(server, &["delete", "table", "inet", &self.table()]);
+        // An older server, one that is measured, leaves its address.
         let _ = run(server.host_command("ip").args(["address", "del", &self.gateway, "dev", "lo"]));
         remove_cgroups(&self.tag);
     }

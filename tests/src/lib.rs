@@ -19,6 +19,7 @@ pub mod python;
 pub mod registry;
 pub mod server;
 pub mod site;
+mod subnet;
 pub mod systemd;
 pub mod traces;
 pub mod web;

@@ -27,6 +27,7 @@ use crate::{
     internet::Netns,
     leaks,
     paths::{self, BASE_IMAGE, CODE_IMAGE, DOCUMENTED_CODE_IMAGE},
+    subnet::Subnet,
     wire,
 };
 
@@ -49,6 +50,7 @@ pub struct Setup {
     tenants: Vec<(&'static str, &'static str)>,
     path: Option<PathBuf>,
     key: Option<String>,
+    without_subnet: bool,
 }
 
 impl Setup {
@@ -88,6 +90,12 @@ impl Setup {
         self
     }
 
+    /// Lets the server choose its subnet.
+    pub fn without_subnet(mut self) -> Self {
+        self.without_subnet = true;
+        self
+    }
+
     /// Has the API key of another server.
     pub fn with_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
@@ -108,6 +116,7 @@ pub struct Server {
     pub key: String,
     /// Second octet of the server's `10.x.0.0/16`.
     pub subnet: u8,
+    _claim: Subnet,
     netns: Option<Arc<Netns>>,
     child: Mutex<Option<Child>>,
     /// Where it looks for programs before it does where everybody looks.
@@ -149,13 +158,14 @@ impl Server {
             Some(key) => key.clone(),
             None => fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned(),
         };
-        let subnet = choose_subnet()?;
+        let claim = Subnet::choose()?;
         let netns = setup.netns.clone();
-        let server = Self {
+        let mut server = Self {
             dir,
             port,
             key,
-            subnet,
+            subnet: claim.second,
+            _claim: claim,
             netns,
             path: setup.path.clone(),
             child: Mutex::new(None),
@@ -168,6 +178,11 @@ impl Server {
             server.take_image(setup.code_image)?;
         }
         server.launch()?;
+        if setup.without_subnet {
+            let chosen = fs::read_to_string(server.state().join("subnet"))?;
+            let second = chosen.split('.').nth(1).context("a subnet has a second octet")?;
+            server.subnet = second.parse()?;
+        }
         Ok(server)
     }
 
@@ -178,8 +193,10 @@ impl Server {
             ("server", format!("port = {}", self.port)),
             ("runtime", "type = \"native\"".to_owned()),
             ("native", format!("state_dir = \"{}\"", self.state().display())),
-            ("native", format!("subnet = \"10.{}.0.0/16\"", self.subnet)),
         ];
+        if !setup.without_subnet {
+            lines.push(("native", format!("subnet = \"10.{}.0.0/16\"", self.subnet)));
+        }
         lines.extend(setup.lines.iter().cloned());
         let key = ("server", format!("api_key = \"{}\"", self.key));
         let plain = lines.iter().cloned().chain((!setup.without_key).then_some(key));
@@ -620,11 +637,13 @@ fn abandoned(dir: &Path) -> Result<Server> {
     if let Some(pid) = rustix::process::Pid::from_raw(pid).filter(|_| ours) {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
     }
+    let claim = Subnet::known(u8::try_from(number("subnet")?)?)?;
     Ok(Server {
         dir: dir.to_path_buf(),
         port: u16::try_from(number("port")?)?,
         key: known["key"].as_str().context("a key")?.to_owned(),
-        subnet: u8::try_from(number("subnet")?)?,
+        subnet: claim.second,
+        _claim: claim,
         netns: None,
         path: None,
         child: Mutex::new(None),
@@ -650,23 +669,4 @@ fn new_directory() -> Result<PathBuf> {
 
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-/// A `10.x.0.0/16` that no other test process takes and this host has no route into.
-fn choose_subnet() -> Result<u8> {
-    /// Below are subnets people configure by hand, among them the default one's neighbours.
-    const FIRST: u32 = 100;
-    const COUNT: u32 = 120;
-    static NEXT: AtomicU8 = AtomicU8::new(0);
-    let routes = fs::read_to_string("/proc/net/route")?;
-    for _ in 0..COUNT {
-        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let second = u8::try_from(FIRST + (std::process::id() * 7 + next) % COUNT)?;
-        // Destinations are little-endian hexadecimal: the first two octets come last.
-        let prefix = format!("{second:02X}0A\t");
-        if !routes.lines().any(|line| line.contains(&prefix)) {
-            return Ok(second);
-        }
-    }
-    bail!("no free 10.x.0.0/16 on this host")
 }

@@ -34,6 +34,57 @@ impl Dice {
     }
 }
 
+/// Servers beside each other, one configuration like the other's, one network each: also while one is dead whose
+/// sandboxes live.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_of_a_host_never_share_a_network() -> Result<()> {
+    let (one, other) = (
+        Server::start(Setup::default().without_subnet())?,
+        Server::start(Setup::default().without_subnet())?,
+    );
+    ensure!(one.subnet != other.subnet, "both have 10.{}.0.0/16", one.subnet);
+    let sandbox = one.api().create(json!({})).await?;
+    let execd = sandbox.execd().await?;
+    let taken = format!("subnet = \"10.{}.0.0/16\"", one.subnet);
+    let refused = || {
+        let error = Server::start(Setup::default().without_subnet().set("native", taken.clone()))
+            .err()
+            .context("a third server starts in the network of the first")?;
+        let text = format!("{error:#}");
+        ensure!(text.contains("another lifecycle-server on this host uses the network"), "{text}");
+        anyhow::Ok(())
+    };
+    refused()?;
+    let neighbour = other.api().create(json!({})).await?;
+    assert_eq!(neighbour.execd().await?.output("echo other").await?, "other");
+
+    one.kill()?;
+    refused()?;
+    other.stop()?;
+    assert_eq!(execd.output("echo alone").await?, "alone");
+    one.restart()?;
+    other.restart()?;
+    for (sandbox, word) in [(&sandbox, "one"), (&neighbour, "other")] {
+        assert_eq!(sandbox.execd().await?.output(&format!("echo {word}")).await?, word);
+    }
+    // Whoever takes the gateway's address away, and the routes with it, the next creates put it back.
+    let gateway = format!("10.{}.0.1/32", one.subnet);
+    let removed =
+        std::process::Command::new("ip").args(["address", "del", &gateway, "dev", "lo"]).status()?;
+    ensure!(removed.success(), "{gateway} is not on lo: {removed}");
+    // More than are prepared.
+    let api = one.api();
+    let fresh = futures_util::future::try_join_all((0..10).map(|_| api.create(json!({})))).await?;
+    for sandbox in fresh.iter().chain([&sandbox]) {
+        assert_eq!(sandbox.execd().await?.output("echo again").await?, "again");
+    }
+    for sandbox in fresh {
+        sandbox.delete().await?;
+    }
+    sandbox.delete().await?;
+    neighbour.delete().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_on_while_the_server_is_dead() -> Result<()> {
     let server = Server::start(Setup::default())?;

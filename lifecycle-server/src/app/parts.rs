@@ -93,7 +93,7 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
     }
     Ok(NativeConfig {
         egress_sidecar,
-        subnet: cidr("native.subnet", &table.subnet)?,
+        subnet: table.subnet.as_deref().map(|text| cidr("native.subnet", text)).transpose()?,
         oci_runtime: table.oci_runtime.clone(),
         no_new_privileges: table.no_new_privileges,
         default_limits: DefaultLimits {
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn mistakes_name_their_key() {
         for (table, key) in [
-            (NativeTable { subnet: "10.0.0.0".to_owned(), ..NativeTable::default() }, "native.subnet"),
+            (NativeTable { subnet: Some("10.0.0.0".to_owned()), ..NativeTable::default() }, "native.subnet"),
             (NativeTable { deny_cidrs: vec!["x".to_owned()], ..NativeTable::default() }, "native.deny_cidrs"),
             (NativeTable { dns: vec![IpAddr::from([0; 16])], ..NativeTable::default() }, "native.dns"),
         ] {

@@ -16,8 +16,9 @@ use super::{
 pub struct NativeTable {
     /// Where images, sandboxes and records are kept. Default `/var/lib/sandkeep`.
     pub state_dir: PathBuf,
-    /// Network the sandboxes' addresses come from. Default `10.231.0.0/16`.
-    pub subnet: String,
+    /// Network the sandboxes' addresses come from, which no other server on this host may use. Default `10.231.0.0/16` or,
+    /// if another server has that, one that is free.
+    pub subnet: Option<String>,
     /// Program of an OCI runtime such as `runc`; empty launches directly. Default empty.
     pub oci_runtime: String,
     /// The static execd program. Default: beside the server's own program.
@@ -80,7 +81,7 @@ impl Default for NativeTable {
     fn default() -> Self {
         Self {
             state_dir: PathBuf::from("/var/lib/sandkeep"),
-            subnet: "10.231.0.0/16".to_owned(),
+            subnet: None,
             oci_runtime: String::new(),
             execd: None,
             egress_sidecar: None,

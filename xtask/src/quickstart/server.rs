@@ -201,11 +201,10 @@ impl Server {
             "# Written by `cargo xtask quickstart`; changes are overwritten.\n\
              [server]\nhost = \"127.0.0.1\"\nport = {}\napi_key = \"{}\"\n\n\
              [runtime]\ntype = \"native\"\n\n\
-             [native]\nstate_dir = {:?}\nsubnet = \"{}\"\n",
+             [native]\nstate_dir = {:?}\n",
             self.port,
             self.api_key()?,
             self.dir.join("state").display().to_string(),
-            subnet(self.port),
         );
         write_private(&self.config(), &text)
     }
@@ -216,14 +215,6 @@ impl Server {
 
     fn stamp_file(&self) -> PathBuf {
         self.dir.join("server.stamp")
-    }
-}
-
-/// The network of the sandboxes; servers beside the usual one must not route the same addresses.
-fn subnet(port: u16) -> String {
-    match port {
-        super::DEFAULT_PORT => "10.231.0.0/16".to_owned(),
-        other => format!("10.{}.0.0/16", 220 + other % 10),
     }
 }
 
@@ -257,12 +248,6 @@ fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_second_server_routes_other_addresses() {
-        assert_eq!(subnet(8080), "10.231.0.0/16");
-        assert!((1..=u16::MAX).filter(|port| *port != 8080).all(|port| subnet(port) != subnet(8080)));
-    }
 
     #[test]
     fn a_process_that_does_not_name_the_configuration_is_not_ours() {

@@ -10,6 +10,9 @@ const FALLBACK_DNS: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(8,
 /// Where the host's resolvers are looked up, first useful file winning.
 const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
+/// Where sandboxes' addresses come from unless another server uses it already.
+pub(crate) const DEFAULT_SUBNET: Cidr = Cidr { address: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 };
+
 /// An IPv4 network, such as `10.231.0.0/16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {
@@ -23,6 +26,12 @@ impl Cidr {
         let size = 1u64 << (32 - self.prefix);
         let base = u64::from(u32::from(self.address)) / size * size;
         (base as u32, size)
+    }
+
+    /// Whether some address is in both.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        let ((ours, size), (theirs, their_size)) = (self.range(), other.range());
+        u64::from(ours) < u64::from(theirs) + their_size && u64::from(theirs) < u64::from(ours) + size
     }
 }
 
@@ -110,8 +119,9 @@ pub enum OverlayWay {
 pub struct NativeConfig {
     /// Holds everything the runtime keeps; two servers must not share one.
     pub state_dir: PathBuf,
-    /// Addresses of sandboxes; its second address is the host's, as sandboxes see it.
-    pub subnet: Cidr,
+    /// Addresses of sandboxes; its second address is the host's, as sandboxes see it. No two servers of a host share
+    /// one; `None` is `10.231.0.0/16` or, if that is another server's, one that is free.
+    pub subnet: Option<Cidr>,
     /// The static execd binary that becomes the first process of every sandbox.
     pub execd: PathBuf,
     /// The program that guards a sandbox's outbound traffic; without it, no sandbox can ask for that.
@@ -164,7 +174,7 @@ impl Default for NativeConfig {
     fn default() -> Self {
         Self {
             state_dir: PathBuf::from("/var/lib/sandkeep"),
-            subnet: Cidr { address: Ipv4Addr::new(10, 231, 0, 0), prefix: 16 },
+            subnet: None,
             execd: PathBuf::new(),
             egress_sidecar: None,
             oci_runtime: String::new(),
@@ -206,6 +216,14 @@ mod tests {
         for bad in ["10.231.0.0", "10.231.0.0/33", "x/8", "10.0/8"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn networks_overlap_when_one_holds_the_other() {
+        let overlap = |a: &str, b: &str| a.parse::<Cidr>().unwrap().overlaps(b.parse().unwrap());
+        assert!(overlap("10.0.0.0/8", "10.231.0.0/16") && overlap("10.231.0.5/32", "10.231.0.0/16"));
+        assert!(overlap("0.0.0.0/0", "255.255.255.255/32"));
+        assert!(!overlap("10.230.0.0/16", "10.231.0.0/16") && !overlap("10.231.0.0/32", "10.231.0.1/32"));
     }
 
     #[test]

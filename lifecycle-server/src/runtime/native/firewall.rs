@@ -13,7 +13,7 @@ use super::{
 /// The ruleset. Interfaces are matched by the prefix all Sandkeep servers share: sandboxes of different servers on one
 /// host are as separate as those of one server.
 pub(crate) fn ruleset(names: &Names, config: &NativeConfig) -> String {
-    let (table, inside, subnet) = (names.table(), format!("\"{INTERFACE_PREFIX}*\""), config.subnet);
+    let (table, inside, subnet) = (names.table(), format!("\"{INTERFACE_PREFIX}*\""), names.subnet);
     let flows = config.max_flows;
     let denied = config.deny_cidrs.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ");
     let deny = if denied.is_empty() {
@@ -88,16 +88,17 @@ pub(crate) fn remove(names: &Names) {
 mod tests {
     use std::path::Path;
 
-    use super::*;
+    use super::{super::config::DEFAULT_SUBNET, *};
 
     #[test]
     fn every_denied_network_is_in_the_rules() {
         let mut config = NativeConfig::default();
         config.deny_cidrs.push("192.168.0.0/16".parse().unwrap());
-        let rules = ruleset(&Names::new(&config, Path::new("/x")), &config);
+        let names = Names::new(&config, DEFAULT_SUBNET, Path::new("/x"));
+        let rules = ruleset(&names, &config);
         assert!(rules.contains("ip daddr { 169.254.0.0/16, 192.168.0.0/16 } drop"), "{rules}");
         assert!(rules.contains("ct count over 16384"), "{rules}");
         config.deny_cidrs.clear();
-        assert!(!ruleset(&Names::new(&config, Path::new("/x")), &config).contains("daddr"));
+        assert!(!ruleset(&names, &config).contains("daddr"));
     }
 }

@@ -24,7 +24,7 @@ use super::{
     rootfs::{self, IdMaps},
     slots::{Prepared, Slots},
     state::Paths,
-    sys,
+    subnet, sys,
 };
 use crate::runtime::{Limits, RuntimeError, Slot};
 
@@ -52,6 +52,8 @@ pub(crate) struct Host {
     pub resolvers: Vec<std::net::Ipv4Addr>,
     /// Keeps a second server off the state directory.
     _lock: File,
+    /// Keeps other servers off the subnet.
+    _claim: subnet::Claim,
 }
 
 /// Says what was being done when an operation failed.
@@ -75,9 +77,11 @@ impl Host {
         let root = fs::canonicalize(&config.state_dir).context("resolve the state directory")?;
         let lock = lock(&root)?;
         sys::raise_open_files();
-        let (paths, names) = (Paths { root: root.clone() }, Names::new(&config, &root));
+        let paths = Paths { root: root.clone() };
+        let claim = subnet::claim(config.subnet, &paths.sandboxes(), &root)?;
+        let names = Names::new(&config, claim.subnet, &root);
         if names.capacity == 0 {
-            return Err(RuntimeError::Invalid(format!("subnet {} has no room for sandboxes", config.subnet)));
+            return Err(RuntimeError::Invalid(format!("subnet {} has no room for sandboxes", claim.subnet)));
         }
         if let Some(bytes) =
             limits(&Limits::default(), &config).disk_bytes.filter(|bytes| *bytes < disk::MIN_BYTES)
@@ -129,6 +133,7 @@ impl Host {
             slots,
             reaper,
             _lock: lock,
+            _claim: claim,
         })
     }
 

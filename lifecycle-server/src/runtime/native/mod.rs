@@ -8,6 +8,7 @@
 //! | `launcher` | the small process that forks sandboxes, and what runs between fork and exec |
 //! | `spec`, `seccomp` | the OCI document of a sandbox; the system calls it is refused |
 //! | `net`, `netlink`, `firewall`, `forward` | one routed interface pair per sandbox, and what it may reach |
+//! | `subnet` | the network that is this server's alone |
 //! | `tap` | whether anything passes on a sandbox's interface |
 //! | `rootfs`, `overlay`, `disk`, `quota` | overlay on shared layers through id maps; how much may be written |
 //! | `layer` | a way into what a sandbox has written |
@@ -48,6 +49,7 @@ mod sidecar;
 mod slots;
 mod spec;
 mod state;
+mod subnet;
 pub(super) mod sys;
 mod tap;
 mod volume;

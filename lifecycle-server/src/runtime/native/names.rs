@@ -4,11 +4,12 @@ use std::{net::Ipv4Addr, os::unix::ffi::OsStrExt, path::Path};
 
 use sha2::{Digest, Sha256};
 
-use super::config::NativeConfig;
+use super::config::{Cidr, NativeConfig};
 use crate::runtime::Slot;
 
 /// Prefix of every interface a Sandkeep server makes; the firewall matches it as a wildcard.
 pub(crate) const INTERFACE_PREFIX: &str = "sk";
+const TAG_LENGTH: usize = 4;
 /// Uids (and gids) in one sandbox.
 pub(crate) const IDS_PER_SLOT: u32 = 65536;
 /// No id above this is used: older kernels read the group of a sandbox's terminals as a signed number.
@@ -24,30 +25,26 @@ pub(crate) const HOST_MAC: [u8; 6] = [0x02, 0x53, 0x4b, 0, 0, 1];
 pub(crate) struct Names {
     /// Four characters from the canonical path of the state directory.
     pub tag: String,
-    subnet_base: u32,
+    /// Where its sandboxes' addresses come from.
+    pub subnet: Cidr,
     uid_base: u32,
     /// Number of usable slots.
     pub capacity: u16,
-    /// Where numbering starts, so that two servers in one subnet rarely meet.
+    /// Where numbering starts, so that the user ids of two servers' sandboxes rarely are the same.
     pub start: u16,
 }
 
 impl Names {
-    pub(crate) fn new(config: &NativeConfig, canonical_state_dir: &Path) -> Self {
+    pub(crate) fn new(config: &NativeConfig, subnet: Cidr, canonical_state_dir: &Path) -> Self {
         let digest = Sha256::digest(canonical_state_dir.as_os_str().as_bytes());
-        let tag: String = digest
-            .iter()
-            .take(4)
-            .map(|byte| char::from(b"0123456789abcdefghijklmnopqrstuv"[usize::from(byte & 31)]))
-            .collect();
-        let (subnet_base, size) = config.subnet.range();
+        let (_, size) = subnet.range();
         let by_ids = u64::from(HIGHEST_ID.saturating_sub(config.uid_base) / IDS_PER_SLOT);
         let last = (size.saturating_sub(2)).min(by_ids.saturating_sub(1)).min(u64::from(u16::MAX)) as u16;
         let capacity = (last + 1).saturating_sub(FIRST_SLOT);
         let seed = u16::from_be_bytes([digest[4], digest[5]]);
         Self {
-            tag,
-            subnet_base,
+            tag: tag(canonical_state_dir),
+            subnet,
             uid_base: config.uid_base,
             capacity,
             start: seed.checked_rem(capacity).unwrap_or(0),
@@ -61,12 +58,12 @@ impl Names {
     }
 
     pub(crate) fn numbered(&self, number: u16) -> Slot {
-        Slot { number, address: Ipv4Addr::from(self.subnet_base + u32::from(number)) }
+        Slot { number, address: Ipv4Addr::from(self.subnet.range().0 + u32::from(number)) }
     }
 
     /// The host's address as sandboxes see it.
     pub(crate) fn gateway(&self) -> Ipv4Addr {
-        Ipv4Addr::from(self.subnet_base + 1)
+        Ipv4Addr::from(self.subnet.range().0 + 1)
     }
 
     pub(crate) fn interface(&self, slot: u16) -> String {
@@ -92,6 +89,19 @@ impl Names {
     }
 }
 
+/// The four characters that mark everything of the server with this state directory.
+pub(crate) fn tag(canonical_state_dir: &Path) -> String {
+    let digest = Sha256::digest(canonical_state_dir.as_os_str().as_bytes());
+    let character = |byte: &u8| char::from(b"0123456789abcdefghijklmnopqrstuv"[usize::from(byte & 31)]);
+    digest.iter().take(TAG_LENGTH).map(character).collect()
+}
+
+/// The tag in the name of an interface that some server made for a sandbox.
+pub(crate) fn tag_of_interface(name: &str) -> Option<&str> {
+    let (tag, slot) = name.strip_prefix(INTERFACE_PREFIX)?.split_at_checked(TAG_LENGTH)?;
+    slot.parse::<u16>().ok().map(|_| tag)
+}
+
 /// MAC address of the sandbox's end.
 pub(crate) fn sandbox_mac(slot: u16) -> [u8; 6] {
     let [high, low] = slot.to_be_bytes();
@@ -103,8 +113,7 @@ mod tests {
     use super::*;
 
     fn names(subnet: &str) -> Names {
-        let config = NativeConfig { subnet: subnet.parse().unwrap(), ..NativeConfig::default() };
-        Names::new(&config, Path::new("/var/lib/sandkeep"))
+        Names::new(&NativeConfig::default(), subnet.parse().unwrap(), Path::new("/var/lib/sandkeep"))
     }
 
     #[test]
@@ -116,6 +125,8 @@ mod tests {
         assert_eq!(names.slot_of_interface(&name), Some(61000));
         assert_eq!(names.slot_of_interface("sk"), None);
         assert_eq!(names.slot_of_interface("eth0"), None);
+        assert_eq!(tag_of_interface(&name), Some(names.tag.as_str()));
+        assert_eq!([tag_of_interface("sk"), tag_of_interface("sky0"), tag_of_interface("skabcd")], [None; 3]);
     }
 
     #[test]

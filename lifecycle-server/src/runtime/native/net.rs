@@ -5,14 +5,16 @@
 //! The namespace belongs to the host's user namespace: root inside has no power over it.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io,
     os::fd::{AsFd, OwnedFd},
 };
 
 use super::{
-    names::{HOST_MAC, Names, sandbox_mac},
-    netlink::Netlink,
+    config::Cidr,
+    names::{self, HOST_MAC, Names, sandbox_mac},
+    netlink::{Netlink, Route},
     sys,
 };
 use crate::runtime::Slot;
@@ -34,12 +36,33 @@ pub(crate) fn prepare_host(names: &Names) -> io::Result<bool> {
     const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
     let host = Netlink::new()?;
     host.set_up(LOOPBACK)?;
-    host.add_address(LOOPBACK, names.gateway())?;
+    restore(&host, names)?;
     if fs::read_to_string(FORWARD)?.trim() != "0" {
         return Ok(false);
     }
     fs::write(FORWARD, "1")?;
     Ok(true)
+}
+
+/// Makes sure of the gateway's address, and of the routes to sandboxes: those end with that address.
+fn restore(host: &Netlink, names: &Names) -> io::Result<()> {
+    host.add_address(LOOPBACK, names.gateway())?;
+    for link in host.links()? {
+        let Some(slot) = names.slot_of_interface(&link.name) else { continue };
+        match host.add_host_route(names.numbered(slot).address, link.index, names.gateway()) {
+            // It is there, or the link has gone in the meantime or is not up yet.
+            Err(error)
+                if [libc::EEXIST, libc::ENODEV, libc::ENETDOWN].map(Some).contains(&error.raw_os_error()) => {
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Takes the host's address in the subnet back, once no sandbox needs it.
+pub(crate) fn release_host(names: &Names) -> io::Result<()> {
+    Netlink::new()?.remove_address(LOOPBACK, names.gateway())
 }
 
 /// Makes the network of a slot. The pair disappears with the namespace, that is with the last process and descriptor
@@ -61,7 +84,14 @@ pub(crate) fn create(names: &Names, slot: Slot) -> io::Result<OwnedFd> {
     let index = host.index_of(&outside)?.ok_or_else(not_there)?;
     // Absent where the host itself has no IPv6.
     let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{outside}/disable_ipv6"), "1");
-    host.add_host_route(slot.address, index, names.gateway())?;
+    if let Err(error) = host.add_host_route(slot.address, index, names.gateway()) {
+        // The route names the gateway's address, which some program on the host may have taken away.
+        if error.raw_os_error() != Some(libc::EINVAL) {
+            return Err(error);
+        }
+        tracing::warn!(address = %names.gateway(), "the sandboxes' gateway address is gone from lo: putting it back");
+        restore(&host, names)?;
+    }
     host.add_neighbour(index, slot.address, sandbox_mac(slot.number))?;
     Ok(netns)
 }
@@ -87,18 +117,42 @@ pub(crate) struct Census {
 }
 
 pub(crate) fn census(names: &Names) -> io::Result<Census> {
-    let host = Netlink::new()?;
-    let (mut ours, mut our_links) = (Vec::new(), Vec::new());
-    for link in host.links()? {
-        if let Some(slot) = names.slot_of_interface(&link.name) {
-            ours.push(slot);
-            our_links.push(link.index);
-        }
-    }
-    let routes = host.host_routes()?;
-    let foreign =
-        routes.iter().filter(|route| !our_links.contains(&route.interface)).map(|route| route.destination);
+    let links = Netlink::new()?.links()?;
+    let ours = links.iter().filter_map(|link| names.slot_of_interface(&link.name)).collect();
+    let foreign = ways()?
+        .into_iter()
+        .filter(|way| way.network.prefix == 32 && names.slot_of_interface(&way.interface).is_none())
+        .map(|way| way.network.address);
     Ok(Census { ours, foreign: foreign.collect() })
+}
+
+/// Where this host routes a network to.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub network: Cidr,
+    pub interface: String,
+}
+
+impl Way {
+    /// Whether the server with this tag made it, for a sandbox.
+    pub(crate) fn is_of(&self, tag: &str) -> bool {
+        names::tag_of_interface(&self.interface) == Some(tag)
+    }
+
+    /// Whether another server than the one with this tag made it, for a sandbox.
+    pub(crate) fn is_of_another_server(&self, tag: &str) -> bool {
+        names::tag_of_interface(&self.interface).is_some_and(|other| other != tag)
+    }
+}
+
+pub(crate) fn ways() -> io::Result<Vec<Way>> {
+    let host = Netlink::new()?;
+    let links: HashMap<i32, String> = host.links()?.into_iter().map(|link| (link.index, link.name)).collect();
+    let name = |route: Route| {
+        let interface = links.get(&route.interface)?.clone();
+        Some(Way { network: route.network, interface })
+    };
+    Ok(host.routes()?.into_iter().filter_map(name).collect())
 }
 
 /// Deletes the pairs of these slots, as far as they still exist.

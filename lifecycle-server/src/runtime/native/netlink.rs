@@ -8,6 +8,8 @@ use std::{
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 
+use super::config::Cidr;
+
 const HEADER: usize = 16;
 const RECEIVE_BUFFER: usize = 32 * 1024;
 const VETH_INFO_PEER: u16 = 1;
@@ -92,7 +94,7 @@ pub(crate) struct Link {
 /// A route of the main table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Route {
-    pub destination: Ipv4Addr,
+    pub network: Cidr,
     pub interface: i32,
 }
 
@@ -165,14 +167,22 @@ impl Netlink {
 
     /// Gives `address/32` to a link; having it already is fine.
     pub(crate) fn add_address(&self, index: i32, address: Ipv4Addr) -> io::Result<()> {
-        let mut body = [libc::AF_INET as u8, 32, 0, 0, 0, 0, 0, 0];
-        body[4..8].copy_from_slice(&index.to_ne_bytes());
         let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-        let message = Message::new(libc::RTM_NEWADDR, flags, &body)
+        let message = Message::new(libc::RTM_NEWADDR, flags, &address_body(index))
             .attribute(libc::IFA_LOCAL, &address.octets())
             .attribute(libc::IFA_ADDRESS, &address.octets());
         match self.ask(message) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Takes `address/32` from a link; its not being there is fine.
+    pub(crate) fn remove_address(&self, index: i32, address: Ipv4Addr) -> io::Result<()> {
+        let message = Message::new(libc::RTM_DELADDR, libc::NLM_F_ACK, &address_body(index))
+            .attribute(libc::IFA_LOCAL, &address.octets());
+        match self.ask(message) {
+            Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => Ok(()),
             other => other,
         }
     }
@@ -236,8 +246,8 @@ impl Netlink {
         Ok(links)
     }
 
-    /// IPv4 routes to single hosts.
-    pub(crate) fn host_routes(&self) -> io::Result<Vec<Route>> {
+    /// IPv4 routes, the default one included.
+    pub(crate) fn routes(&self) -> io::Result<Vec<Route>> {
         let mut routes = Vec::new();
         let mut body = [0u8; 12];
         body[0] = libc::AF_INET as u8;
@@ -246,11 +256,10 @@ impl Netlink {
                 attributes.iter().find(|(kind, _)| *kind == wanted).and_then(|(_, value)| value.get(..4))
             };
             let in_main_table = body[4] == libc::RT_TABLE_MAIN;
-            if let (true, 32, Some(to), Some(via)) =
-                (in_main_table, body[1], find(libc::RTA_DST), find(libc::RTA_OIF))
-            {
-                let destination = Ipv4Addr::new(to[0], to[1], to[2], to[3]);
-                routes.push(Route { destination, interface: i32_at(via, 0) });
+            if let (true, prefix @ 0..=32, Some(via)) = (in_main_table, body[1], find(libc::RTA_OIF)) {
+                let to = find(libc::RTA_DST).unwrap_or(&[0; 4]);
+                let network = Cidr { address: Ipv4Addr::new(to[0], to[1], to[2], to[3]), prefix };
+                routes.push(Route { network, interface: i32_at(via, 0) });
             }
         })?;
         Ok(routes)
@@ -308,6 +317,13 @@ impl Netlink {
             }
         }
     }
+}
+
+/// `struct ifaddrmsg` of a single IPv4 address.
+fn address_body(index: i32) -> [u8; 8] {
+    let mut body = [libc::AF_INET as u8, 32, 0, 0, 0, 0, 0, 0];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    body
 }
 
 /// `struct rtmsg` for the main table.

@@ -10,6 +10,7 @@ use std::{
 use super::{
     NativeConfig,
     cgroup::{Cgroups, Layout},
+    config::DEFAULT_SUBNET,
     firewall, forward,
     launcher::Launcher,
     names::Names,
@@ -73,7 +74,10 @@ fn controllers(_: &NativeConfig) -> Option<Problem> {
 }
 
 fn firewall_rules(config: &NativeConfig) -> Option<Problem> {
-    let rules = firewall::ruleset(&Names::new(config, &config.state_dir), config);
+    let rules = firewall::ruleset(
+        &Names::new(config, config.subnet.unwrap_or(DEFAULT_SUBNET), &config.state_dir),
+        config,
+    );
     let check = || -> io::Result<String> {
         let mut nft = Command::new("nft")
             .args(["--check", "--file", "-"])

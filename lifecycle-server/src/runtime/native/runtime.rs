@@ -16,7 +16,7 @@ use super::{
     criu, disk, firewall, freezer,
     host::{Context, Host, keep_prepared},
     launch::{Launch, Origin},
-    layer, room, sidecar,
+    layer, net, room, sidecar,
     state::is_plain,
     tap::Tap,
     watch::{self, Live},
@@ -347,6 +347,9 @@ impl Runtime for NativeRuntime {
             if inner.host.slots.is_idle() {
                 inner.host.cgroups.remove_parents();
                 firewall::remove(&inner.host.names);
+                if let Err(error) = net::release_host(&inner.host.names) {
+                    tracing::warn!(%error, "cannot take the sandboxes' gateway address away");
+                }
             }
             Ok(())
         })

@@ -192,8 +192,7 @@ mod tests {
     use crate::runtime::native::NativeConfig;
 
     fn slots(subnet: &str) -> Slots {
-        let config = NativeConfig { subnet: subnet.parse().unwrap(), ..NativeConfig::default() };
-        Slots::new(Names::new(&config, Path::new("/x")))
+        Slots::new(Names::new(&NativeConfig::default(), subnet.parse().unwrap(), Path::new("/x")))
     }
 
     #[test]
