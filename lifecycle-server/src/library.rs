@@ -1,6 +1,7 @@
 //! The local image store as the domain sees it.
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
 use crate::{
     image::{
@@ -18,6 +19,22 @@ pub struct Library(ImageStore);
 impl Library {
     pub fn new(store: ImageStore) -> Self {
         Self(store)
+    }
+
+    /// Keeps an image for `owner`. The store's work cannot be called off: if the caller goes away meanwhile, what he will
+    /// never know of is given back.
+    async fn lease(&self, image: &str, owner: &str) -> Result<(), ImageError> {
+        let (store, image, owner) = (self.0.clone(), image.to_owned(), owner.to_owned());
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
+            let leased = store.lease(&image, &owner).await.map(drop);
+            if let Err(Ok(())) = answer.send(leased)
+                && let Err(error) = store.release(&owner).await
+            {
+                tracing::warn!(%error, owner, "an image is still kept");
+            }
+        });
+        answered.await.unwrap_or(Err(ImageError::Cancelled))
     }
 
     async fn find_or_pull(&self, request: &ImageRequest) -> Result<Image, ImageError> {
@@ -45,12 +62,12 @@ impl Library {
 impl Images for Library {
     async fn acquire(&self, request: &ImageRequest, owner: &str) -> Result<PreparedImage, ImageProblem> {
         let image = self.find_or_pull(request).await.map_err(problem)?;
-        match self.0.lease(&image.id, owner).await {
-            Ok(_) => Ok(prepared(image)),
+        match self.lease(&image.id, owner).await {
+            Ok(()) => Ok(prepared(image)),
             // Removed between the look and the lease: what the name means now is what counts.
             Err(ImageError::NotFound(_)) => {
                 let image = self.find_or_pull(request).await.map_err(problem)?;
-                self.0.lease(&image.id, owner).await.map_err(problem)?;
+                self.lease(&image.id, owner).await.map_err(problem)?;
                 Ok(prepared(image))
             }
             Err(error) => Err(problem(error)),

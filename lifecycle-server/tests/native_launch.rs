@@ -5,7 +5,7 @@ mod native_support;
 use std::{fs, path::Path, time::Duration};
 
 use lifecycle_server::runtime::{LaunchSpec, Limits, Runtime, RuntimeError, native::OverlayWay};
-use native_support::{Bed, in_own_network};
+use native_support::{Bed, in_own_network, sh};
 
 #[test]
 fn a_sandbox_finds_what_it_was_promised() {
@@ -261,5 +261,30 @@ fn runc_starts_them_too() {
         bed.runtime.destroy(&seven.id).await.unwrap();
         assert_eq!(fs::read_dir(bed.config.state_dir.join("oci")).unwrap().count(), 0);
         bed.runtime.shutdown().await;
+    });
+}
+
+#[test]
+fn a_removed_sandbox_is_removed_whatever_its_start_was_at() {
+    in_own_network(|| async {
+        // Few enough that each number soon is somebody else's.
+        let bed = Bed::with(|config| {
+            config.subnet = Some("10.231.0.0/27".parse().unwrap());
+            config.prepared_slots = 1;
+        })
+        .await;
+        for round in 0..30 {
+            let spec = bed.spec("sleep 1000");
+            let given_up = tokio::time::timeout(Duration::from_millis(round), bed.start_spec(&spec)).await;
+            bed.runtime.destroy(&spec.id).await.unwrap();
+            let directory = bed.config.state_dir.join("sandboxes").join(&spec.id);
+            let cgroup = format!("sandkeep-{}/{}", bed.tag, spec.slot.number);
+            let processes = sh(&format!("grep -lsx '.*{cgroup}' /proc/[0-9]*/cgroup || true"));
+            assert!(!directory.exists() && processes.is_empty(), "{round} {given_up:?}: {processes}");
+        }
+        let kept = bed.launch("echo END; sleep 1000").await;
+        bed.printed(&kept.id, "END").await;
+        bed.runtime.destroy(&kept.id).await.unwrap();
+        bed.expect_clean_end().await;
     });
 }

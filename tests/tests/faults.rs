@@ -6,6 +6,7 @@
 
 use std::{
     fs,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -362,6 +363,43 @@ async fn a_damaged_database_is_shown_and_what_runs_is_left_alone() -> Result<()>
         sandbox.delete().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_damaged_under_a_server_refuses_and_what_runs_is_left_alone() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let sandbox = api.create(json!({})).await?;
+    let execd = sandbox.execd().await?;
+    let files = ["sandkeep.db", "sandkeep.db-wal"].map(|name| server.state().join(name));
+    let sound = files.iter().map(fs::read).collect::<Result<Vec<_>, _>>()?;
+    for (file, sound) in files.iter().zip(&sound) {
+        let damaged = fs::OpenOptions::new().write(true).open(file)?;
+        damaged.write_all_at(&vec![0xa5; sound.len()], 0)?;
+    }
+    // The head of what goes with them, or the server would live on what it remembers of the file.
+    let shared = server.state().join("sandkeep.db-shm");
+    fs::OpenOptions::new().write(true).open(&shared)?.write_all_at(&[0xa5; 96], 0)?;
+    let look = |answer: Answer| {
+        let (code, message) = answer.expect_error(503)?;
+        ensure!(code == "GENERAL::READ_ONLY" && message.contains("damaged"), "{code}: {message}");
+        anyhow::Ok(())
+    };
+    look(api.get("/v1/snapshots").await?)?;
+    look(api.post("/v1/sandboxes", &create_body(json!({}))).await?)?;
+    for what in ["pause", "stop", "delete"] {
+        look(act(&sandbox, what).await?).with_context(|| what.to_owned())?;
+    }
+    ensure!(execd.output("echo alive").await? == "alive", "it does not run");
+
+    server.kill()?;
+    for (file, sound) in files.iter().zip(&sound) {
+        fs::write(file, sound)?;
+    }
+    fs::remove_file(shared)?;
+    server.restart()?;
+    assert_eq!(sandbox.execd_through_server().await?.output("echo back").await?, "back");
+    sandbox.delete().await
 }
 
 /// How many sandboxes a server with damaged records shows; it must change none, and deny none.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use hyper::Method;
 use sandkeep::{Client, PtyAttach, PtyEvent, Sandbox as Attached, specs::execd::pty::CreatePtyRequest};
 use sandkeep_tests::{
-    api::{Api, Sandbox, eventually},
+    api::{Api, Sandbox, create_body, eventually},
     execd::Execd,
     guarded::Example,
     internet,
@@ -243,6 +243,35 @@ async fn an_idle_one_from_a_pool_is_still_its_owners() -> Result<()> {
     }
     sandbox.delete().await?;
     api.delete("/v1/pools/p").await?.expect(204)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_kept_memory_takes_of_its_owners_disk() -> Result<()> {
+    require_criu()?;
+    let server = Server::start(Setup::default().tenants(&[("a", "quota = { disk = \"200Mi\" }")]))?;
+    let api = server.tenant("a");
+    let limits = json!({"memory": "512Mi", "disk": "64Mi"});
+    let body = create_body(json!({
+        "resourceLimits": limits,
+        "entrypoint": ["python3", "-c", "import os, time; kept = bytearray(os.urandom(1 << 20)) * 150; time.sleep(3600)"],
+    }));
+    let make = async || api.post("/v1/sandboxes", &body).await;
+    let id = make().await?.expect(202)?.json()?["id"].as_str().context("an id")?.to_owned();
+    let sandbox = Sandbox { id, api: api.clone() };
+    sandbox.wait_state("Running").await?;
+    eventually("its program has its memory", PATIENCE, async || {
+        let used = api.get(&format!("{}/metrics", sandbox.path())).await?.expect(200)?.json()?;
+        Ok(used["memoryBytes"].as_u64().is_some_and(|bytes| bytes > 150 << 20))
+    })
+    .await?;
+    cycle(&sandbox, async || {
+        let (code, message) = make().await?.expect_error(403)?;
+        ensure!(code == "SANDBOX::QUOTA_EXCEEDED" && message.contains("disk"), "{code}: {message}");
+        Ok(())
+    })
+    .await?;
+    make().await?.expect(202).context("with the memory gone")?;
     Ok(())
 }
 

@@ -254,6 +254,14 @@ impl From<StoreError> for ApiError {
             return Self::disk_full(error);
         }
         // Where the database is, and why it fails, is for the log.
+        if error.is_damage() {
+            tracing::error!(%error, "request refused: the database is damaged");
+            return Self::new(
+                Code::ReadOnly,
+                "the database that keeps the records is damaged, and what this needs of it cannot be read or written; \
+                 sandboxes go on, and its operator has to put a sound copy in its place",
+            );
+        }
         let StoreError::Unavailable { .. } = error else { return Self::internal(error) };
         tracing::warn!(%error, "request refused");
         Self::new(

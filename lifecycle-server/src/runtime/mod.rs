@@ -363,6 +363,11 @@ pub trait Runtime: Send + Sync + 'static {
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError>;
 
+    /// Bytes on the disk of the memory that a stopped sandbox can be started from.
+    async fn kept_memory(&self, _id: &str) -> u64 {
+        0
+    }
+
     /// The limits that hold for a sandbox with these of its own.
     fn effective(&self, limits: Limits) -> Limits {
         limits

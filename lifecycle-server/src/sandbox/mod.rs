@@ -30,6 +30,7 @@ pub(crate) mod secrets;
 mod service;
 pub mod state;
 mod stop;
+mod stored;
 mod template;
 
 pub use access::{Openness, PUBLIC_PORTS, Target, parse_ports};

@@ -39,28 +39,21 @@ impl Inner {
     /// Everything `owner` has, and nothing is added to it while the guard is held.
     async fn alone_with(&self, owner: &Owner) -> Result<(MutexGuard<'_, ()>, Holdings), ServiceError> {
         // Measured before others have to wait: it may take a while, and changes all the time anyway.
-        let volumes = self.volumes_of(owner).await;
+        let stored = self.stored_here(owner).await;
         let guard = self.book.admission.lock().await;
-        let present = self.holdings(owner, volumes, None).await?;
+        let present = self.holdings(owner, stored, None).await?;
         Ok((guard, present))
     }
 
-    /// Bytes of an owner's named volumes, if his quota counts them.
-    async fn volumes_of(&self, owner: &Owner) -> u64 {
-        let measures = owner.quota.disk_bytes.is_some();
-        if measures { self.options.volumes.size_of(&owner.tenant).await } else { 0 }
-    }
-
-    /// What `owner` has on all servers of the database, without the sandbox `except`, and `volumes` here.
+    /// What `owner` has on all servers of the database, without the sandbox `except`; `stored` is what he keeps here.
     async fn holdings(
         &self,
         owner: &Owner,
-        volumes: u64,
+        stored: u64,
         except: Option<&str>,
     ) -> Result<Holdings, ServiceError> {
         let store = &self.book.store;
-        let measures = owner.quota.disk_bytes.is_some();
-        let snapshots = if measures { store.snapshot_bytes(&owner.tenant).await? } else { 0 };
+        let snapshots = self.snapshots_of(owner).await?;
         let mut sandboxes: Vec<Limited> =
             self.members_of(&owner.scope()).into_iter().map(Limited::from).collect();
         let mut records: Vec<_> = self.book.entries().values().map(|entry| entry.record()).collect();
@@ -76,7 +69,7 @@ impl Inner {
         let own =
             records.iter().filter(|record| counts(record, &owner.tenant) && except != Some(&*record.id));
         sandboxes.extend(own.map(|record| Limited::from(record.plan.limits())));
-        Ok(Holdings { sandboxes, stored: volumes.saturating_add(snapshots) })
+        Ok(Holdings { sandboxes, stored: stored.saturating_add(snapshots) })
     }
 
     /// Looks again at the quota of a new sandbox that is on record. Servers that took the last place at the same time see
@@ -84,8 +77,8 @@ impl Inner {
     pub(super) async fn confirm_quota(&self, spec: &CreateSpec, id: &str) -> Result<(), ServiceError> {
         let limited = spec.owner.as_ref().filter(|owner| !owner.quota.is_unlimited());
         let Some(owner) = limited.filter(|_| self.book.store.is_shared()) else { return Ok(()) };
-        let volumes = self.volumes_of(owner).await;
-        let present = self.holdings(owner, volumes, Some(id)).await?;
+        let stored = self.stored_here(owner).await;
+        let present = self.holdings(owner, stored, Some(id)).await?;
         Ok(owner.quota.admit(&present.sandboxes, present.stored, &spec.limits.into())?)
     }
 }

@@ -1,5 +1,7 @@
 //! Why records could not be read or written.
 
+use std::borrow::Cow;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
@@ -24,15 +26,35 @@ pub enum StoreError {
 const SQLITE_FULL: u32 = 13;
 /// `SQLITE_IOERR_SHMSIZE`: no room for the file that the connections of a database share.
 const SQLITE_IOERR_SHMSIZE: u32 = 4874;
+/// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, the low bytes likewise.
+const SQLITE_CORRUPT: u32 = 11;
+const SQLITE_NOTADB: u32 = 26;
 /// `disk_full` of PostgreSQL.
 const POSTGRESQL_FULL: &str = "53100";
+/// `data_corrupted` and `index_corrupted` of PostgreSQL.
+const POSTGRESQL_DAMAGED: [&str; 2] = ["XX001", "XX002"];
 
 impl StoreError {
     /// There is no room for what was to be written.
     pub fn is_full(&self) -> bool {
-        let Self::Database(error) = self else { return false };
-        let Some(code) = error.as_database_error().and_then(|error| error.code()) else { return false };
         let of_sqlite = |code: u32| code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE;
-        code == POSTGRESQL_FULL || code.parse().is_ok_and(of_sqlite)
+        self.code().is_some_and(|code| code == POSTGRESQL_FULL || code.parse().is_ok_and(of_sqlite))
+    }
+
+    /// What is in the database cannot be what was written there.
+    pub fn is_damage(&self) -> bool {
+        let of_sqlite = |code: u32| [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & 0xff));
+        match self {
+            Self::Damaged { .. } | Self::Corrupt { .. } => true,
+            Self::Database(_) => self.code().is_some_and(|code| {
+                POSTGRESQL_DAMAGED.contains(&&*code) || code.parse().is_ok_and(of_sqlite)
+            }),
+            _ => false,
+        }
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        let Self::Database(error) = self else { return None };
+        error.as_database_error()?.code()
     }
 }

@@ -11,6 +11,7 @@ mod named;
 mod open;
 mod ossfs;
 mod service;
+mod sizes;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{VolumeError, VolumeProblem};
 pub use ossfs::{Bucket, Generation, Keys};
 pub use service::Volumes;
+pub use sizes::Size;
 
 /// Storage a sandbox asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,6 +55,10 @@ impl Shelf {
         tenant.map_or_else(|| self.0.clone(), |tenant| self.0.join(format!("{TENANT}{tenant}")))
     }
 
+    pub(super) fn has(&self, claim: &Claim) -> bool {
+        self.claim(claim).join(DATA).exists()
+    }
+
     fn unfinished(&self, kind: &str) -> PathBuf {
         self.0.join(format!("{kind}{}", uuid::Uuid::new_v4()))
     }

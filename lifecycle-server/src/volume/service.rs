@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use tokio::sync::Mutex;
@@ -12,6 +13,7 @@ use super::{
     Claim, Source, Volume, VolumeError, host,
     named::Shelf,
     ossfs::{Buckets, Wanted},
+    sizes::{Size, Sizes},
 };
 use crate::runtime::MountedVolume;
 
@@ -23,6 +25,7 @@ pub struct Volumes {
     buckets: Buckets,
     /// Held while named volumes appear or vanish.
     changing: Arc<Mutex<()>>,
+    sizes: Arc<Sizes>,
 }
 
 impl Volumes {
@@ -30,7 +33,7 @@ impl Volumes {
     /// below `buckets`.
     pub fn new(directory: PathBuf, allowed: Vec<PathBuf>, buckets: &Path) -> Self {
         let (shelf, buckets) = (Shelf::new(directory), Buckets::new(buckets));
-        Self { allowed: allowed.into(), shelf, buckets, changing: Arc::default() }
+        Self { allowed: allowed.into(), shelf, buckets, changing: Arc::default(), sizes: Arc::default() }
     }
 
     /// Opens what a sandbox mounts. The sandbox must be on record already, or a volume it relies on might vanish.
@@ -66,7 +69,15 @@ impl Volumes {
             Source::Named { claim, create, delete_with_sandbox } => {
                 let claim = Claim { tenant: volume.tenant.clone(), name: claim.clone() };
                 let create = create.then(|| delete_with_sandbox.then_some(sandbox));
-                self.shelf.open(&volume.name, &claim, create, sub_path)?
+                let is_new = create.is_some() && !self.shelf.has(&claim);
+                if let Some(tenant) = &claim.tenant {
+                    self.sizes.opened(tenant);
+                }
+                let opened = self.shelf.open(&volume.name, &claim, create, sub_path)?;
+                if let Some(tenant) = claim.tenant.as_ref().filter(|_| is_new) {
+                    self.sizes.changed(tenant);
+                }
+                opened
             }
             Source::Bucket(_) => self.buckets.open(sandbox, volume)?,
         };
@@ -99,10 +110,18 @@ impl Volumes {
         }
     }
 
-    /// Bytes that a tenant's named volumes take of the disk now, as far as they can be looked at.
-    pub async fn size_of(&self, tenant: &str) -> u64 {
-        let (shelf, tenant) = (self.shelf.clone(), tenant.to_owned());
-        let sized = tokio::task::spawn_blocking(move || shelf.size_of(&tenant)).await;
+    /// Bytes that a tenant's named volumes took of the disk when that was measured last, if that may still be used.
+    /// `written` says whether a sandbox of the tenant's may be writing to them.
+    pub fn known_size(&self, tenant: &str, written: bool) -> Size {
+        self.sizes.get(tenant, written, Instant::now())
+    }
+
+    /// Bytes that a tenant's named volumes take of the disk now, as far as they can be looked at: a look at every file.
+    pub async fn measure(&self, tenant: &str, written: bool) -> u64 {
+        let (at, begun) = (Instant::now(), self.sizes.begin(tenant, written));
+        let (shelf, name) = (self.shelf.clone(), tenant.to_owned());
+        let sized = tokio::task::spawn_blocking(move || shelf.size_of(&name)).await.ok();
+        self.sizes.finish(tenant, &begun, at, sized);
         sized.unwrap_or_default()
     }
 
@@ -127,7 +146,7 @@ impl Volumes {
         let owners: HashSet<String> = living.iter().map(|(id, _)| id.clone()).collect();
         let used: HashSet<Claim> =
             living.iter().flat_map(|(_, volumes)| volumes.iter().filter_map(Volume::claim)).collect();
-        let shelf = self.shelf.clone();
+        let (shelf, sizes) = (self.shelf.clone(), Arc::clone(&self.sizes));
         let work = move || {
             for claim in claims.into_iter().filter(|claim| !used.contains(claim)) {
                 let ended = shelf.ends_with(&claim).is_some_and(|owner| !owners.contains(&owner));
@@ -135,7 +154,12 @@ impl Volumes {
                     continue;
                 }
                 match shelf.discard(&claim) {
-                    Ok(()) => tracing::info!(volume = %claim.name, "volume deleted with its sandbox"),
+                    Ok(()) => {
+                        if let Some(tenant) = &claim.tenant {
+                            sizes.changed(tenant);
+                        }
+                        tracing::info!(volume = %claim.name, "volume deleted with its sandbox");
+                    }
                     Err(error) => {
                         tracing::error!(volume = %claim.name, %error, "a volume could not be deleted")
                     }

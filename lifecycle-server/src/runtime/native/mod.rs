@@ -16,7 +16,7 @@
 //! | `sidecar` | the process that guards what leaves a sandbox |
 //! | `room` | what the host itself has left |
 //! | `slots`, `host` | numbered places, and what can be prepared before a sandbox is asked for |
-//! | `launch`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
+//! | `launch`, `underway`, `watch`, `adopt`, `reaper` | a sandbox's start, end, survival of a restart, and removal |
 //! | `again`, `criu` | stopping so that files last, and starting from them; saving memory as well |
 
 mod adopt;
@@ -52,6 +52,7 @@ mod state;
 mod subnet;
 pub(super) mod sys;
 mod tap;
+mod underway;
 mod volume;
 mod watch;
 

@@ -19,6 +19,7 @@ use super::{
     layer, net, room, sidecar,
     state::is_plain,
     tap::Tap,
+    underway::{self, Starts},
     watch::{self, Live},
 };
 use crate::runtime::{
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub oci: Option<OciRuntime>,
     pub criu: criu::Found,
     pub live: Mutex<HashMap<String, Live>>,
+    pub starts: Starts,
     pub exits: mpsc::UnboundedSender<Exit>,
     pub logs: Logs,
 }
@@ -85,6 +87,7 @@ impl NativeRuntime {
             host,
             oci,
             live: Mutex::default(),
+            starts: Starts::default(),
             exits: sender,
             logs,
         });
@@ -99,7 +102,12 @@ impl NativeRuntime {
         launch: Launch,
     ) -> Result<LaunchReport, RuntimeError> {
         let given_up = CancellationToken::new();
-        let task = tokio::spawn(launch.run(given_up.clone()));
+        let (underway, token) = (underway::begin(&self.inner, id, &given_up), given_up.clone());
+        let task = tokio::spawn(async move {
+            let done = launch.run(token).await;
+            drop(underway);
+            done
+        });
         let mut caller =
             Caller { inner: self.inner.clone(), id: id.to_owned(), origin, given_up, waits_for: Some(task) };
         let done = match &mut caller.waits_for {
@@ -237,7 +245,12 @@ impl Runtime for NativeRuntime {
         } else if memory.is_whole() {
             let inner = self.inner.clone();
             // To its end, whether the caller waits or not.
-            let task = tokio::spawn(async move { criu::restore(&inner, &spec).await });
+            let underway = underway::begin(&inner, &wish.id, &CancellationToken::new());
+            let task = tokio::spawn(async move {
+                let done = criu::restore(&inner, &spec).await;
+                drop(underway);
+                done
+            });
             return task.await.map_err(std::io::Error::other).context("restore")?;
         }
         self.carry_out(&wish.id, Origin::Kept, Launch::again(self.inner.clone(), spec, wish.owner.clone()))
@@ -252,6 +265,7 @@ impl Runtime for NativeRuntime {
         if !is_plain(id) {
             return Ok(());
         }
+        underway::give_up(&self.inner, id).await;
         let live = self.inner.live().remove(id);
         let destroyed = watch::destroy(&self.inner, id, live).await;
         // A start that was given up has used a prepared slot as well.
@@ -307,6 +321,14 @@ impl Runtime for NativeRuntime {
             Ok(Usage { disk_bytes, disk_free_bytes, ..host.cgroups.usage(slot.number) })
         })
         .await
+    }
+
+    async fn kept_memory(&self, id: &str) -> u64 {
+        if !is_plain(id) {
+            return 0;
+        }
+        let memory = criu::Memory::of(&self.inner.host.paths.sandbox(id));
+        blocking("measure a memory", move || Ok(memory.bytes())).await.unwrap_or_default()
     }
 
     fn effective(&self, limits: Limits) -> Limits {

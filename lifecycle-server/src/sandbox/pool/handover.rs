@@ -1,6 +1,6 @@
 //! From a member without an owner to somebody's sandbox.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -98,7 +98,9 @@ impl Inner {
         }
         let _waiting = Waiting::at(&pool);
         loop {
-            let arrived = pool.arrived.notified();
+            // Counted among those who wait before the look, so that each arrival wakes one of them.
+            let mut arrived = pin!(pool.arrived.notified());
+            arrived.as_mut().enable();
             if let Some(leaving) = take(&pool) {
                 return Ok(leaving);
             }

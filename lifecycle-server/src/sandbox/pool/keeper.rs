@@ -58,22 +58,19 @@ impl Inner {
             count
         };
         for _ in 0..count {
-            let inner = Arc::clone(self);
-            let (starts, pool) = (&pool.starts, Arc::clone(pool));
-            self.tasks.spawn(starts.track_future(async move {
-                let place = inner.admit_member(&pool).await;
+            let (inner, starting) = (Arc::clone(self), Starting(Arc::clone(pool)));
+            self.tasks.spawn(pool.starts.track_future(async move {
+                let pool = &starting.0;
+                let place = inner.admit_member(pool).await;
                 let (place, started) = match place {
-                    Ok(place) => (Some(place), inner.start_member(&pool).await),
+                    Ok(place) => (Some(place), inner.start_member(pool).await),
                     Err(error) => (None, Err(error)),
                 };
-                let late = inner.take_in(&pool, started);
+                let late = inner.take_in(pool, started);
                 drop(place);
                 if let Some(late) = late {
                     inner.end_member(&late).await;
                 }
-                pool.state().starting -= 1;
-                pool.arrived.notify_one();
-                pool.changed.notify_one();
             }));
         }
     }
@@ -107,6 +104,17 @@ impl Inner {
             let inner = Arc::clone(self);
             self.tasks.spawn(async move { inner.end_member(&member.id).await });
         }
+    }
+}
+
+/// Counts a start until it is over, however it ends.
+struct Starting(Arc<Pool>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.state().starting -= 1;
+        self.0.arrived.notify_one();
+        self.0.changed.notify_one();
     }
 }
 

@@ -59,7 +59,11 @@ impl Inner {
 
     /// Starts one member. Nothing of it remains on an error.
     pub(super) async fn start_member(&self, pool: &Pool) -> Result<Member, ServiceError> {
-        let _permit = self.pools.starts.acquire().await.map_err(|_| ServiceError::ShuttingDown)?;
+        let _permit = tokio::select! {
+            () = pool.closed.cancelled() => return Err(ServiceError::PoolNotFound(pool.origin.name.clone())),
+            () = self.stopping.cancelled() => return Err(ServiceError::ShuttingDown),
+            permit = self.pools.starts.acquire() => permit.map_err(|_| ServiceError::ShuttingDown)?,
+        };
         self.check_room(&pool.recipe.limits)?;
         let id = Uuid::new_v4().hyphenated().to_string();
         let slot = self.runtime.reserve(&id)?;

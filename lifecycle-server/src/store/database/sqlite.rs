@@ -28,17 +28,16 @@ impl Database {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT);
         let damaged = |problem| StoreError::Damaged { path: path.display().to_string(), problem };
-        let pool = match connect(options).await {
-            Ok(pool) => pool,
-            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
-            Err(error) => return Err(error.into()),
+        let failed = |error| match StoreError::from(error) {
+            error if error.is_damage() => damaged(error.to_string()),
+            error => error,
         };
+        let pool = connect(options).await.map_err(failed)?;
         // A record that cannot be read must not look like one that is not there: its sandbox would be removed.
-        match sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&pool).await {
-            Ok(found) if found == "ok" => {}
-            Ok(found) => return Err(damaged(found.replace('\n', " "))),
-            Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
-            Err(error) => return Err(error.into()),
+        let check = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)").fetch_one(&pool);
+        let found = check.await.map_err(failed)?;
+        if found != "ok" {
+            return Err(damaged(found.replace('\n', " ")));
         }
         migrations::sqlite().run(&pool).await?;
         Ok(Self::Sqlite(pool))
@@ -70,13 +69,6 @@ async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error
     // Behind a rollback under way.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
-}
-
-/// Whether SQLite says that the file is no sound database (`SQLITE_CORRUPT`, `SQLITE_NOTADB`).
-fn is_damage(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    // The low byte of an extended code is the plain one.
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {

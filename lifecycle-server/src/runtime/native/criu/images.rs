@@ -6,7 +6,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, chown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -30,6 +30,8 @@ const OWN_IDS: u32 = 3;
 /// Bytes of magic before the length of the message: two words, but only one in the inventory.
 const MAGIC: usize = 8;
 const INVENTORY_MAGIC: usize = 4;
+/// What the kernel counts a file's blocks in.
+const BLOCK: u64 = 512;
 /// Bytes of the length.
 const LENGTH: usize = 4;
 
@@ -79,6 +81,14 @@ impl Memory {
 
     pub(crate) fn is_whole(&self) -> bool {
         self.whole.exists()
+    }
+
+    /// What it takes of the disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files =
+            [&self.new, &self.whole, &self.used].into_iter().filter_map(|path| fs::read_dir(path).ok());
+        let known = files.flatten().flatten().filter_map(|entry| entry.metadata().ok());
+        known.map(|known| known.blocks() * BLOCK).sum()
     }
 
     /// Makes room for a new one, which nobody else may look into.
@@ -199,6 +209,7 @@ mod tests {
         fs::write(memory.new.join("inventory.img"), image(b"MAGI", &inventory)).unwrap();
         memory.finish(&note, rustix::process::geteuid().as_raw()).unwrap();
         assert!(memory.is_whole() && !memory.new.exists());
+        assert!(memory.bytes() >= 3 * BLOCK, "{}", memory.bytes());
         assert_eq!(memory.note().unwrap(), note);
         let settled = read(&memory.whole.join("inventory.img"), INVENTORY_MAGIC).unwrap();
         assert_eq!(settled.0, b"MAGI");
@@ -216,6 +227,6 @@ mod tests {
         fs::remove_dir_all(memory.leave().unwrap()).unwrap();
         assert!(memory.is_used());
         memory.clear().unwrap();
-        assert!(!memory.is_begun() && !memory.is_used());
+        assert!(!memory.is_begun() && !memory.is_used() && memory.bytes() == 0);
     }
 }
