@@ -154,7 +154,7 @@ async fn a_server_that_cannot_use_its_database_does_not_start() -> Result<()> {
         let state = dir.path().join("state");
         let text = format!(
             "[server]\nhost = \"127.0.0.1\"\nport = 0\napi_key = \"k\"\n[native]\nstate_dir = {state:?}\n\
-             subnet = \"10.99.0.0/16\"\n[store]\ntype = \"postgresql\"\npostgresql.connect_timeout_seconds = 2\n\
+             [store]\ntype = \"postgresql\"\npostgresql.connect_timeout_seconds = 2\n\
              postgresql.dsn = {dsn:?}\n"
         );
         std::fs::write(&config, text)?;
