@@ -4,10 +4,22 @@ use sandkeep::Error;
 
 /// Tells the user, with the next step where there is one.
 pub(crate) fn tell(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", text(error));
     if let Some(hint) = error.chain().find_map(|cause| hint(cause.downcast_ref()?)) {
         eprintln!("hint: {hint}");
     }
+}
+
+/// What went wrong, with its causes; an error of the SDK names its own.
+pub(crate) fn text(error: &anyhow::Error) -> String {
+    let mut said = Vec::new();
+    for cause in error.chain() {
+        said.push(cause.to_string());
+        if cause.is::<Error>() {
+            break;
+        }
+    }
+    said.join(": ")
 }
 
 fn hint(error: &Error) -> Option<&'static str> {
@@ -42,5 +54,18 @@ fn hint(error: &Error) -> Option<&'static str> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let path = "a".to_owned();
+        let error = anyhow::Error::new(Error::File { path, source: std::io::Error::other("full") });
+        assert_eq!(text(&error.context("cannot copy")), "cannot copy: a: full");
+        assert_eq!(text(&anyhow::anyhow!("in").context("out")), "out: in");
     }
 }

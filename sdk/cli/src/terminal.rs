@@ -30,14 +30,25 @@ impl Drop for Raw {
     }
 }
 
+/// Asks for a line that is not shown while it is typed.
+pub(crate) fn ask_silently(prompt: &str) -> io::Result<String> {
+    eprint!("{prompt}: ");
+    let silent = Silent::enter()?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    drop(silent);
+    eprintln!();
+    Ok(line)
+}
+
 /// A terminal that does not show what is typed; as before once this is dropped.
-pub(crate) struct Silent {
+struct Silent {
     before: Termios,
 }
 
 impl Silent {
     /// Fails if standard input is no terminal.
-    pub(crate) fn enter() -> io::Result<Self> {
+    fn enter() -> io::Result<Self> {
         let before = tcgetattr(io::stdin())?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);

@@ -1,6 +1,10 @@
 //! Servers by name, and what makes the tool at home in a shell.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, IsTerminal as _},
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::CommandFactory as _;
@@ -11,6 +15,7 @@ use crate::{
     args::{Cli, Config, Format},
     context::{Contexts, Server},
     output::{self, Table, show},
+    terminal,
 };
 
 const NAME: &str = "sb";
@@ -32,8 +37,8 @@ pub(crate) fn config(action: Config, format: Format) -> Result<()> {
                 Some(path) => {
                     fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
                 }
+                None if io::stdin().is_terminal() => terminal::ask_silently("key (nothing for none)")?,
                 None => {
-                    eprint!("key (nothing for none): ");
                     let mut line = String::new();
                     io::stdin().read_line(&mut line).context("cannot read the key")?;
                     line

@@ -17,7 +17,7 @@ use crate::{
     args::{Bind, Surface, VaultAction, VaultEdit},
     ids,
     output::{Table, show},
-    terminal::Silent,
+    terminal,
 };
 
 /// Most bytes of a secret or of a file of them.
@@ -147,15 +147,7 @@ fn secret(name: &str, variable: Option<&str>, file: Option<&Path>) -> Result<Str
             std::env::var(variable).with_context(|| format!("there is no variable {variable}"))?
         }
         (_, Some(path)) => read(path)?,
-        (None, None) if io::stdin().is_terminal() => {
-            eprint!("secret {name}: ");
-            let silent = Silent::enter()?;
-            let mut line = String::new();
-            io::stdin().read_line(&mut line)?;
-            drop(silent);
-            eprintln!();
-            line
-        }
+        (None, None) if io::stdin().is_terminal() => terminal::ask_silently(&format!("secret {name}"))?,
         (None, None) => read(Path::new(STDIN))?,
     };
     // Files and pipes end their last line.

@@ -40,7 +40,10 @@ impl From<Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { next: error.chain().find_map(|cause| next(cause.downcast_ref()?)), what: format!("{error:#}") }
+        Self {
+            next: error.chain().find_map(|cause| next(cause.downcast_ref()?)),
+            what: crate::problem::text(&error),
+        }
     }
 }
 
