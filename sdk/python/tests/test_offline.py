@@ -180,7 +180,7 @@ def test_an_authority_of_ones_own(tmp_path: Path) -> None:
             assert client.health().status == "healthy"
         with blocking.Client(server.url, "k", retries=0) as stranger, pytest.raises(ConnectionFailed):
             stranger.health()
-    with pytest.raises(ValueError, match="absent.pem"):
+    with pytest.raises(ValueError, match=r"absent\.pem"):
         blocking.Client("https://127.0.0.1:1", ca=str(tmp_path / "absent.pem"))
 
 
