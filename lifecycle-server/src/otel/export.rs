@@ -32,7 +32,7 @@ const BATCH: usize = 512;
 const SPAN_DELAY: Duration = Duration::from_secs(5);
 /// Between attempts to send the same spans: at first, and at last.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LAST_PAUSE: Duration = Duration::from_secs(60);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// What is still there when the server stops gets this long to leave.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
