@@ -54,9 +54,13 @@ impl Volumes {
                 self.buckets.mount(&wanted).await?;
             }
         }
-        let _alone = self.changing.lock().await;
+        let alone = Arc::clone(&self.changing).lock_owned().await;
         let (this, sandbox, volumes) = (self.clone(), sandbox.to_owned(), volumes.to_owned());
-        let work = move || volumes.iter().map(|volume| this.open_one(&sandbox, volume)).collect();
+        let work = move || {
+            // Held to the end of this also when the caller goes away.
+            let _alone = alone;
+            volumes.iter().map(|volume| this.open_one(&sandbox, volume)).collect()
+        };
         tokio::task::spawn_blocking(work)
             .await
             .unwrap_or_else(|error| Err(VolumeError::io("", "opening volumes", std::io::Error::other(error))))
@@ -125,7 +129,7 @@ impl Volumes {
         sized.unwrap_or_default()
     }
 
-    /// The same for all named volumes, for a start after a crash.
+    /// Removes every named volume that ended with a sandbox which is no more, for a start after a crash.
     pub async fn recover(&self, living: impl Fn() -> Vec<(String, Vec<Volume>)>) {
         let (shelf, buckets) = (self.shelf.clone(), self.buckets.clone());
         let known: HashSet<String> = living().into_iter().map(|(id, _)| id).collect();
