@@ -25,6 +25,8 @@ use crate::{audit::Audit, roots::Roots, vault::HostPattern, vault::store::Store}
 const MOST: usize = 4096;
 /// Pause after the system refused a connection for want of resources.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Connections let go of are freed by tasks of their own, which takes no longer.
+const SETTLE: Duration = Duration::from_millis(500);
 /// A client that acknowledges nothing for so long is gone.
 const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -82,7 +84,21 @@ impl Proxy {
             tasks.spawn(accept(listener, self.shared.clone(), slots.clone()));
         }
         self.shared.connector.prepare().await;
-        while tasks.join_next().await.is_some() {}
+        tokio::select! {
+            () = async { while tasks.join_next().await.is_some() {} } => {}
+            () = let_go(&self.shared) => {}
+        }
+    }
+}
+
+/// Closes connections that were kept for too long, where nobody comes who would. Never returns.
+async fn let_go(shared: &Shared) {
+    loop {
+        sleep(pool::LONGEST / 4).await;
+        if shared.pool.let_go() {
+            sleep(SETTLE).await;
+            sandkeep_idle::release();
+        }
     }
 }
 

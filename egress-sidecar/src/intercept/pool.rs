@@ -16,7 +16,7 @@ use super::{
 /// Connections kept.
 const MOST: usize = 64;
 /// How long; servers close theirs at about this age too.
-const LONGEST: Duration = Duration::from_secs(55);
+pub(super) const LONGEST: Duration = Duration::from_secs(55);
 /// Upstreams of which the protocol is remembered.
 const MOST_KNOWN: usize = 4096;
 
@@ -49,12 +49,20 @@ impl Pool {
         if !upstream.is_idle() {
             return;
         }
+        self.let_go();
         let mut idle = self.idle();
-        idle.retain(|(since, upstream)| since.elapsed() < LONGEST && upstream.is_usable());
         if idle.len() >= MOST {
             idle.remove(0);
         }
         idle.push((Instant::now(), upstream));
+    }
+
+    /// Closes connections that nobody is to use any more; `true` if there were any.
+    pub(super) fn let_go(&self) -> bool {
+        let mut idle = self.idle();
+        let before = idle.len();
+        idle.retain(|(since, upstream)| since.elapsed() < LONGEST && upstream.is_usable());
+        idle.len() < before
     }
 
     /// What an upstream chose to speak when it was last offered this.
