@@ -2,6 +2,8 @@
 
 use sandkeep::Error;
 
+const STATE: &str = "`sb ps --all` shows its state; `sb resume` and `sb start` bring it back";
+
 /// Tells the user, with the next step where there is one.
 pub(crate) fn tell(error: &anyhow::Error) {
     eprintln!("error: {}", text(error));
@@ -27,6 +29,8 @@ fn hint(error: &Error) -> Option<&'static str> {
         Error::Transport { .. } => Some(
             "is the server up, and the address right? `sb up` starts one on this machine, `sb config set` names another",
         ),
+        // A paused one takes connections and is silent.
+        Error::Timeout { what, .. } if what.contains("sandbox") => Some(STATE),
         Error::Api { status: 401, .. } => {
             Some("give the server's key with OPEN_SANDBOX_API_KEY, or keep it with `sb config set`")
         }
@@ -41,9 +45,7 @@ fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Api { code, .. } => match code.as_str() {
             "SANDBOX::NOT_FOUND" => Some("`sb ps --all` lists the sandboxes there are"),
-            "SANDBOX::NOT_REACHABLE" | "SANDBOX::INVALID_STATE" => {
-                Some("`sb ps --all` shows its state; `sb resume` and `sb start` bring it back")
-            }
+            "SANDBOX::NOT_REACHABLE" | "SANDBOX::INVALID_STATE" => Some(STATE),
             "IMAGE::NOT_FOUND" => Some("`sb image ls` lists the images there are"),
             "SANDBOX::NO_NETWORK_POLICY" => {
                 Some("a policy is given at the start: `sb create --allow TARGET …`")
