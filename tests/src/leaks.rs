@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::{internet::Netns, server::Server};
 
@@ -21,6 +23,8 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(700);
 const TABLE_PREFIX: &str = "sandkeep_";
 const INTERFACE_PREFIX: &str = "sk";
 const CGROUP_PREFIX: &str = "sandkeep-";
+const TAG_LENGTH: usize = 4;
+const TAG_DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 /// Counts by kind; the names are there for the message of a failed comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,18 +140,15 @@ pub fn first_processes(id: &str) -> Result<usize> {
     Ok(pids.filter(|name| name.parse::<u32>().is_ok() && ours(name)).count())
 }
 
-/// The tag in the names of everything the server makes: its firewall table is the one that mentions its subnet.
+/// The tag in the names of everything the server makes. It comes from its state directory: a subnet may still show in the
+/// table of a server that is gone.
 fn tag(server: &Server) -> Result<String> {
-    let subnet = format!("10.{}.0.0/16", server.subnet);
-    let tables = nft(server, &["list", "tables"])?;
-    for table in tables.lines().filter_map(|line| line.strip_prefix("table inet ")) {
-        let Some(tag) = table.strip_prefix(TABLE_PREFIX) else { continue };
-        // Others' tables come and go meanwhile.
-        if nft(server, &["list", "table", "inet", table]).is_ok_and(|rules| rules.contains(&subnet)) {
-            return Ok(tag.to_owned());
-        }
-    }
-    anyhow::bail!("no firewall table mentions {subnet}: {tables}")
+    let state = fs::canonicalize(server.state())?;
+    let digest = Sha256::digest(state.as_os_str().as_bytes());
+    let tag: String =
+        digest.iter().take(TAG_LENGTH).map(|byte| char::from(TAG_DIGITS[usize::from(byte & 31)])).collect();
+    nft(server, &["list", "table", "inet", &format!("{TABLE_PREFIX}{tag}")])?;
+    Ok(tag)
 }
 
 fn nft(server: &Server, arguments: &[&str]) -> Result<String> {

@@ -47,7 +47,7 @@ impl SandboxEvents {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`](crate::Error::Timeout) after a silence longer than [`crate::Timeouts::idle`]. Going on
+    /// [`Error::Timeout`] after a silence longer than [`crate::Timeouts::idle`]. Going on
     /// after the last event's id misses nothing.
     pub async fn next(&mut self) -> Result<Option<SandboxEvent>> {
         let Some(frame) = self.frames.next().await? else { return Ok(None) };

@@ -21,7 +21,7 @@ impl MetricsStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`](crate::Error::Timeout) after a silence longer than [`crate::Timeouts::idle`].
+    /// [`Error::Timeout`] after a silence longer than [`crate::Timeouts::idle`].
     pub async fn next(&mut self) -> Result<Option<Metrics>> {
         let Some(frame) = self.frames.next().await? else { return Ok(None) };
         let sample = serde_json::from_slice(&frame);

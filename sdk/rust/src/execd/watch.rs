@@ -20,7 +20,7 @@ impl WatchStream {
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`](crate::Error::Timeout) after a silence longer than [`crate::Timeouts::idle`].
+    /// [`Error::Timeout`] after a silence longer than [`crate::Timeouts::idle`].
     pub async fn next(&mut self) -> Result<Option<WatchEvent>> {
         loop {
             let Some(frame) = self.frames.next().await? else { return Ok(None) };
