@@ -185,22 +185,33 @@ async fn signals_and_keys_reach_the_foreground() {
     let mut client = Client::attach(&execd, &id, "").await;
     client.input("PS1='> '; echo re''ady\n").await;
     client.until("ready").await;
-    for interrupt in
-        [json!({ "type": "signal", "signal": "SIGINT" }), json!({ "type": "stdin", "data": "\u{3}" })]
-    {
-        client.input("echo be''gun; sleep 1000; echo st=$?\n").await;
-        client.until("begun").await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let interrupts =
+        [json!({ "type": "signal", "signal": "SIGINT" }), json!({ "type": "stdin", "data": "\u{3}" })];
+    for (program, interrupt) in ["sleep 10071", "sleep 10072"].into_iter().zip(interrupts) {
+        client.input(&format!("{program}; echo st=$?\n")).await;
+        eventually("the program has the terminal", || has_the_terminal(program)).await;
         client.send(interrupt).await;
-        client.input("echo st''ill=$?\n").await;
-        client.until("still=130").await;
+        client.input(&format!("echo {program}''=$?\n")).await;
+        client.until(&format!("{program}=130")).await;
     }
-    client.input("sleep 999 & echo bg''=$!\n").await;
-    client.until("bg=").await;
-    let pid = client.after("bg=").await;
     client.send(json!({ "type": "signal", "signal": "SIGHUP" })).await;
+    // A shell that is just about to wait for a key looks at its signals after that key.
+    client.input("\n").await;
     assert_eq!(client.exit().await, 129);
-    eventually("the job's end", || !alive(&pid)).await;
+}
+
+/// Whether a process of this command line is what a terminal's keys reach.
+fn has_the_terminal(command: &str) -> bool {
+    let wanted = format!("{}\0", command.replace(' ', "\0"));
+    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let mut found =
+        processes.filter(|dir| std::fs::read(dir.join("cmdline")).is_ok_and(|own| own == wanted.as_bytes()));
+    found.any(|dir| {
+        // After the name: state, parent, process group, session, terminal, the terminal's process group.
+        let stat = std::fs::read_to_string(dir.join("stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields.len() > 5 && fields[2] == fields[5]
+    })
 }
 
 #[tokio::test]

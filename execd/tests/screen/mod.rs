@@ -92,7 +92,8 @@ impl Client {
     /// The next frame; `None` when the connection is gone.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("a frame in time")?;
+            let next = timeout(PATIENCE, self.socket.next()).await;
+            let message = next.unwrap_or_else(|_| panic!("no frame in time after {:?}", self.output()))?;
             let frame = match message.ok()? {
                 Message::Binary(bytes) => match (bytes[0], &bytes[1..]) {
                     (1, output) => {
