@@ -93,6 +93,8 @@ async fn mistakes_are_the_clients() {
         let (status, body) = execd.get(&route(&home.join(path))).await;
         assert_eq!(status.as_u16(), expected, "{body}");
     }
+    let (status, body) = execd.get(&route(Path::new("/proc/self"))).await;
+    assert!(status == StatusCode::BAD_REQUEST && body.contains("file system of the kernel"), "{body}");
     assert_eq!(execd.get("/directories/archive").await.0, StatusCode::BAD_REQUEST);
     for archive in [&b""[..], b"no archive", &[b'x'; 2000]] {
         let (status, body) = upload(&execd, &home.join("to"), archive.to_vec()).await;

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, major, minor, openat, readlinkat, statat,
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, fstatfs, major, minor, openat, readlinkat,
+    statat,
 };
 use rustix::io::Errno;
 use tar::{EntryType, Header};
@@ -34,9 +35,21 @@ const BLOCK: usize = 512;
 /// Longest name in a plain header.
 const PLAIN_NAME: usize = 100;
 
+/// File systems of the kernel's own making: what their files hold is not as long as they say, or has no end.
+const MADE_BY_THE_KERNEL: [libc::c_long; 8] = [
+    libc::PROC_SUPER_MAGIC,
+    libc::SYSFS_MAGIC,
+    libc::CGROUP_SUPER_MAGIC,
+    libc::CGROUP2_SUPER_MAGIC,
+    libc::DEVPTS_SUPER_MAGIC,
+    libc::DEBUGFS_MAGIC,
+    libc::TRACEFS_MAGIC,
+    libc::SECURITYFS_MAGIC,
+];
+
 /// A directory on its way into a stream: parents before children, names in byte order, owners, modes, times (whole
-/// seconds), links and devices kept; sockets, extended attributes and holes are not. What vanishes meanwhile is left
-/// out; a file that shrinks while it is sent breaks the stream.
+/// seconds), links and devices kept; sockets, extended attributes and holes are not. Of file systems such as /proc
+/// below it there is only their directory. What vanishes meanwhile is left out; a file that shrinks while it is sent breaks the stream.
 pub(crate) struct Packer {
     levels: Vec<Level>,
     /// The file being sent and how much of it is left.
@@ -68,6 +81,12 @@ impl Packer {
             }
             error => FileError::io(root, error),
         })?;
+        if is_made_by_the_kernel(&directory).map_err(|error| FileError::io(root, error))? {
+            return Err(FileError::invalid(
+                root,
+                "is in a file system of the kernel, whose files make no archive",
+            ));
+        }
         let level = Level::read(directory, Vec::new()).map_err(|error| FileError::io(root, error))?;
         let (file, padding, linked) = (None, 0, HashMap::new());
         Ok(Self { levels: vec![level], file, padding, linked, ended: false })
@@ -116,7 +135,9 @@ impl Packer {
             }
             let prefix = [&path, &b"/"[..]].concat();
             write_header(out, &prefix, &fstat(&below)?, EntryType::Directory, &[]);
-            self.levels.push(Level::read(below, prefix)?);
+            if !is_made_by_the_kernel(&below)? {
+                self.levels.push(Level::read(below, prefix)?);
+            }
             return Ok(());
         }
         if found.st_nlink > 1 {
@@ -190,6 +211,10 @@ impl Level {
 fn open_directory(at: impl AsFd, path: impl rustix::path::Arg, more: OFlags) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | more;
     openat(at, path, flags, Mode::empty())
+}
+
+fn is_made_by_the_kernel(directory: impl AsFd) -> rustix::io::Result<bool> {
+    fstatfs(directory).map(|found| MADE_BY_THE_KERNEL.contains(&found.f_type))
 }
 
 /// Bytes that fill content of this size up to whole blocks.
