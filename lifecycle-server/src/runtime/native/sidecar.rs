@@ -21,6 +21,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     pipe::{PipeFlags, pipe_with},
     process::{Pid, PidfdFlags, pidfd_open},
 };
@@ -261,7 +262,7 @@ fn start(
         .context("start the egress sidecar")?;
     drop(told);
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
-    let pidfd = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH);
+    let pidfd = Pid::from_raw(pid).ok_or(Errno::SRCH);
     let pidfd = pidfd.and_then(|pid| pidfd_open(pid, PidfdFlags::empty())).map_err(io::Error::from);
     let pidfd = pidfd.context("hold the egress sidecar")?;
     let identity = Identity::of(pid, pidfd.as_fd()).context("know the egress sidecar")?;
@@ -319,15 +320,21 @@ fn spawn(
 
 /// A process that another thread is just starting may hold the pipe as well, so the end of it alone tells nothing.
 fn await_ready(ready: OwnedFd, process: BorrowedFd<'_>, patience: Duration) -> Result<(), RuntimeError> {
-    let timeout = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 });
+    let deadline = Instant::now() + patience;
     let mut watched = [PollFd::new(&ready, PollFlags::IN), PollFd::new(&process, PollFlags::IN)];
-    match poll(&mut watched, Some(&timeout)) {
-        Ok(0) => {
-            let text = format!("the egress sidecar was not ready within {} s", patience.as_secs());
-            return Err(RuntimeError::StartFailed(text));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 60, tv_nsec: 0 });
+        match poll(&mut watched, Some(&left)) {
+            // Some child's end is told by a signal, on whichever thread.
+            Err(Errno::INTR) => {}
+            Ok(0) => {
+                let text = format!("the egress sidecar was not ready within {} s", patience.as_secs());
+                return Err(RuntimeError::StartFailed(text));
+            }
+            Ok(_) => break,
+            Err(error) => return Err(io::Error::from(error)).context("wait for the egress sidecar"),
         }
-        Ok(_) => {}
-        Err(error) => return Err(io::Error::from(error)).context("wait for the egress sidecar"),
     }
     let mut byte = [0];
     rustix::io::ioctl_fionbio(&ready, true).map_err(io::Error::from).context("hear the egress sidecar")?;
