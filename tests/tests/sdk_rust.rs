@@ -58,18 +58,18 @@ async fn sessions_remember() -> Result<()> {
 async fn isolated_sessions_keep_changes_apart() -> Result<()> {
     let client = client(Server::shared()?)?;
     let sandbox = sandbox(&client).await?;
-    sandbox.files().write("/work/old", "old").await?;
+    sandbox.files().write("/app/old", "old").await?;
     let isolated = sandbox.isolated();
     assert!(isolated.isolated_capabilities().await?.available);
-    let workspace = IsolatedWorkspaceSpec { path: "/work".to_owned(), mode: Some(MountMode::Overlay) };
+    let workspace = IsolatedWorkspaceSpec { path: "/app".to_owned(), mode: Some(MountMode::Overlay) };
     let request = CreateIsolatedSessionRequest { workspace: Some(workspace), ..Default::default() };
     let session = isolated.create_isolated(&request).await?;
     assert_eq!(isolated.list_isolated().await?.len(), 1);
     assert!(session.state().await?.parameters.workspace.is_some());
     let run = IsolatedRun::shell("cat old; echo $X > new").env("X", "x");
     assert_eq!(session.run_isolated(run).await?.stdout, "old");
-    assert_eq!(session.files().read_text("/work/new").await?, "x\n");
-    assert!(is_missing(&sandbox.files().read("/work/new").await.unwrap_err()));
+    assert_eq!(session.files().read_text("/app/new").await?, "x\n");
+    assert!(is_missing(&sandbox.files().read("/app/new").await.unwrap_err()));
 
     let run = session.start_isolated("echo behind; exit 3").await?;
     eventually("the run ends", PATIENCE, async || Ok(!session.run_status(&run).await?.running)).await?;
@@ -79,7 +79,7 @@ async fn isolated_sessions_keep_changes_apart() -> Result<()> {
 
     assert!(session.diff().await?.collect().await?.starts_with(b"\x1f\x8b"), "the changes are packed");
     assert!(session.commit().await?.written >= 1);
-    assert_eq!(sandbox.files().read_text("/work/new").await?, "x\n");
+    assert_eq!(sandbox.files().read_text("/app/new").await?, "x\n");
     session.delete_isolated().await?;
     assert!(is_missing(&session.state().await.unwrap_err()));
     Ok(sandbox.delete().await?)
