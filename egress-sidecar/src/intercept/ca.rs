@@ -71,15 +71,15 @@ impl Authority {
     /// If it cannot be read, made or written.
     pub fn load_or_generate(directory: &Path) -> Result<Self, CaError> {
         let path = directory.join(KEY_FILE);
-        let kept = match read(&path)? {
-            Some(pem) => KeyPair::from_pem(&pem).inspect_err(|error| {
+        let whole = |pem: String| {
+            let key = KeyPair::from_pem(&pem).inspect_err(|error| {
                 tracing::warn!(path = %path.display(), %error, "not a whole key: there is another authority now");
-            }),
-            None => Err(rcgen::Error::CouldNotParseKeyPair),
+            });
+            key.ok()
         };
-        let key = match kept {
-            Ok(key) => key,
-            Err(_) => {
+        let key = match read(&path)?.and_then(whole) {
+            Some(key) => key,
+            None => {
                 let key = KeyPair::generate()?;
                 write_whole(&path, &key.serialize_pem(), PRIVATE)?;
                 key

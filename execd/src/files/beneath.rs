@@ -1,9 +1,10 @@
 //! Paths below a directory that cannot lead out of it, whatever links are put in their way meanwhile.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 /// The kernel asks to try again when something moved while it looked; whoever keeps moving things gets an error.
 const TRIES: usize = 64;
@@ -18,9 +19,21 @@ const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 /// `XDEV` when it leads out, otherwise as for any open.
 pub(crate) fn open(root: &OwnedFd, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let path: &[u8] = if path.is_empty() { b"." } else { path };
-    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    resolve(root, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+}
+
+/// Opens `path` relative to `root`, led there as `how` says.
+///
+/// # Errors
+/// As for any open, and as `how` has it.
+pub(crate) fn resolve(
+    root: impl AsFd,
+    path: impl Arg + Copy,
+    flags: OFlags,
+    how: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
     for _ in 0..TRIES {
-        match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), inside) {
+        match openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
             Err(Errno::AGAIN) => {}
             done => return done,
         }

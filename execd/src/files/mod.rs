@@ -5,7 +5,7 @@ pub mod api;
 pub(crate) mod archive;
 mod attributes;
 mod batch;
-mod beneath;
+pub(crate) mod beneath;
 mod body;
 mod changes;
 pub(crate) mod conditions;

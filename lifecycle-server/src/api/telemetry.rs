@@ -23,7 +23,7 @@ const METHODS: [Method; 7] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
 
 /// In place of a route where nothing serves the path.
-const NO_ROUTE: &str = "(none)";
+pub(super) const NO_ROUTE: &str = "(none)";
 
 /// The server's metrics.
 pub struct Telemetry {

@@ -16,11 +16,10 @@ use rustix::{
     io::Errno,
 };
 
+use crate::files::beneath;
+
 /// Links followed on the way to a file.
 const LINKS: usize = 16;
-
-/// The kernel asks to try again when something moved anywhere while it looked.
-const TRIES: usize = 64;
 
 /// Larger files are none of those that are meant.
 const LARGEST: u64 = 64 << 20;
@@ -123,7 +122,7 @@ impl Root {
     }
 
     fn inside(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-        open(self.0.as_fd(), path, flags, INSIDE)
+        Ok(beneath::resolve(&self.0, path, flags, INSIDE)?)
     }
 
     /// Follows the links a path ends with, as whoever replaces a file has to.
@@ -148,7 +147,8 @@ impl Place {
     fn open(&self) -> io::Result<File> {
         // A pipe would be waited for.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = open(self.directory.as_fd(), &self.name, flags, INSIDE | ResolveFlags::NO_SYMLINKS)?;
+        let inside = INSIDE | ResolveFlags::NO_SYMLINKS;
+        let file = beneath::resolve(&self.directory, &self.name, flags, inside)?;
         if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
             return Err(io::Error::other("is not a regular file"));
         }
@@ -197,16 +197,6 @@ impl Place {
             let _ = rustix::fs::unlinkat(directory, fresh, AtFlags::empty());
         })
     }
-}
-
-fn open(directory: BorrowedFd<'_>, path: &Path, flags: OFlags, how: ResolveFlags) -> io::Result<OwnedFd> {
-    for _ in 0..TRIES {
-        match rustix::fs::openat2(directory, path, flags | OFlags::CLOEXEC, Mode::empty(), how) {
-            Err(Errno::AGAIN) => {}
-            done => return Ok(done?),
-        }
-    }
-    Err(Errno::AGAIN.into())
 }
 
 fn os(bytes: &[u8]) -> &std::ffi::OsStr {

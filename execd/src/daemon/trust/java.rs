@@ -8,14 +8,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Environment, authority::Authority, der, files::Root, jks, pkcs12};
+use super::{Environment, NAME, authority::Authority, der, files::Root, jks, pkcs12};
 use crate::process::find_in_path;
 
 /// The one everybody knows.
 pub(super) const PASSWORD: &str = "changeit";
 
 /// Names in a store: ours, and the one Debian's tool gives it.
-const ALIASES: [&str; 2] = ["opensandbox-egress", "debian:opensandbox-egress.pem"];
+const ALIASES: [&str; 2] = [NAME, "debian:opensandbox-egress.pem"];
 
 /// Stores that distributions share between their Javas.
 const SHARED: [&str; 5] = [
@@ -94,6 +94,11 @@ fn candidates(root: &Root, env: &Environment) -> Vec<PathBuf> {
     homes.extend(root.names(HOMES).into_iter().map(|name| Path::new(HOMES).join(name)));
     let own = homes.iter().flat_map(|home| STORES.map(|store| home.join(store)));
     own.chain(SHARED.map(PathBuf::from)).collect()
+}
+
+/// As Java writes text into stores.
+pub(super) fn big_endian(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
 }
 
 fn with(store: &[u8], certificate: &[u8], now_ms: u64) -> Result<Option<Vec<u8>>, Refused> {

@@ -3,7 +3,7 @@
 
 use sha1::{Digest, Sha1};
 
-use super::java::{PASSWORD, Refused};
+use super::java::{PASSWORD, Refused, big_endian};
 
 pub(super) const MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const VERSION: u32 = 2;
@@ -63,8 +63,12 @@ pub(super) fn with(
 }
 
 fn digest_of(content: &[u8]) -> [u8; DIGEST] {
-    let password: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    Sha1::new().chain_update(password).chain_update(WHITENER).chain_update(content).finalize().into()
+    Sha1::new()
+        .chain_update(big_endian(PASSWORD))
+        .chain_update(WHITENER)
+        .chain_update(content)
+        .finalize()
+        .into()
 }
 
 fn put_text(store: &mut Vec<u8>, text: &[u8]) -> Result<(), Refused> {

@@ -40,8 +40,8 @@ const POLL: Duration = Duration::from_millis(20);
 /// A tool that installs it has this long.
 const TOOL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Its name in stores that want one.
-const ALIAS: &str = "opensandbox-egress";
+/// Its name in stores, and of the files that are made for it.
+const NAME: &str = "opensandbox-egress";
 
 /// Variables that name a bundle: of Python's requests, OpenSSL, curl, git and gRPC.
 const BUNDLE_VARIABLES: [&str; 5] = [
@@ -143,7 +143,7 @@ async fn install_for_browsers(env: &Environment, certificate: &Path) {
     if !database.join("cert9.db").exists() {
         run(env, "certutil", &["-d".as_ref(), name, "-N".as_ref(), "--empty-password".as_ref()]).await;
     }
-    let words = ["-A", "-t", "C,,", "-n", ALIAS, "-i"].map(OsStr::new);
+    let words = ["-A", "-t", "C,,", "-n", NAME, "-i"].map(OsStr::new);
     let arguments: Vec<&OsStr> =
         [OsStr::new("-d"), name].into_iter().chain(words).chain([certificate.as_os_str()]).collect();
     run(env, "certutil", &arguments).await;
@@ -151,27 +151,18 @@ async fn install_for_browsers(env: &Environment, certificate: &Path) {
 
 /// Runs a tool, which is given up in time; a failure is logged.
 async fn run(env: &Environment, tool: &str, arguments: &[&OsStr]) {
-    let ended = async {
-        let null = fs::OpenOptions::new().write(true).open("/dev/null")?;
-        start(env, tool, arguments, null.as_fd()).await
-    };
-    match ended.await {
+    match end_of(env, tool, arguments).await {
         Ok(ExitStatus::Exited(0)) => {}
         Ok(status) => tracing::warn!("{tool} ended with status {}", status.code()),
         Err(error) => tracing::warn!("{tool}: {error}"),
     }
 }
 
-async fn start(
-    env: &Environment,
-    tool: &str,
-    arguments: &[&OsStr],
-    output: std::os::fd::BorrowedFd<'_>,
-) -> io::Result<ExitStatus> {
+async fn end_of(env: &Environment, tool: &str, arguments: &[&OsStr]) -> io::Result<ExitStatus> {
     let argv = [OsStr::new(tool)].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
     let program = Program { argv, env: env.clone(), cwd: "/".into(), identity: None };
     let null = fs::OpenOptions::new().write(true).open("/dev/null")?;
-    let child = program.start([process::null_input()?, output, null.as_fd()], None);
+    let child = program.start([process::null_input()?, null.as_fd(), null.as_fd()], None);
     let mut child = child.map_err(|error| error.cause)?;
     match timeout(TOOL_LIMIT, child.wait()).await {
         Ok(status) => status,

@@ -2,7 +2,7 @@
 
 use super::{
     der::{self, BMP_STRING, INTEGER, MEMBER_0, OBJECT, OCTET_STRING, SEQUENCE, SET},
-    java::Refused,
+    java::{Refused, big_endian},
 };
 
 const VERSION: &[u8] = &[3];
@@ -89,8 +89,4 @@ fn bag(name: &[u8], certificate: &[u8]) -> Vec<u8> {
     attributes.sort();
     let attributes = der::wrap(SET, &[&attributes.concat()]);
     der::wrap(SEQUENCE, &[&object(CERTIFICATE_BAG), &value, &attributes])
-}
-
-fn big_endian(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_be_bytes).collect()
 }

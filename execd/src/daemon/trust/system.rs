@@ -10,7 +10,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::{Environment, authority::Authority, files::Root};
+use super::{Environment, NAME, authority::Authority, files::Root};
 use crate::process::find_in_path;
 
 /// The bundles of the distributions.
@@ -48,8 +48,6 @@ const ALPINE: &str = "/etc/alpine-release";
 /// What that tool runs after its own work, and what of it is done here as well.
 const HOOKS: &str = "/etc/ca-certificates/update.d";
 const KNOWN_HOOKS: [&str; 3] = ["certhash", "java-cacerts", "jks-keystore"];
-
-const NAME: &str = "opensandbox-egress";
 
 /// Certificates with the same number in one directory.
 const SAME_NUMBER: usize = 16;

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    api::telemetry::Telemetry,
+    api::telemetry::{NO_ROUTE, Telemetry},
     otel::{self, Answer},
 };
 
@@ -36,7 +36,7 @@ pub(in crate::api) async fn observe(
     let named = request.extensions().get().map(|&RouteName(name)| name);
     let route = named.or(matched).map(str::to_owned);
     let method = request.method().clone();
-    let span = tracing::info_span!("request", id = %String::from_utf8_lossy(id.as_bytes()), %method, route = route.as_deref().unwrap_or("(none)"));
+    let span = tracing::info_span!("request", id = %String::from_utf8_lossy(id.as_bytes()), %method, route = route.as_deref().unwrap_or(NO_ROUTE));
     let traced = telemetry.tracer().and_then(|tracer| tracer.begin(request.headers()));
     let mut answer = traced.clone().map(|traced| {
         if let Some(route) = &route {
