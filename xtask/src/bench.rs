@@ -1,5 +1,6 @@
 //! Measuring, alone or against another revision.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::progress::step;
-use crate::{dist, images, packages, paths, shell};
+use crate::{dist, images, node, packages, paths, shell};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -21,6 +22,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     packages::install()?;
+    node::install()?;
     dist::build()?;
     images::base()?;
     let against = options.against.as_deref().map(build_revision).transpose()?;
@@ -29,7 +31,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let results = paths::output("bench/results.json");
     fs::create_dir_all(paths::output("bench"))?;
     let mut bench = shell::root_command("env");
-    bench.arg(client).arg("--out").arg(&results);
+    let mut path = OsString::from("PATH=");
+    path.push(node::path());
+    bench.arg(path).arg(client).arg("--out").arg(&results);
     bench.arg("--side").arg(side(&describe("HEAD")?, &paths::dist()));
     if let (Some(revision), Some(dist)) = (&options.against, against) {
         bench.arg("--side").arg(side(&describe(revision)?, &dist));
