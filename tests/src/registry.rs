@@ -1,6 +1,7 @@
 //! A real registry (Debian's `docker-registry`) on loopback, images to put into it, and a proxy that misbehaves.
 
 mod auth;
+mod endless;
 mod image;
 mod proxy;
 
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 pub use self::{
     auth::{PASSWORD, USER},
+    endless::{Endless, EndlessRegistry},
     image::{Layer, docker_archive, files, noise, oci_archive, tar},
     proxy::{Limit, Proxy},
 };

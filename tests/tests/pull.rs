@@ -9,7 +9,7 @@ use hyper::Request;
 use sandkeep_tests::{
     api::create_body,
     paths,
-    registry::{Auth, Layer, PASSWORD, Registry, USER, docker_archive, files},
+    registry::{Auth, Endless, EndlessRegistry, Layer, PASSWORD, Registry, USER, docker_archive, files},
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
@@ -89,6 +89,44 @@ async fn creating_pulls_with_the_callers_credentials() -> Result<()> {
     sandbox.delete().await?;
     api.delete(&delete).await?.expect(204)?;
     assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_without_an_end_is_cut_off() -> Result<()> {
+    /// What may be under way in the sockets' buffers comes on top of what is read.
+    const TAKEN: u64 = 32 << 20;
+    const KEPT_KIB: u64 = 8 << 10;
+    let server = Server::start(Setup::default().without_image())?;
+    let api = server.api();
+    for (endless, status, why) in [
+        (Endless::Manifest, 400, "a manifest of more than 4096 KiB"),
+        (Endless::Config, 400, "configuration: expected sha256:"),
+        (Endless::Error, 503, "answers 500"),
+        (Endless::Token, 400, "a token of more than 256 KiB"),
+        (Endless::TokenError, 400, "these credentials"),
+    ] {
+        let registry = EndlessRegistry::start(endless).await?;
+        let body = create_body(json!({"image": {"uri": registry.name("team/base:v1")}}));
+        let mut before = 0;
+        // What the first does for the first time stays.
+        for _ in 0..2 {
+            before = server.private_kib()?;
+            let (code, message) = api.post("/v1/sandboxes", &body).await?.expect_error(status)?;
+            ensure!(code == "SANDBOX::IMAGE_PULL_FAILED" && message.contains(why), "{code}: {message}");
+            ensure!(message.len() < 1000, "{} bytes of message", message.len());
+            let taken = registry.take_taken();
+            ensure!(taken < TAKEN, "{endless:?}: {taken} bytes were taken");
+        }
+        let after = server.private_kib()?;
+        ensure!(after < before + KEPT_KIB, "{endless:?}: from {before} to {after} KiB");
+    }
+    assert_eq!(api.ids().await?, Vec::<String>::new(), "a failed pull leaves no sandbox");
+    assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]), "nor an image");
+    for part in ["blobs", "layers", "partial", "pins", "work"] {
+        let left = std::fs::read_dir(server.state().join("images").join(part))?.count();
+        assert_eq!(left, 0, "nor anything on the way to one: {part}");
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     digest::Digest,
-    error::ImageError,
+    error::{ImageError, clipped},
     types::{ImageConfig, Platform},
 };
 
@@ -58,8 +58,8 @@ struct ConfigSection {
 
 impl Configuration {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, ImageError> {
-        let file: ConfigFile = serde_json::from_slice(bytes)
-            .map_err(|e| ImageError::Corrupt(format!("the image's configuration cannot be read: {e}")))?;
+        let corrupt = |e| unreadable("configuration", &e);
+        let file: ConfigFile = serde_json::from_slice(bytes).map_err(corrupt)?;
         let host = Platform::host();
         let platform = Platform {
             os: if file.os.is_empty() { host.os } else { file.os },
@@ -147,7 +147,7 @@ impl Manifest {
         struct Version {
             schema_version: u32,
         }
-        let corrupt = |e| ImageError::Corrupt(format!("the image's manifest cannot be read: {e}"));
+        let corrupt = |e| unreadable("manifest", &e);
         let Version { schema_version } = serde_json::from_slice(bytes).map_err(corrupt)?;
         if schema_version != 2 {
             return Err(ImageError::Unsupported(format!("manifests of schema version {schema_version}")));
@@ -158,7 +158,7 @@ impl Manifest {
                 if !CONFIG_TYPES.contains(&config.media_type.as_str()) {
                     return Err(ImageError::Unsupported(format!(
                         "this is no container image: its configuration is of type \"{}\"",
-                        config.media_type
+                        clipped(&config.media_type)
                     )));
                 }
                 if layers.len() > MAX_LAYERS {
@@ -172,6 +172,11 @@ impl Manifest {
             _ => Err(ImageError::Corrupt("the manifest is neither an image nor an index".into())),
         }
     }
+}
+
+/// A document that is not what it should be; the error may repeat some of it.
+fn unreadable(what: &str, error: &serde_json::Error) -> ImageError {
+    ImageError::Corrupt(format!("the image's {what} cannot be read: {}", clipped(&error.to_string())))
 }
 
 /// The entry made for a platform.
@@ -188,7 +193,10 @@ pub(super) fn choose<'a>(
         // Attestations are listed beside images, for no platform at all.
         let list: Vec<_> =
             offered().filter(|(_, p)| p.os != "unknown").map(|(_, offer)| offer.to_string()).collect();
-        ImageError::NotFound(format!("no image for platform {platform}; there are: {}", list.join(", ")))
+        ImageError::NotFound(format!(
+            "no image for platform {platform}; there are: {}",
+            clipped(&list.join(", "))
+        ))
     })
 }
 

@@ -43,6 +43,14 @@ pub enum ImageError {
     Io { context: String, source: io::Error },
 }
 
+/// What others wrote is repeated to the caller up to this length.
+const MAX_TEXT: usize = 300;
+
+/// Foreign text as it may stand in a message: short, and without control characters.
+pub(super) fn clipped(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
+}
+
 impl ImageError {
     /// Wraps an operating-system error, telling a full disk apart.
     pub(super) fn io(context: impl Into<String>, source: impl Into<io::Error>) -> Self {
@@ -56,9 +64,7 @@ impl ImageError {
     }
 
     pub(super) fn reference(reference: &str, reason: impl Into<String>) -> Self {
-        // A reference comes from outside: keep messages short whatever was sent.
-        const SHOWN: usize = 300;
-        let reference = reference.chars().take(SHOWN).collect();
+        let reference = reference.chars().take(MAX_TEXT).collect();
         Self::InvalidReference { reference, reason: reason.into() }
     }
 

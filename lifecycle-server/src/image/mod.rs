@@ -18,6 +18,7 @@
 mod archive;
 mod capture;
 mod config;
+mod connection;
 mod digest;
 mod download;
 mod error;
@@ -27,6 +28,7 @@ mod index;
 mod layer;
 mod layout;
 mod lock;
+mod login;
 mod pack;
 mod pull;
 mod push;

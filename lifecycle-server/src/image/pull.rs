@@ -9,7 +9,7 @@ use super::{
     config::{Configuration, Descriptor},
     digest::Digest,
     download::download,
-    error::ImageError,
+    error::{ImageError, clipped},
     layer::LayerClaim,
     reference,
     registry::Registry,
@@ -59,7 +59,7 @@ async fn run(
 
 async fn fetch(
     state: &Arc<State>,
-    reference: oci_client::Reference,
+    reference: oci_spec::distribution::Reference,
     name: String,
     credentials: Option<&Credentials>,
     platform: Option<&Platform>,
@@ -74,7 +74,7 @@ async fn fetch(
     if !platform.accepts(&configuration.platform) {
         return Err(ImageError::NotFound(format!(
             "no image for platform {platform}; there are: {}",
-            configuration.platform
+            clipped(&configuration.platform.to_string())
         )));
     }
     let layers = pair(&configuration.diff_ids, &resolved.layers)?;

@@ -1,4 +1,4 @@
-use oci_client::Reference;
+use oci_spec::distribution::Reference;
 
 use super::{digest::Digest, error::ImageError};
 
@@ -27,7 +27,7 @@ const DEFAULT_TAG: &str = "latest";
 
 /// Reads a reference as Docker does: `python` is `docker.io/library/python:latest`.
 ///
-/// By hand: the pattern that the client crate compiles for it costs a server megabytes that it keeps for ever.
+/// By hand: the pattern that its crate compiles for it costs a server megabytes that it keeps for ever.
 pub(super) fn parse(text: &str) -> Result<Reference, ImageError> {
     parts(text).map_err(|reason| ImageError::reference(text, reason))
 }
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// The client crate's own (large) pattern accepts and understands the same.
+        /// The (large) pattern of its crate accepts and understands the same.
         #[test]
         fn reads_what_the_client_crate_reads(text in "[a-b0_.:/@-]{0,14}|(localhost|[a-z]{1,3}[.:][a-z0-9]{1,2}|[a-z]{2})/[a-z_.-]{1,6}(:[A-Za-z0-9_.-]{0,4})?") {
             let theirs = text.parse::<Reference>().ok().filter(|theirs| theirs.digest().is_none());

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// A layer as a registry keeps it.
 #[derive(Debug, Clone)]
