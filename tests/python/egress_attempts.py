@@ -50,11 +50,11 @@ def fast_open(address, port):
     return client.recv(7, socket.MSG_WAITALL).decode()
 
 
-def udp(address, port, size=5, source=0):
+def udp(address, port, size=5, source=0, own=""):
     client = socket.socket(family(address), socket.SOCK_DGRAM)
     client.settimeout(PATIENCE)
     if source:
-        client.bind(("", source))
+        client.bind((own, source))
     client.connect((address, port))
     client.send(b"x" * size)
     return client.recv(64).decode()
@@ -122,6 +122,25 @@ def dns(name, server="8.8.8.8", kind=1, over="udp", port=53, raw=False):
         client.sendall(struct.pack(">H", len(message)) + message)
         length = struct.unpack(">H", client.recv(2, socket.MSG_WAITALL))[0]
         return told(client.recv(length, socket.MSG_WAITALL))
+
+
+def spray(name, server, allowed):
+    """Has the sidecar ask `allowed` new questions, then asks from every port it may have asked from."""
+    for at in range(allowed):
+        dns(f"r{at}.ok.test")
+    message = question(name, 1, False)
+    for port in range(1024, 65536):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.setblocking(False)
+        try:
+            client.bind(("", port))
+            client.sendto(message, (server, 53))
+        except OSError:
+            pass
+        client.close()
+    # What was sent before has arrived when this has.
+    dns("after.ok.test")
+    return "sent"
 
 
 def flood(count):

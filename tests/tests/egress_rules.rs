@@ -92,6 +92,8 @@ fn attempts_to_get_around_the_rules_fail() -> Result<()> {
     let t = &mut table;
     t.row("A denied address once the sidecar is back", "refused", "tcp", json!(["93.184.216.35", 80]))?;
     t.row("An allowed name once the sidecar is back", "93.184.216.34", "dns", json!(["ok.test"]))?;
+    // Last, as for a while every port has asked somebody.
+    spray(t)?;
 
     // Nothing of what was refused got out, not even as a question.
     let out: Vec<String> =
@@ -187,6 +189,14 @@ fn powers(t: &mut Table<'_>) -> Result<()> {
     let delete = ["nft", "delete", "table", "inet", "opensandbox"];
     t.row("Delete the rules", "not permitted", "run", json!([delete]))?;
     t.row("The API without its token", "401", "http", json!(["127.0.0.1", "/policy"]))
+}
+
+/// The kernel remembers for a while what the sidecar asked its own name server, and from where.
+fn spray(t: &mut Table<'_>) -> Result<()> {
+    t.intruder.tries("spray", json!(["sprayed.test", RESOLVER, 50]))?;
+    let out = t.lab.questions()?.iter().filter(|question| question.contains("sprayed.test")).count();
+    let what = "A denied name, asked of the sidecar's own server from each of its ports";
+    t.section.row(what, "0 got out", &format!("{out} got out"))
 }
 
 fn floods(t: &mut Table<'_>) -> Result<()> {
@@ -403,6 +413,11 @@ fn a_flooded_sidecar_stays_small() -> Result<()> {
     }
     assert_eq!(intruder.tries("flood", json!([20000]))?, "93.184.216.34");
     assert_eq!(intruder.tries("crowd", json!([400]))?, "200");
+    // Its ports are its own in here, and anybody's elsewhere.
+    assert_eq!(intruder.tries("tcp", json!(["127.0.0.1", 18081]))?, "refused");
+    assert_eq!(intruder.tries("tcp", json!(["93.184.216.34", 18081]))?, "reached");
+    let from = json!({"own": "198.51.100.2", "source": 15353});
+    assert_eq!(intruder.tries_with("udp", json!(["93.184.216.34", 9999]), from)?, "reached");
     let kilobytes = |field: &str| -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", sidecar.pid()))?;
         let value = status.lines().find_map(|line| line.strip_prefix(field)).context("memory")?;

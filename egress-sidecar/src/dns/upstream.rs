@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket},
     path::Path,
     rc::Rc,
     time::{Duration, Instant},
@@ -14,7 +14,10 @@ use hickory_proto::{
     op::{Message, MessageType, OpCode, Query},
     rr::{Name, RecordType},
 };
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, UdpSocket},
@@ -32,6 +35,11 @@ const UDP_BUFFER: usize = 4096;
 const MAX_SERVERS: usize = 10;
 /// Asked where nobody says who is to be asked.
 const LAST_RESORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)), 53);
+/// Ports questions are sent from, below those that sockets get without asking: the kernel remembers for a while who sent
+/// from where to whom, and nobody else may send on from there.
+const OWN_PORTS: std::ops::Range<u16> = 1024..32768;
+/// Ports tried before the kernel chooses one.
+const PORT_TRIES: usize = 8;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The servers.
@@ -141,7 +149,8 @@ impl Upstreams {
     /// One question to one server, again over TCP when the answer does not fit.
     async fn exchange(&self, server: &Server, query: &[u8], question_end: usize) -> io::Result<Vec<u8>> {
         let done = timeout(self.timeout, async {
-            let reply = over_udp(server.address, query, question_end).await?;
+            let socket = self.socket(server.address)?;
+            let reply = over_udp(socket, query, question_end).await?;
             match wire::is_truncated(&reply) {
                 true => over_tcp(server.address, query, question_end).await,
                 false => Ok(reply),
@@ -150,6 +159,30 @@ impl Upstreams {
         let reply = done.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         server.silent_until.set(reply.is_err().then(|| Instant::now() + self.rest));
         reply.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", server.address)))
+    }
+
+    /// A socket per question: its port is as hard to guess as its number.
+    fn socket(&self, server: SocketAddr) -> io::Result<UdpSocket> {
+        let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
+        mark(&socket)?;
+        let any = match server {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        for _ in 0..PORT_TRIES {
+            let port = OWN_PORTS.start + self.id()? % (OWN_PORTS.end - OWN_PORTS.start);
+            match bind(&socket, &SocketAddr::new(any, port)) {
+                Err(Errno::ADDRINUSE | Errno::ACCESS) => {}
+                other => {
+                    other?;
+                    break;
+                }
+            }
+        }
+        connect(&socket, &server)?;
+        UdpSocket::from_std(StdUdpSocket::from(socket))
     }
 
     /// Asks silent servers now and then, so that they are used again once they are back.
@@ -169,14 +202,7 @@ impl Upstreams {
     }
 }
 
-/// A socket per question: its port is as hard to guess as its number.
-async fn over_udp(server: SocketAddr, query: &[u8], question_end: usize) -> io::Result<Vec<u8>> {
-    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
-    mark(&socket)?;
-    connect(&socket, &server)?;
-    let socket = UdpSocket::from_std(StdUdpSocket::from(socket))?;
+async fn over_udp(socket: UdpSocket, query: &[u8], question_end: usize) -> io::Result<Vec<u8>> {
     socket.send(query).await?;
     let mut buffer = vec![0; UDP_BUFFER];
     loop {

@@ -196,15 +196,22 @@ fn duties(fixed: &Fixed) -> Vec<Vec<Step>> {
     let mut rules = vec![
         // A mark of a connection can only come from here; that of a socket also from whoever may open raw ones.
         vec![Mark(OWN_MARK), User(fixed.user, true), MarkConnection(OWN_MARK), Accept],
-        vec![ConnectionMark(OWN_MARK, true), Accept],
+        // The kernel ends connections in nobody's name, but with the socket's mark.
+        vec![Mark(OWN_MARK), ConnectionMark(OWN_MARK, true), User(fixed.user, false), Drop],
+        vec![Mark(OWN_MARK), ConnectionMark(OWN_MARK, true), Accept],
+        // Who answers the sidecar from inside the namespace.
+        vec![ConnectionMark(OWN_MARK, true), Reply, Accept],
+        // A connection is remembered for a while after its socket is closed: whoever takes its port is not its owner.
+        vec![ConnectionMark(OWN_MARK, true), Drop],
     ];
     // Nobody else answers at the sidecar's ports while it is away: who asks there shows its token.
     rules.push(vec![Tcp, FromPort(fixed.api_port), User(fixed.user, false), Drop]);
-    tcp_and_udp(&mut rules, &[FromPort(fixed.dns_port), User(fixed.user, false), Drop]);
+    // What is redirected stays inside; the same ports of others are their own affair.
+    tcp_and_udp(&mut rules, &[Loopback(true), FromPort(fixed.dns_port), User(fixed.user, false), Drop]);
     if let Some(intercept) = &fixed.intercept {
-        rules.push(vec![Tcp, FromPort(intercept.to), User(fixed.user, false), Drop]);
+        rules.push(vec![Loopback(true), Tcp, FromPort(intercept.to), User(fixed.user, false), Drop]);
         // The proxy serves redirected connections; who calls it directly has no destination.
-        rules.push(vec![Tcp, ToPort(intercept.to), Reset]);
+        rules.push(vec![Loopback(true), Tcp, ToPort(intercept.to), Reset]);
         for port in &intercept.ports {
             // Clients of QUIC come again over TCP.
             rules.push(vec![Loopback(false), Udp, ToPort(*port), Unreachable]);
