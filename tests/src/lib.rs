@@ -8,6 +8,7 @@ pub mod backend;
 pub mod browser;
 pub mod execd;
 pub mod guarded;
+pub mod intercepted;
 pub mod internet;
 pub mod leaks;
 pub mod names;

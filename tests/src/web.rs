@@ -8,9 +8,10 @@ use std::{
     net::SocketAddr,
     os::fd::AsFd,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -41,6 +42,9 @@ use crate::{internet::Netns, site::Site};
 
 /// What a proxy passes on must not be refused here.
 const LONGEST_HEAD: u32 = 1 << 20;
+
+/// A request has arrived by then, also on a slow machine.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(60);
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -194,6 +198,16 @@ impl Web {
         }
     }
 
+    /// Waits until so many requests have arrived since they were last taken.
+    pub fn wait_for(&self, count: usize) -> Result<()> {
+        let begin = Instant::now();
+        while self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).len() < count {
+            ensure!(begin.elapsed() < ARRIVAL_LIMIT, "{count} requests have not arrived");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Lets one `/events` stream say its second word.
     pub fn release(&self) {
         self.shared.released.notify_one();
@@ -296,6 +310,34 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
             });
             *response.body_mut() = StreamBody::new(events).boxed_unsync();
         }
+        // Its head, or the end of its body, only comes when it is let go on.
+        "/hold" | "/late" => {
+            response.headers_mut().insert("x-echo", HeaderValue::from_str(&secret)?);
+            let last = format!("you sent {secret}.\n");
+            if parts.uri.path() == "/hold" {
+                shared.released.notified().await;
+                *response.body_mut() = whole(Bytes::from(last));
+            } else {
+                let mut trailers = HeaderMap::new();
+                trailers.insert("x-status", HeaderValue::from_str(&secret)?);
+                let frames = [
+                    Frame::data(Bytes::from_static(b"begin\n")),
+                    Frame::data(Bytes::from(last)),
+                    Frame::trailers(trailers),
+                ];
+                let frames = stream::iter(frames).enumerate().then(move |(at, frame)| {
+                    let shared = shared.clone();
+                    async move {
+                        if at == 1 {
+                            shared.released.notified().await;
+                        }
+                        Ok(frame)
+                    }
+                });
+                response.headers_mut().insert(header::TRAILER, HeaderValue::from_static("x-status"));
+                *response.body_mut() = StreamBody::new(frames).boxed_unsync();
+            }
+        }
         "/big" => {
             let count: usize = parts.uri.query().unwrap_or("0").parse()?;
             let piece = Bytes::from(vec![b'x'; 64 * 1024]);
@@ -324,14 +366,15 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
     Ok(response)
 }
 
-/// Says the secret once, then everything it hears.
+/// Says the secret once, then everything it hears, and the secret again when it is asked for.
 async fn echo_messages(upgrade: hyper::upgrade::OnUpgrade, secret: String) -> Result<()> {
     let socket = TokioIo::new(upgrade.await?);
     let mut socket = WebSocketStream::from_raw_socket(socket, Role::Server, None).await;
-    socket.send(Message::text(secret)).await?;
+    socket.send(Message::text(secret.clone())).await?;
     while let Some(Ok(message)) = socket.next().await {
         if message.is_text() {
-            socket.send(message).await?;
+            let again = message.to_text().is_ok_and(|text| text == "again");
+            socket.send(if again { Message::text(secret.clone()) } else { message }).await?;
         }
     }
     Ok(())

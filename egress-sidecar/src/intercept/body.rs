@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,12 +17,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::upstream::Busy;
-use crate::vault::{
-    redact::{Redactions, Stream},
-    store::Store,
-    substitute::BodyReplacer,
-};
+use super::{guard::Guard, upstream::Busy};
+use crate::vault::{redact::Stream, substitute::BodyReplacer};
 
 /// What is spoken on both sides of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,11 +134,11 @@ impl ResponseBody {
         Self::Whole(Full::new(Bytes::from(text)))
     }
 
-    pub(super) fn cleaned(inner: Incoming, vault: Arc<Store>, busy: Busy) -> Self {
+    pub(super) fn cleaned(inner: Incoming, guard: Guard, busy: Busy) -> Self {
         let stream = Stream::default();
         Self::Cleaned(Box::new(Cleaned {
             inner,
-            vault,
+            guard,
             stream,
             timer: None,
             trailers: None,
@@ -185,8 +180,7 @@ impl Body for ResponseBody {
 /// A body in which secrets are overwritten; its length stays the same.
 pub(super) struct Cleaned {
     inner: Incoming,
-    /// Asked for every piece, as no secret may be kept here longer than there.
-    vault: Arc<Store>,
+    guard: Guard,
     stream: Stream,
     /// Ends the wait for the rest of what may be a secret.
     timer: Option<Pin<Box<Sleep>>>,
@@ -206,21 +200,14 @@ impl Cleaned {
                 Poll::Pending => return self.poll_timer(cx),
             };
             self.timer = None;
-            let redactions = redactions(&self.vault);
+            let redactions = self.guard.redactions();
             let data = match frame {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => match &redactions {
-                        Some(redactions) => self.stream.push(data, redactions),
-                        // There is no vault any more; nothing may overtake what was kept back.
-                        None if self.stream.held() == 0 => data,
-                        None => [self.stream.flush(), data].concat().into(),
-                    },
+                    Ok(data) => self.stream.push(data, redactions),
                     Err(frame) => {
                         self.trailers = frame.into_trailers().ok().map(|mut trailers| {
-                            if let Some(redactions) = &redactions {
-                                redactions.clean_headers(&mut trailers);
-                            }
+                            redactions.clean_headers(&mut trailers);
                             trailers
                         });
                         self.ended = true;
@@ -261,8 +248,4 @@ impl Cleaned {
         }
         hint
     }
-}
-
-pub(super) fn redactions(vault: &Store) -> Option<Arc<Redactions>> {
-    vault.active().map(|active| active.redactions()).filter(|redactions| !redactions.is_empty())
 }

@@ -11,6 +11,7 @@ mod connect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod gate;
+mod guard;
 mod headers;
 mod hello;
 mod listen;

@@ -17,17 +17,18 @@ use tokio::{sync::Notify, time::timeout};
 use super::{
     Destination, Verdict,
     authority::host_of,
-    body::{Protocol, RequestBody, ResponseBody, redactions},
+    body::{Protocol, RequestBody, ResponseBody},
     connect::{ConnectError, Offer},
+    guard::Guard,
     headers,
     session::{Session, connect_secure, named_address, start},
-    tunnel,
+    tunnel::Tunnel,
     upstream::{Busy, Key, Upstream},
 };
 use crate::{
     audit::Event,
     vault::{
-        select::{Ambiguous, Injection, Wanted},
+        select::{Active, Ambiguous, Injection, Wanted},
         substitute::{self, BodyForm, BodyReplacer},
     },
 };
@@ -115,15 +116,20 @@ async fn serve(
     if let Some(failure) = &session.failure {
         return Err(failure.clone().into());
     }
-    let injection = injection(session, &target, &request).inspect_err(|_| entry.allowed = false)?;
+    let holding = session.holders.enter();
+    let active = session.shared.vault.active();
+    let injection =
+        injection(session, &target, &request, active.as_deref()).inspect_err(|_| entry.allowed = false)?;
     entry.binding = injection.as_ref().map(|injection| injection.name.clone());
     let method = request.method().clone();
     let change = headers::upgrade(request.headers()).filter(|_| session.protocol == Protocol::H1);
     let client_upgrade = change.is_some().then(|| hyper::upgrade::on(&mut request));
-    let is_guarded = injection.is_some() || knows_host(session, &target.host);
+    let guard = active
+        .filter(|active| injection.is_some() || active.knows_host(&target.host))
+        .map(|active| Guard::new(session.shared.vault.clone(), &active, holding));
     let request = prepare(session, &target, injection.as_deref(), request, change).await?;
     let (response, busy) = send(session, &target, request, injection.is_some()).await?;
-    Ok(answer(session, &method, response, busy, client_upgrade, is_guarded))
+    Ok(answer(session, &method, response, busy, client_upgrade, guard))
 }
 
 /// Checks whom the request is for.
@@ -154,6 +160,9 @@ fn target(session: &Session, request: &Request<Incoming>, entry: &mut Event) -> 
     if !allowed {
         return Err(Refused::new(StatusCode::FORBIDDEN, format!("the egress policy denies {host:?}")));
     }
+    if !session.note(&host) {
+        return Err(misdirected(&"the connection has been used for too many hosts"));
+    }
     entry.allowed = true;
     if *request.method() == Method::CONNECT {
         entry.allowed = false;
@@ -167,8 +176,9 @@ fn injection(
     session: &Session,
     target: &Target,
     request: &Request<Incoming>,
+    active: Option<&Active>,
 ) -> Result<Option<Arc<Injection>>, Refused> {
-    let Some(active) = session.shared.vault.active().filter(|_| session.shared.connector.verifies()) else {
+    let Some(active) = active.filter(|_| session.shared.connector.verifies()) else {
         return Ok(None);
     };
     let scheme = if session.host.is_some() { CredentialScheme::Https } else { CredentialScheme::Http };
@@ -182,10 +192,6 @@ fn injection(
     active
         .select(&wanted)
         .map_err(|Ambiguous| Refused::new(StatusCode::FORBIDDEN, "credential binding ambiguous"))
-}
-
-fn knows_host(session: &Session, host: &str) -> bool {
-    session.shared.vault.active().is_some_and(|active| active.knows_host(host))
 }
 
 /// Makes the request that is sent on.
@@ -382,24 +388,22 @@ fn answer(
     mut response: Response<Incoming>,
     busy: Busy,
     client: Option<OnUpgrade>,
-    is_guarded: bool,
+    mut guard: Option<Guard>,
 ) -> Response<ResponseBody> {
-    let vault = &session.shared.vault;
     let change = headers::upgrade(response.headers());
-    let guard = is_guarded.then(|| vault.clone());
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && let Some(client) = client
-    {
-        tokio::spawn(tunnel::join(client, hyper::upgrade::on(&mut response), guard.clone()));
-    }
+    let is_change = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let upstream = is_change.then(|| hyper::upgrade::on(&mut response));
     let (mut parts, body) = response.into_parts();
     headers::end_to_end(&mut parts.headers, session.protocol, change);
-    if let Some(redactions) = guard.as_deref().and_then(redactions) {
-        redactions.clean_headers(&mut parts.headers);
+    if let Some(guard) = &mut guard {
+        guard.redactions().clean_headers(&mut parts.headers);
+    }
+    if let (Some(client), Some(upstream)) = (client, upstream) {
+        session.change(Tunnel { client, upstream, guard: guard.take() });
     }
     let is_searchable = headers::has_body(method, parts.status) && !is_packed(&parts.headers);
     let body = match guard.filter(|_| is_searchable) {
-        Some(vault) => ResponseBody::cleaned(body, vault, busy),
+        Some(guard) => ResponseBody::cleaned(body, guard, busy),
         None => ResponseBody::Plain(body, busy),
     };
     Response::from_parts(parts, body)

@@ -1,10 +1,11 @@
 //! One connection of a client: what it speaks, whom it is for, and the upstream it uses.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::SocketAddr,
     os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, Mutex as SyncMutex, MutexGuard, PoisonError},
 };
 
 use hyper::{server::conn::http1, server::conn::http2, service::service_fn};
@@ -27,10 +28,11 @@ use super::{
     Destination, Shared, Verdict,
     body::Protocol,
     connect::{ConnectError, Offer},
+    guard::Holders,
     hello::{self, Hello, Spoken},
     request,
     rewind::Rewind,
-    tunnel,
+    tunnel::{self, Tunnel},
     upstream::{self, Key, Upstream},
 };
 use crate::audit::Event;
@@ -41,6 +43,9 @@ const HANDSHAKE_LIMIT: std::time::Duration = std::time::Duration::from_secs(15);
 const HEAD_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 /// HTTP/2: requests at the same time on one connection.
 const STREAMS: u32 = 256;
+
+/// Without TLS: hosts that requests of one connection may be for.
+const HOSTS: usize = 64;
 
 /// A client's connection.
 pub(super) struct Session {
@@ -55,18 +60,67 @@ pub(super) struct Session {
     pub(super) upstream: Mutex<Option<Upstream>>,
     /// Why there is none: the answer to every request.
     pub(super) failure: Option<ConnectError>,
+    pub(super) holders: Holders,
+    /// Without TLS: the hosts of its requests, with HTTP/1.1 only the last one's.
+    hosts: SyncMutex<BTreeSet<String>>,
+    /// What it goes on as when it has left HTTP.
+    tunnel: SyncMutex<Option<Tunnel>>,
 }
 
 impl Session {
+    /// One without TLS, and without an upstream yet.
+    fn new(shared: Arc<Shared>, destination: Destination, protocol: Protocol) -> Self {
+        Self {
+            shared,
+            destination,
+            host: None,
+            name: None,
+            protocol,
+            upstream: Mutex::default(),
+            failure: None,
+            holders: Holders::default(),
+            hosts: SyncMutex::default(),
+            tunnel: SyncMutex::default(),
+        }
+    }
+
     /// The verdict on a host at the client's destination.
     pub(super) fn judge(&self, name: Option<&str>) -> Verdict {
         self.shared.gate.judge(name, self.destination.ip())
     }
 
-    /// The host as the policy knows it, if the connection is for only one.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+    /// Notes whom a request is for; `false` if that is one host too many.
+    pub(super) fn note(&self, host: &str) -> bool {
+        if self.host.is_some() {
+            return true;
+        }
+        let mut hosts = lock(&self.hosts);
+        if self.protocol == Protocol::H1 {
+            hosts.clear();
+        }
+        hosts.contains(host) || (hosts.len() < HOSTS && hosts.insert(host.to_owned()))
     }
+
+    /// Has the connection go on as this, once HTTP has ended on it.
+    pub(super) fn change(&self, tunnel: Tunnel) {
+        *lock(&self.tunnel) = Some(tunnel);
+    }
+
+    /// Whether the policy allows whatever the connection is used for.
+    fn is_allowed(&self) -> bool {
+        match &self.host {
+            Some(_) => self.judge(self.name.as_deref()).allowed,
+            None => lock(&self.hosts).iter().all(|host| {
+                let name = host.parse::<std::net::IpAddr>().is_err().then_some(host.as_str());
+                self.judge(name).allowed
+            }),
+        }
+    }
+}
+
+/// What is kept in one is whole whenever it is free.
+fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Serves a client until it or the policy ends it.
@@ -92,16 +146,7 @@ async fn plain(
     destination: Destination,
     shared: Arc<Shared>,
 ) -> io::Result<()> {
-    let session = Session {
-        shared,
-        destination,
-        host: None,
-        name: None,
-        protocol,
-        upstream: Mutex::default(),
-        failure: None,
-    };
-    run(stream, session).await
+    run(stream, Session::new(shared, destination, protocol)).await
 }
 
 async fn tls(
@@ -128,8 +173,8 @@ async fn tls(
         server_config(&shared, &host, name.is_some(), (offer != Offer::Nothing).then_some(protocol))?;
     let accept = TlsAcceptor::from(config).accept(Rewind::new(bytes, stream));
     let stream = timeout(HANDSHAKE_LIMIT, accept).await.map_err(io::Error::from)??;
-    let upstream = Mutex::new(upstream);
-    run(stream, Session { shared, destination, host: Some(host), name, protocol, upstream, failure }).await
+    let session = Session::new(shared, destination, protocol);
+    run(stream, Session { host: Some(host), name, upstream: Mutex::new(upstream), failure, ..session }).await
 }
 
 /// What an upstream can be offered on behalf of a client. Nothing: the client does not want HTTP.
@@ -289,7 +334,12 @@ where
                     .auto_date_header(false)
                     .serve_connection(stream, service)
                     .with_upgrades()
-                    .await
+                    .await?;
+                let tunnel = lock(&session.tunnel).take();
+                if let Some(tunnel) = tunnel {
+                    Box::pin(tunnel.join()).await;
+                }
+                Ok(())
             }
             Protocol::H2 => {
                 http2::Builder::new(TokioExecutor::new())
@@ -306,11 +356,10 @@ where
             }
         }
     };
-    // Without TLS every request is judged for its own host.
-    let is_allowed = || session.host.is_none() || session.judge(session.name()).allowed;
     let ended = tokio::select! {
         ended = serve => ended.map_err(io::Error::other),
-        () = denied(&session.shared, is_allowed) => Ok(()),
+        () = denied(&session.shared, || session.is_allowed()) => Ok(()),
+        () = session.holders.forgotten(&session.shared.vault) => Ok(()),
     };
     if let Some(upstream) = session.upstream.lock().await.take() {
         session.shared.pool.put(upstream);

@@ -1,6 +1,6 @@
 //! Bytes that are passed on as they are: other protocols, pinned hosts, and connections that have become WebSockets.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use bytes::BytesMut;
 use hyper::upgrade::OnUpgrade;
@@ -11,8 +11,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::body::redactions;
-use crate::vault::{redact::Stream, store::Store};
+use super::guard::Guard;
+use crate::vault::redact::Stream;
 
 /// Copied at once.
 const CHUNK: usize = 32 << 10;
@@ -24,26 +24,36 @@ pub(super) async fn pass(mut client: TcpStream, mut upstream: TcpStream, first: 
     Ok(())
 }
 
-/// Joins two connections that have left HTTP. With a vault, secrets are overwritten in what comes back.
-pub(super) async fn join(client: OnUpgrade, upstream: OnUpgrade, vault: Option<Arc<Store>>) {
-    let (client, upstream) = match tokio::try_join!(client, upstream) {
-        Ok(both) => both,
-        Err(error) => {
-            tracing::debug!(%error, "a connection did not change its protocol");
-            return;
+/// Two connections that are about to leave HTTP.
+pub(super) struct Tunnel {
+    pub(super) client: OnUpgrade,
+    pub(super) upstream: OnUpgrade,
+    /// Overwrites secrets in what comes back.
+    pub(super) guard: Option<Guard>,
+}
+
+impl Tunnel {
+    /// Joins both until they have ended.
+    pub(super) async fn join(self) {
+        let (client, upstream) = match tokio::try_join!(self.client, self.upstream) {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::debug!(%error, "a connection did not change its protocol");
+                return;
+            }
+        };
+        let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let ended = match self.guard {
+            None => copy_bidirectional_with_sizes(&mut client, &mut upstream, CHUNK, CHUNK).await.map(|_| ()),
+            Some(guard) => cleaned(client, upstream, guard).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection with another protocol ended early");
         }
-    };
-    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-    let ended = match vault {
-        None => copy_bidirectional_with_sizes(&mut client, &mut upstream, CHUNK, CHUNK).await.map(|_| ()),
-        Some(vault) => cleaned(client, upstream, &vault).await,
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection with another protocol ended early");
     }
 }
 
-async fn cleaned<C, U>(client: C, upstream: U, vault: &Store) -> io::Result<()>
+async fn cleaned<C, U>(client: C, upstream: U, mut guard: Guard) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite,
     U: AsyncRead + AsyncWrite,
@@ -70,15 +80,11 @@ where
                     }
                 },
             };
-            let chunk = buffer.split().freeze();
-            match redactions(vault) {
-                _ if count == 0 => break,
-                Some(redactions) => to_client.write_all(&stream.push(chunk, &redactions)).await?,
-                None => {
-                    to_client.write_all(&stream.flush()).await?;
-                    to_client.write_all(&chunk).await?;
-                }
+            if count == 0 {
+                break;
             }
+            let chunk = buffer.split().freeze();
+            to_client.write_all(&stream.push(chunk, guard.redactions())).await?;
             to_client.flush().await?;
         }
         to_client.write_all(&stream.flush()).await?;

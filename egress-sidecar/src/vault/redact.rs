@@ -48,6 +48,12 @@ impl Redactions {
         Self { texts, finder: finder.filter(|_| !patterns.is_empty()), patterns }
     }
 
+    /// Looks for all that either of them looks for.
+    #[must_use]
+    pub fn united(&self, other: &Self) -> Self {
+        Self::new(self.texts.iter().chain(&other.texts).map(String::as_str))
+    }
+
     /// The texts themselves.
     pub(super) fn texts(&self) -> &[String] {
         &self.texts
