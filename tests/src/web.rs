@@ -18,6 +18,7 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
     body::{Frame, Incoming},
+    ext::ReasonPhrase,
     header::{self, HeaderValue},
     service::service_fn,
 };
@@ -337,6 +338,9 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
                 response.headers_mut().insert(header::TRAILER, HeaderValue::from_static("x-status"));
                 *response.body_mut() = StreamBody::new(frames).boxed_unsync();
             }
+        }
+        "/reason" => {
+            response.extensions_mut().insert(ReasonPhrase::try_from(secret.as_bytes())?);
         }
         "/big" => {
             let count: usize = parts.uri.query().unwrap_or("0").parse()?;

@@ -205,3 +205,14 @@ fn connections_are_cut_when_their_rule_goes() -> Result<()> {
     assert_eq!(kept.line()?, "hello\n");
     Ok(())
 }
+
+#[test]
+fn a_status_line_tells_no_secret() -> Result<()> {
+    let world = World::new(&[])?;
+    let own = world.fetch(&["--http1.1", "-i", "-H", "X-Api-Key: Mine", "https://api.test/reason"])?;
+    ensure!(own.starts_with("HTTP/1.1 200 Mine"), "{own}");
+    world.bind(json!({"type": "bearer", "credential": "key"}), json!({"hosts": ["api.test"]}))?;
+    let answer = world.fetch(&["--http1.1", "-i", "https://api.test/reason"])?;
+    ensure!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    Ok(())
+}

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::{Body, Incoming},
+    ext::ReasonPhrase,
     header::{self, HeaderValue},
     http::{request::Parts, uri},
     upgrade::OnUpgrade,
@@ -397,6 +398,8 @@ fn answer(
     headers::end_to_end(&mut parts.headers, session.protocol, change);
     if let Some(guard) = &mut guard {
         guard.redactions().clean_headers(&mut parts.headers);
+        // The server's own words for the status may repeat a secret too, and say nothing that the status does not.
+        parts.extensions.remove::<ReasonPhrase>();
     }
     if let (Some(client), Some(upstream)) = (client, upstream) {
         session.change(Tunnel { client, upstream, guard: guard.take() });
