@@ -18,7 +18,10 @@ use tokio::{
 };
 
 use super::{guard::Guard, upstream::Busy};
-use crate::vault::{redact::Stream, substitute::BodyReplacer};
+use crate::vault::{
+    redact::{Frames, Stream, TICK},
+    substitute::BodyReplacer,
+};
 
 /// What is spoken on both sides of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,8 +137,8 @@ impl ResponseBody {
         Self::Whole(Full::new(Bytes::from(text)))
     }
 
-    pub(super) fn cleaned(inner: Incoming, guard: Guard, busy: Busy) -> Self {
-        let stream = Stream::default();
+    pub(super) fn cleaned(inner: Incoming, frames: Frames, guard: Guard, busy: Busy) -> Self {
+        let stream = Stream::new(frames);
         Self::Cleaned(Box::new(Cleaned {
             inner,
             guard,
@@ -182,7 +185,7 @@ pub(super) struct Cleaned {
     inner: Incoming,
     guard: Guard,
     stream: Stream,
-    /// Ends the wait for the rest of what may be a secret.
+    /// Until the next tick, while something waits for its rest.
     timer: Option<Pin<Box<Sleep>>>,
     trailers: Option<HeaderMap>,
     ended: bool,
@@ -199,24 +202,30 @@ impl Cleaned {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => return self.poll_timer(cx),
             };
-            self.timer = None;
             let redactions = self.guard.redactions();
             let data = match frame {
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.stream.push(data, redactions),
+                    Ok(data) => {
+                        let clean = self.stream.push(data, redactions);
+                        self.ended = self.inner.is_end_stream();
+                        match self.ended && self.stream.waiting() > 0 {
+                            true => [clean, self.stream.finish(redactions)].concat().into(),
+                            false => clean,
+                        }
+                    }
                     Err(frame) => {
                         self.trailers = frame.into_trailers().ok().map(|mut trailers| {
                             redactions.clean_headers(&mut trailers);
                             trailers
                         });
                         self.ended = true;
-                        self.stream.flush()
+                        self.stream.finish(redactions)
                     }
                 },
                 None => {
                     self.ended = true;
-                    self.stream.flush()
+                    self.stream.finish(redactions)
                 }
             };
             if !data.is_empty() {
@@ -227,19 +236,25 @@ impl Cleaned {
 
     /// Gives out what was kept back when the rest of it does not come.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Polled {
-        let Some(patience) = self.stream.patience() else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-        ready!(timer.as_mut().poll(cx));
+        while self.stream.waiting() > 0 {
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(TICK)));
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            let data = self.stream.tick(self.guard.redactions());
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+        }
         self.timer = None;
-        Poll::Ready(Some(Ok(Frame::data(self.stream.flush()))))
+        Poll::Pending
     }
 
     fn is_end(&self) -> bool {
-        (self.ended && self.trailers.is_none()) || (self.inner.is_end_stream() && self.stream.held() == 0)
+        (self.ended && self.trailers.is_none()) || (self.inner.is_end_stream() && self.stream.waiting() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let held = self.stream.held() as u64;
+        let held = self.stream.waiting() as u64;
         let inner = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower() + held);

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     audit::Event,
     vault::{
+        redact::Frames,
         select::{Active, Ambiguous, Injection, Wanted},
         substitute::{self, BodyForm, BodyReplacer},
     },
@@ -402,14 +403,30 @@ fn answer(
         parts.extensions.remove::<ReasonPhrase>();
     }
     if let (Some(client), Some(upstream)) = (client, upstream) {
-        session.change(Tunnel { client, upstream, guard: guard.take() });
+        session.change(Tunnel {
+            client,
+            upstream,
+            frames: tunnel_frames(&parts.headers),
+            guard: guard.take(),
+        });
     }
     let is_searchable = headers::has_body(method, parts.status) && !is_packed(&parts.headers);
     let body = match guard.filter(|_| is_searchable) {
-        Some(guard) => ResponseBody::cleaned(body, guard, busy),
+        Some(guard) => ResponseBody::cleaned(body, body_frames(&parts.headers), guard, busy),
         None => ResponseBody::Plain(body, busy),
     };
     Response::from_parts(parts, body)
+}
+
+/// What goes through a connection that has left HTTP.
+fn tunnel_frames(headers: &HeaderMap) -> Frames {
+    let to = headers.get(header::UPGRADE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if to.eq_ignore_ascii_case(b"websocket") { Frames::WebSocket } else { Frames::Lines }
+}
+
+fn body_frames(headers: &HeaderMap) -> Frames {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
+    content_type.map(Frames::of).unwrap_or_default()
 }
 
 /// Whether secrets in the body could not be seen.

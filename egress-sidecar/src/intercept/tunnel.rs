@@ -8,11 +8,11 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional_with_sizes},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 
 use super::guard::Guard;
-use crate::vault::redact::Stream;
+use crate::vault::redact::{Frames, Stream, TICK};
 
 /// Copied at once.
 const CHUNK: usize = 32 << 10;
@@ -28,6 +28,7 @@ pub(super) async fn pass(mut client: TcpStream, mut upstream: TcpStream, first: 
 pub(super) struct Tunnel {
     pub(super) client: OnUpgrade,
     pub(super) upstream: OnUpgrade,
+    pub(super) frames: Frames,
     /// Overwrites secrets in what comes back.
     pub(super) guard: Option<Guard>,
 }
@@ -45,7 +46,7 @@ impl Tunnel {
         let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
         let ended = match self.guard {
             None => copy_bidirectional_with_sizes(&mut client, &mut upstream, CHUNK, CHUNK).await.map(|_| ()),
-            Some(guard) => cleaned(client, upstream, guard).await,
+            Some(guard) => cleaned(client, upstream, self.frames, guard).await,
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection with another protocol ended early");
@@ -53,7 +54,7 @@ impl Tunnel {
     }
 }
 
-async fn cleaned<C, U>(client: C, upstream: U, mut guard: Guard) -> io::Result<()>
+async fn cleaned<C, U>(client: C, upstream: U, frames: Frames, mut guard: Guard) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite,
     U: AsyncRead + AsyncWrite,
@@ -65,29 +66,27 @@ where
         to_upstream.shutdown().await
     };
     let back = async {
-        let mut stream = Stream::default();
+        let mut stream = Stream::new(frames);
         let mut buffer = BytesMut::new();
+        let mut ticks = interval_at(Instant::now() + TICK, TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             buffer.reserve(CHUNK);
-            let read = from_upstream.read_buf(&mut buffer);
-            let count = match stream.patience() {
-                None => read.await?,
-                Some(patience) => match timeout(patience, read).await {
-                    Ok(count) => count?,
-                    Err(_) => {
-                        to_client.write_all(&stream.flush()).await?;
-                        continue;
+            tokio::select! {
+                read = from_upstream.read_buf(&mut buffer) => {
+                    if read? == 0 {
+                        break;
                     }
-                },
-            };
-            if count == 0 {
-                break;
+                    let chunk = buffer.split().freeze();
+                    to_client.write_all(&stream.push(chunk, guard.redactions())).await?;
+                }
+                _ = ticks.tick(), if stream.waiting() > 0 => {
+                    to_client.write_all(&stream.tick(guard.redactions())).await?;
+                }
             }
-            let chunk = buffer.split().freeze();
-            to_client.write_all(&stream.push(chunk, guard.redactions())).await?;
             to_client.flush().await?;
         }
-        to_client.write_all(&stream.flush()).await?;
+        to_client.write_all(&stream.finish(guard.redactions())).await?;
         to_client.shutdown().await
     };
     tokio::try_join!(out, back)?;

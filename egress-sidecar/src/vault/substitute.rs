@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use hyper::{HeaderMap, Uri, header::HeaderValue};
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sandkeep_specs::egress::vault::SubstitutionSurface;
 
-use super::{redact::URL_ENCODED, secret::Secret};
+use super::secret::Secret;
+
+/// What the characters that stay as they are in a URL are.
+const URL_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A mark and what it stands for.
 pub struct Substitution {
