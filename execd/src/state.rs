@@ -49,6 +49,12 @@ impl AppState {
         }
     }
 
+    /// Whether the sandbox has been started for an owner who is not known yet.
+    #[must_use]
+    pub fn stands_by(&self) -> bool {
+        self.standby.is_some() && self.settings.owner.get().is_none()
+    }
+
     /// Interrupts the code context of this id, ends the command of this id, or deletes the bash session of this id.
     pub async fn interrupt(&self, id: &str) -> Result<(), CommandError> {
         if self.code.interrupt(id).is_ok() {

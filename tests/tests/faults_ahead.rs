@@ -76,12 +76,7 @@ async fn a_hand_over_cut_off_leaves_no_member_with_two_owners() -> Result<()> {
     one_waits(&api).await?;
     let baseline = watch.settled().await?;
     let mut owned = BTreeSet::new();
-    for (point, survives) in [
-        ("handover.assigned", false),
-        ("handover.key_noted", false),
-        ("handover.handed_over", false),
-        ("handover.recorded", true),
-    ] {
+    for (point, survives) in [("handover.handed_over", false), ("handover.recorded", true)] {
         let waiting = directories(&server)?;
         ensure!(waiting.len() == 1, "{point}: one member waits, there are {waiting:?}");
         die_at(&server, point, api.create_once(point, &from_pool(point))).await.context(point)?;

@@ -38,8 +38,14 @@ const MIN_CONNECTIONS: u32 = 64;
 /// Pause after the system refused a connection for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `stop` is done, then gives the open ones the time it returns to finish.
-pub(super) async fn serve(listener: TcpListener, service: Router, stop: impl Future<Output = Duration>) {
+/// Serves connections until `stop` is done, then gives the open ones the time it returns to finish. While `stands_by`,
+/// connections may stay silent: whoever hands the sandbox over has one ready.
+pub(super) async fn serve(
+    listener: TcpListener,
+    service: Router,
+    stands_by: impl Fn() -> bool + Clone + Send + Sync + 'static,
+    stop: impl Future<Output = Duration>,
+) {
     let limit = connection_limit();
     let slots = Arc::new(Semaphore::new(limit as usize));
     let (stopping, stopped) = watch::channel(false);
@@ -48,7 +54,9 @@ pub(super) async fn serve(listener: TcpListener, service: Router, stop: impl Fut
         tokio::select! {
             grace = &mut stop => break grace,
             accepted = accept(&listener, &slots) => match accepted {
-                Ok((stream, slot)) => drop(tokio::spawn(connection(stream, service.clone(), stopped.clone(), slot))),
+                Ok((stream, slot)) => {
+                    tokio::spawn(connection(stream, service.clone(), stands_by.clone(), stopped.clone(), slot));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -75,19 +83,31 @@ async fn accept(
 async fn connection(
     stream: TcpStream,
     service: Router,
+    stands_by: impl Fn() -> bool,
     mut stopped: watch::Receiver<bool>,
     _slot: OwnedSemaphorePermit,
 ) {
     // Without this small events would wait for earlier ones to be acknowledged.
     let _ = stream.set_nodelay(true);
-    let mut first = [0];
     tokio::select! {
-        peeked = timeout(IDLE_TIMEOUT, stream.peek(&mut first)) => if !matches!(peeked, Ok(Ok(1))) {
+        speaks = speaks(&stream, stands_by) => if !speaks {
             return;
         },
         _ = stopped.changed() => return,
     }
     serve_http(stream, service, stopped).await;
+}
+
+/// Whether the client says anything in time.
+async fn speaks(stream: &TcpStream, stands_by: impl Fn() -> bool) -> bool {
+    let mut first = [0];
+    loop {
+        match timeout(IDLE_TIMEOUT, stream.peek(&mut first)).await {
+            Ok(peeked) => return matches!(peeked, Ok(1)),
+            Err(_) if stands_by() => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 /// Serves requests until the client leaves or the daemon stops.

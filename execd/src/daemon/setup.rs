@@ -7,7 +7,6 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
     os::fd::{FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
@@ -132,7 +131,9 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
     let grace = cli.graceful_shutdown_timeout;
     let stopped = async move { stopped.await.unwrap_or_default() };
     let (service, build_rest) = api::service(state.clone());
-    let server = tokio::spawn(server::serve(listener, service, stopped));
+    let standing = state.clone();
+    let stands_by = move || standing.stands_by();
+    let server = tokio::spawn(server::serve(listener, service, stands_by, stopped));
     if let Some(hook) = &wanted.pre_start
         && let Err(status) = before_start(hook, &surroundings, &mut signals).await
     {
@@ -160,7 +161,7 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
         sleep(BUILD_AFTER).await;
         build_rest();
     });
-    tokio::spawn(sandkeep_idle::release_when_idle(Arc::clone(&state.activity)));
+    tokio::spawn(stay_small(state.clone()));
     for periodic in wanted.periodic {
         tokio::spawn(hooks::repeat(periodic, surroundings.clone()));
     }
@@ -185,6 +186,14 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
     let _ = stop.send(grace);
     let _ = server.await;
     Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
+}
+
+/// Gives memory back whenever there is nothing to do. Before there is an owner everything stays at hand for him.
+async fn stay_small(state: AppState) {
+    if let Some(standby) = &state.standby {
+        standby.handed_over().await;
+    }
+    sandkeep_idle::release_when_idle(state.activity).await;
 }
 
 /// Runs what comes before the entrypoint; an error is the exit status of a sandbox that does not start.

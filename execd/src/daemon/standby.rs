@@ -10,7 +10,7 @@ use sandkeep_specs::execd::{
     error::{ErrorBody, TokenRejected},
     handover::HandOverRequest,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::init::Entrypoint;
@@ -29,7 +29,19 @@ const TOKEN_VARIABLE: &str = "EXECD_ACCESS_TOKEN";
 
 /// Where an owner's program goes once it runs.
 #[derive(Debug, Clone)]
-pub struct Standby(mpsc::Sender<Entrypoint>);
+pub struct Standby {
+    programs: mpsc::Sender<Entrypoint>,
+    /// Told when there is an owner.
+    owned: watch::Sender<bool>,
+}
+
+impl Standby {
+    /// Waits for the owner.
+    pub(super) async fn handed_over(&self) {
+        // There is a sender: this.
+        let _ = self.owned.subscribe().wait_for(|owned| *owned).await;
+    }
+}
 
 /// The owner's program, when there is one.
 pub(super) struct Owners(Option<mpsc::Receiver<Entrypoint>>);
@@ -38,7 +50,7 @@ pub(super) struct Owners(Option<mpsc::Receiver<Entrypoint>>);
 pub(super) fn open() -> (Standby, Owners) {
     // There is one owner at most.
     let (sender, receiver) = mpsc::channel(1);
-    (Standby(sender), Owners(Some(receiver)))
+    (Standby { programs: sender, owned: watch::Sender::new(false) }, Owners(Some(receiver)))
 }
 
 impl Owners {
@@ -79,9 +91,10 @@ async fn hand_over(
     };
     let program = take(&state.settings, request)?
         .ok_or_else(|| not_standing_by("this sandbox has an owner already"))?;
+    standby.owned.send_replace(true);
     if !program.argv.is_empty() {
         let running = Entrypoint::start(&program).map_err(|(_, message)| ApiError::invalid(message))?;
-        standby.0.send(running).await.map_err(|_| ApiError::runtime("execd is ending"))?;
+        standby.programs.send(running).await.map_err(|_| ApiError::runtime("execd is ending"))?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

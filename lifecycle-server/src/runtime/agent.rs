@@ -1,6 +1,6 @@
 //! The daemon inside a sandbox, as the server itself speaks to it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -22,26 +22,50 @@ const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers beyond this size are not for us.
 const MAX_ANSWER: usize = 1 << 20;
 
+/// A connection that nothing has been said on yet.
+#[derive(Debug)]
+pub struct Line(TcpStream);
+
+impl Line {
+    /// The connection, unless the other end has closed it meanwhile.
+    fn if_open(self) -> Option<TcpStream> {
+        let silent = self.0.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        silent.then_some(self.0)
+    }
+}
+
 /// The execd of one sandbox.
 pub(super) struct Agent<'a> {
     address: SocketAddr,
     token: &'a str,
+    line: Option<Line>,
 }
 
 impl<'a> Agent<'a> {
     pub(super) fn of(slot: Slot, token: &'a str) -> Self {
-        Self { address: SocketAddr::from((slot.address, EXECD_PORT)), token }
+        Self { address: SocketAddr::from((slot.address, EXECD_PORT)), token, line: None }
+    }
+
+    /// The same, with a connection for its next request.
+    pub(super) fn on(self, line: Option<Line>) -> Self {
+        Self { line, ..self }
+    }
+
+    /// A connection for later.
+    pub(super) async fn line(&self) -> Option<Line> {
+        let connected = timeout(PING_TIMEOUT, connect(self.address)).await;
+        connected.ok()?.ok().map(Line)
     }
 
     /// Whether it answers, and to this token.
-    pub(super) async fn answers(&self) -> bool {
+    pub(super) async fn answers(mut self) -> bool {
         let request = self.request("GET", "/ping").body(Full::default());
         let Ok(request) = request else { return false };
         matches!(self.send(request, PING_TIMEOUT).await, Ok((StatusCode::OK, _)))
     }
 
     /// Gives a daemon that stands by to its owner.
-    pub(super) async fn hand_over(&self, order: HandOver) -> Result<(), RuntimeError> {
+    pub(super) async fn hand_over(mut self, order: HandOver) -> Result<(), RuntimeError> {
         let HandOver { execd_token, env, entrypoint } = order;
         let order = HandOverRequest { access_token: execd_token, env, entrypoint };
         match self.post("/handover", &order, HAND_OVER_TIMEOUT).await? {
@@ -52,7 +76,7 @@ impl<'a> Agent<'a> {
     }
 
     /// Runs a shell command; whether it ended with status 0 within the limit.
-    pub(super) async fn succeeds(&self, command: &str, limit: Duration) -> Result<bool, RuntimeError> {
+    pub(super) async fn succeeds(&mut self, command: &str, limit: Duration) -> Result<bool, RuntimeError> {
         let request = RunCommandRequest {
             command: Some(command.to_owned()),
             timeout: Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
@@ -63,7 +87,7 @@ impl<'a> Agent<'a> {
     }
 
     /// Whether something listens on `port`: seen from outside, or else from inside, as far as there is a bash to look.
-    pub(super) async fn listens(&self, port: u16) -> bool {
+    pub(super) async fn listens(mut self, port: u16) -> bool {
         let outside = TcpStream::connect(SocketAddr::new(self.address.ip(), port));
         if matches!(timeout(PING_TIMEOUT, outside).await, Ok(Ok(_))) {
             return true;
@@ -73,7 +97,7 @@ impl<'a> Agent<'a> {
     }
 
     async fn post(
-        &self,
+        &mut self,
         path: &str,
         body: &impl Serialize,
         limit: Duration,
@@ -94,14 +118,15 @@ impl<'a> Agent<'a> {
 
     /// One request on a connection of its own; a sandbox that stands by gets hardly more than one.
     async fn send(
-        &self,
+        &mut self,
         request: Request<Full<Bytes>>,
         limit: Duration,
     ) -> Result<(StatusCode, Bytes), RuntimeError> {
         let exchange = async {
-            let stream =
-                TcpStream::connect(self.address).await.map_err(|error| unusable(error.to_string()))?;
-            let _ = stream.set_nodelay(true);
+            let stream = match self.line.take().and_then(Line::if_open) {
+                Some(stream) => stream,
+                None => connect(self.address).await.map_err(|error| unusable(error.to_string()))?,
+            };
             let (mut sender, connection) =
                 http1::handshake(TokioIo::new(stream)).await.map_err(|error| unusable(error.to_string()))?;
             let talk = async {
@@ -125,10 +150,17 @@ impl<'a> Agent<'a> {
     }
 }
 
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Only costs a delay where it fails.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
 fn unusable(problem: String) -> RuntimeError {
     RuntimeError::Os {
         context: "speak to the sandbox's daemon".to_owned(),
-        source: std::io::Error::other(problem),
+        source: io::Error::other(problem),
     }
 }
 

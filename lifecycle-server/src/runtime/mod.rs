@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+pub use agent::Line;
 pub use log::{Excerpt, Extent, Follower, Log, Logs, Progress};
 pub use run::Run;
 
@@ -336,13 +337,24 @@ pub trait Runtime: Send + Sync + 'static {
         agent::Agent::of(slot, execd_token).answers().await
     }
 
+    /// A connection to the execd in `slot`, so that [`hand_over`](Self::hand_over) need not make one.
+    async fn line(&self, slot: Slot, execd_token: &str) -> Option<Line> {
+        agent::Agent::of(slot, execd_token).line().await
+    }
+
     /// Gives a sandbox launched with [`LaunchSpec::standby`] to its owner; returns once his program runs. Works once.
     /// After an error it is of no use to anybody.
     ///
     /// # Errors
     /// `StartFailed` when the owner's program cannot be started.
-    async fn hand_over(&self, slot: Slot, execd_token: &str, order: HandOver) -> Result<(), RuntimeError> {
-        agent::Agent::of(slot, execd_token).hand_over(order).await
+    async fn hand_over(
+        &self,
+        slot: Slot,
+        execd_token: &str,
+        line: Option<Line>,
+        order: HandOver,
+    ) -> Result<(), RuntimeError> {
+        agent::Agent::of(slot, execd_token).on(line).hand_over(order).await
     }
 
     /// Whether something in the sandbox listens on `port`, on its address or on its loopback.

@@ -19,7 +19,7 @@ use super::{
     record::{Record, Status},
     state::Event,
 };
-use crate::store::Store;
+use crate::store::{KeyRow, Store};
 
 pub(super) struct Book {
     pub(super) store: Store,
@@ -111,6 +111,29 @@ impl Book {
         let entry = self.insert(record);
         self.journal.committed(noted);
         Ok(entry)
+    }
+
+    /// Records a pool's member that has just got its owner, running, and the key of the request with it.
+    pub(super) async fn assign(
+        &self,
+        entry: &Entry,
+        details: Value,
+        key: Option<KeyRow>,
+    ) -> Result<Arc<Record>, ServiceError> {
+        let mut record = Record::clone(&entry.record());
+        let pending = Note::state(&record, None);
+        record.status = Status::after(record.status.state.apply(&Event::Started)?, now());
+        let running = Note::state(&record, Some(details));
+        let noted = self.store.assign_member(&record, &[pending, running], key.as_ref()).await;
+        let noted = noted.map_err(|error| match key {
+            // Another server has answered the same request in the meantime.
+            Some(key) if error.is_taken() => ServiceError::Repeated(key.sandbox_id),
+            _ => error.into(),
+        })?;
+        let record = Arc::new(record);
+        entry.record.send_replace(Arc::clone(&record));
+        self.journal.committed(noted);
+        Ok(record)
     }
 
     /// Removes a record for good; `why` if nobody asked for that.

@@ -48,6 +48,16 @@ impl IdempotencyKey {
     fn name(&self) -> String {
         format!("{} {}", self.owner, self.key)
     }
+
+    /// What is kept of it when this sandbox is made now.
+    pub(super) fn row(&self, sandbox_id: &str) -> KeyRow {
+        KeyRow {
+            key: self.name(),
+            fingerprint: self.fingerprint.clone(),
+            sandbox_id: sandbox_id.to_owned(),
+            created_at: now(),
+        }
+    }
 }
 
 /// Keys whose first request is still under way.
@@ -152,12 +162,7 @@ impl Inner {
         sandbox_id: &str,
     ) -> Result<(), ServiceError> {
         let Some(key) = key else { return Ok(()) };
-        let row = KeyRow {
-            key: key.name(),
-            fingerprint: key.fingerprint.clone(),
-            sandbox_id: sandbox_id.to_owned(),
-            created_at: now(),
-        };
+        let row = key.row(sandbox_id);
         // Another server has answered the same request in the meantime.
         let is_first = self.book.store.insert_key(&row).await?;
         if is_first { Ok(()) } else { Err(ServiceError::Repeated(sandbox_id.to_owned())) }

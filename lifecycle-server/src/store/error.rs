@@ -41,6 +41,12 @@ impl StoreError {
         self.code().is_some_and(|code| code == POSTGRESQL_FULL || code.parse().is_ok_and(of_sqlite))
     }
 
+    /// Something of this name was there already.
+    pub fn is_taken(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.as_database_error().is_some_and(|error| error.is_unique_violation())
+    }
+
     /// What is in the database cannot be what was written there.
     pub fn is_damage(&self) -> bool {
         let of_sqlite = |code: u32| [SQLITE_CORRUPT, SQLITE_NOTADB].contains(&(code & 0xff));

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Store, StoreError, database::sql};
+use super::{
+    Store, StoreError,
+    database::{Statement, sql},
+};
 
 /// A key as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,18 @@ pub(crate) struct KeyRow {
     pub(crate) fingerprint: String,
     pub(crate) sandbox_id: String,
     pub(crate) created_at: DateTime<Utc>,
+}
+
+impl KeyRow {
+    /// Writes a new key.
+    pub(super) fn insert(&self) -> Statement {
+        sql("INSERT INTO idempotency_keys (idempotency_key, fingerprint, sandbox_id, created_at) \
+             VALUES ($1, $2, $3, $4)")
+        .bind(&self.key)
+        .bind(&self.fingerprint)
+        .bind(&self.sandbox_id)
+        .bind(self.created_at.timestamp_micros())
+    }
 }
 
 impl Store {
@@ -29,18 +44,9 @@ impl Store {
 
     /// False if the key is known already.
     pub(crate) async fn insert_key(&self, row: &KeyRow) -> Result<bool, StoreError> {
-        let done = self
-            .database
-            .execute(
-                sql("INSERT INTO idempotency_keys (idempotency_key, fingerprint, sandbox_id, created_at) \
-             VALUES ($1, $2, $3, $4) ON CONFLICT (idempotency_key) DO NOTHING")
-                .bind(&row.key)
-                .bind(&row.fingerprint)
-                .bind(&row.sandbox_id)
-                .bind(row.created_at.timestamp_micros()),
-            )
-            .await?;
-        Ok(done == 1)
+        let mut insert = row.insert();
+        insert.push(" ON CONFLICT (idempotency_key) DO NOTHING");
+        Ok(self.database.execute(insert).await? == 1)
     }
 
     /// A sandbox that came to nothing is no answer to a repeated request.

@@ -3,9 +3,9 @@
 use std::{fmt, net::Ipv4Addr};
 
 use super::{
-    Store, StoreError,
+    KeyRow, Store, StoreError,
     database::{Row, sql},
-    row,
+    events, row,
 };
 use crate::{
     runtime::Slot,
@@ -136,10 +136,20 @@ impl Store {
         rows.iter().map(read_member).collect()
     }
 
-    /// Makes a member the sandbox of this record, in one step; answers the number of the note of it.
-    pub(crate) async fn assign_member(&self, record: &Record) -> Result<i64, StoreError> {
+    /// Makes a member the sandbox of this record, in one step with these notes and the key of its request; answers the number of
+    /// the last note.
+    pub(crate) async fn assign_member(
+        &self,
+        record: &Record,
+        notes: &[Note; 2],
+        key: Option<&KeyRow>,
+    ) -> Result<i64, StoreError> {
         let no_member = sql("DELETE FROM pool_members WHERE id = $1").bind(&record.id);
-        self.change(vec![no_member, row::insert(record, &self.owner)?], &Note::state(record, None)).await
+        let mut statements = vec![no_member, row::insert(record, &self.owner)?];
+        statements.extend(key.map(KeyRow::insert));
+        let [first, last] = notes;
+        statements.extend(events::append(first)?);
+        self.change(statements, last).await
     }
 }
 

@@ -4,18 +4,18 @@ use std::{pin::pin, sync::Arc};
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Member, Pool};
+use super::{Member, Pool, Ready};
 use crate::{
     fault,
-    runtime::{HandOver, RuntimeError},
+    runtime::{HandOver, Line, RuntimeError},
     sandbox::{
         book::now,
         creation::{expiry, secret},
         error::ServiceError,
+        note,
         owner::{Owner, Scope},
         record::{CreateSpec, Plan, Record, Status},
         service::Inner,
-        state::Event,
     },
 };
 
@@ -46,6 +46,7 @@ impl Drop for Waiting<'_> {
 struct Leaving {
     pool: Arc<Pool>,
     member: Member,
+    line: Option<Line>,
 }
 
 impl Drop for Leaving {
@@ -134,9 +135,10 @@ impl Inner {
 
     async fn hand_over(
         self: &Arc<Self>,
-        leaving: Leaving,
+        mut leaving: Leaving,
         wish: &CreateSpec,
     ) -> Result<Arc<Record>, ServiceError> {
+        let line = leaving.line.take();
         let (pool, member) = (&leaving.pool, &leaving.member);
         let record = match new_record(pool, member, wish) {
             Ok(record) => record,
@@ -146,45 +148,27 @@ impl Inner {
             }
         };
         let order = HandOver { entrypoint: wish.entrypoint.clone(), ..record.hand_over() };
-        let entry = self.book.insert(record.clone());
+        let entry = self.book.insert(record);
         let _gate = entry.gate.lock().await;
-        // Both at once. A start that finds only one of them done removes it: a row that says that somebody owns it and
-        // has just begun, or a member that obeys another token.
-        let assign = async {
-            let noted = self.book.store.assign_member(&record).await?;
-            fault::point("handover.assigned");
-            Ok::<_, ServiceError>(noted)
-        };
-        let hand_over = async {
-            self.runtime.hand_over(member.slot, &member.execd_token, order).await?;
+        let begun = Instant::now();
+        let given = async {
+            // Before it is on record: a start that finds no more than this ends the member, as it obeys another token.
+            self.runtime.hand_over(member.slot, &member.execd_token, line, order).await?;
             fault::point("handover.handed_over");
-            Ok::<_, ServiceError>(())
+            let phases = note::phases(&[("handover", begun.elapsed())]);
+            let key = wish.key.as_ref().map(|key| key.row(&member.id));
+            self.book.assign(&entry, phases, key).await
         };
-        let (noted, obeyed) = tokio::join!(assign, hand_over);
-        let noted = match noted {
-            Ok(noted) => noted,
-            Err(error) => {
-                self.book.remove(&member.id);
-                self.end_member(&member.id).await;
-                return Err(error);
-            }
-        };
-        self.book.journal.committed(noted);
-        self.attend(&entry);
-        let handed_over = async {
-            obeyed?;
-            self.note_key(wish.key.as_ref(), &member.id).await?;
-            fault::point("handover.key_noted");
-            self.book.advance(&entry, Record::clone(&entry.record()), &Event::Started).await
-        };
-        match handed_over.await {
+        match given.await {
             Ok(running) => {
                 fault::point("handover.recorded");
+                self.attend(&entry);
                 tracing::info!(sandbox.id = %running.id, pool = pool.origin.name, "sandbox handed over");
                 Ok(running)
             }
             Err(error) => {
-                self.forget(&member.id, &error.to_string()).await;
+                self.book.remove(&member.id);
+                self.end_member(&member.id).await;
                 Err(error)
             }
         }
@@ -197,10 +181,10 @@ fn take(pool: &Arc<Pool>) -> Option<Leaving> {
     if pool.closed.is_cancelled() {
         return None;
     }
-    let member = state.take(Instant::now())?;
+    let Ready { member, line } = state.take(Instant::now())?;
     drop(state);
     pool.changed.notify_one();
-    Some(Leaving { pool: Arc::clone(pool), member })
+    Some(Leaving { pool: Arc::clone(pool), member, line })
 }
 
 fn new_record(pool: &Pool, member: &Member, wish: &CreateSpec) -> Result<Record, ServiceError> {

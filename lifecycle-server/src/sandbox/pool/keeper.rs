@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 
-use super::{Member, Pool};
+use super::{Pool, Ready};
 use crate::sandbox::{error::ServiceError, service::Inner};
 
 /// A look without a reason, for what nobody told of.
@@ -76,14 +76,14 @@ impl Inner {
     }
 
     /// Adds a started member, or answers with the id of one that came too late.
-    fn take_in(&self, pool: &Pool, started: Result<Member, ServiceError>) -> Option<String> {
+    fn take_in(&self, pool: &Pool, started: Result<Ready, ServiceError>) -> Option<String> {
         let mut state = pool.state();
         state.note(started.is_ok());
         match started {
-            Ok(member) if pool.closed.is_cancelled() => Some(member.id),
-            Ok(member) => {
+            Ok(ready) if pool.closed.is_cancelled() => Some(ready.member.id),
+            Ok(ready) => {
                 state.problem = None;
-                state.ready.push_back(member);
+                state.ready.push_back(ready);
                 None
             }
             Err(error) => {
@@ -100,9 +100,9 @@ impl Inner {
     fn end_surplus(self: &Arc<Self>, pool: &Pool, count: usize) {
         let mut state = pool.state();
         let kept = state.ready.len().saturating_sub(count);
-        for member in state.ready.drain(kept..) {
+        for ready in state.ready.drain(kept..) {
             let inner = Arc::clone(self);
-            self.tasks.spawn(async move { inner.end_member(&member.id).await });
+            self.tasks.spawn(async move { inner.end_member(&ready.member.id).await });
         }
     }
 }

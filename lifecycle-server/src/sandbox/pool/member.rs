@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{DRAIN_PATIENCE, Member, Pool, PoolView, State};
+use super::{DRAIN_PATIENCE, Member, Pool, PoolView, Ready, State};
 use crate::{
     fault,
     runtime::Limits,
@@ -58,7 +58,7 @@ impl Inner {
     }
 
     /// Starts one member. Nothing of it remains on an error.
-    pub(super) async fn start_member(&self, pool: &Pool) -> Result<Member, ServiceError> {
+    pub(super) async fn start_member(&self, pool: &Pool) -> Result<Ready, ServiceError> {
         let _permit = tokio::select! {
             () = pool.closed.cancelled() => return Err(ServiceError::PoolNotFound(pool.origin.name.clone())),
             () = self.stopping.cancelled() => return Err(ServiceError::ShuttingDown),
@@ -94,13 +94,19 @@ impl Inner {
         match ready {
             Ok(()) => {
                 fault::point("member.ready");
-                Ok(member)
+                Ok(self.ready(member).await)
             }
             Err(error) => {
                 self.end_member(&member.id).await;
                 Err(error)
             }
         }
+    }
+
+    /// A member with all that its hand-over needs.
+    pub(super) async fn ready(&self, member: Member) -> Ready {
+        let line = self.runtime.line(member.slot, &member.execd_token).await;
+        Ready { member, line }
     }
 
     /// Ends a member nobody will own.
@@ -117,7 +123,7 @@ impl Inner {
         for pool in self.pools.all() {
             let was_ready = {
                 let mut state = pool.state();
-                let position = state.ready.iter().position(|member| member.id == id);
+                let position = state.ready.iter().position(|ready| ready.member.id == id);
                 position.and_then(|position| state.ready.remove(position)).is_some()
             };
             if was_ready {
@@ -137,8 +143,8 @@ impl Inner {
     /// Ends every member without an owner, and then the pool; if members take long to be done with their start, goes
     /// on with that in the background.
     pub(super) async fn drain(self: &Arc<Self>, pool: &Arc<Pool>) {
-        let members: Vec<Member> = pool.state().ready.drain(..).collect();
-        futures_util::future::join_all(members.iter().map(|member| self.end_member(&member.id))).await;
+        let members: Vec<Ready> = pool.state().ready.drain(..).collect();
+        futures_util::future::join_all(members.iter().map(|ready| self.end_member(&ready.member.id))).await;
         fault::point("pool.members_ended");
         pool.starts.close();
         if timeout(DRAIN_PATIENCE, pool.starts.wait()).await.is_ok() {

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     fault,
-    runtime::{Limits, Slot},
+    runtime::{Limits, Line, Slot},
     store::PoolRow,
 };
 
@@ -91,7 +91,7 @@ struct State {
     capacity: Capacity,
     /// The owner's, as he was last seen.
     quota: Quota,
-    ready: VecDeque<Member>,
+    ready: VecDeque<Ready>,
     starting: usize,
     /// Of those, how many the owner's quota has let through; without a quota none is asked.
     admitted: usize,
@@ -118,6 +118,13 @@ impl fmt::Debug for Member {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Member").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// A member that waits for its owner.
+struct Ready {
+    member: Member,
+    /// What it is handed over on.
+    line: Option<Line>,
 }
 
 /// A pool to make.
@@ -200,7 +207,7 @@ impl Pools {
     /// Whether a member of this id is ready in some pool.
     pub(super) fn holds(&self, id: &str) -> bool {
         let pools = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
-        pools.values().any(|pool| pool.state().ready.iter().any(|member| member.id == id))
+        pools.values().any(|pool| pool.state().ready.iter().any(|ready| ready.member.id == id))
     }
 
     /// Bytes promised to members without a record.
@@ -293,13 +300,13 @@ impl Pool {
 
 impl State {
     /// Takes the member that has been ready for longest.
-    fn take(&mut self, now: Instant) -> Option<Member> {
-        let member = self.ready.pop_front()?;
-        self.leaving.insert(member.id.clone());
+    fn take(&mut self, now: Instant) -> Option<Ready> {
+        let ready = self.ready.pop_front()?;
+        self.leaving.insert(ready.member.id.clone());
         if self.pause(now).is_zero() {
             self.refill_at = Some(now + REFILL_PAUSE);
         }
-        Some(member)
+        Some(ready)
     }
 
     /// How long the start of further members can wait.
@@ -413,11 +420,12 @@ mod tests {
             slot: Slot { number, address: Ipv4Addr::LOCALHOST },
             execd_token: String::new(),
         };
+        let ready = |number| Ready { member: member(number), line: None };
         let mut state = State {
             capacity: Capacity { buffer_max: 3, buffer_min: 3, pool_max: 9, pool_min: 0 },
             quota: Quota::default(),
             admitted: 0,
-            ready: (0..3).map(member).collect(),
+            ready: (0..3).map(ready).collect(),
             starting: 0,
             leaving: HashSet::new(),
             waiting: 0,
@@ -427,7 +435,7 @@ mod tests {
         };
         let start = Instant::now();
         assert!(state.pause(start).is_zero());
-        assert_eq!(state.take(start).map(|member| member.id).as_deref(), Some("member-0"));
+        assert_eq!(state.take(start).map(|ready| ready.member.id).as_deref(), Some("member-0"));
         assert_eq!(state.pause(start), REFILL_PAUSE);
         // Further ones do not put it off.
         assert!(state.take(start + REFILL_PAUSE / 2).is_some());

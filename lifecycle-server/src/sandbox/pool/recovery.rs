@@ -35,7 +35,8 @@ impl Inner {
                 // One that was handed over in the instant of the server's end obeys another token by now.
                 Some(pool) if self.runtime.answers(row.member.slot, &row.member.execd_token).await => {
                     tracing::info!(pool = pool.origin.name, member.id = %row.member.id, "recovering member");
-                    pool.state().ready.push_back(row.member);
+                    let ready = self.ready(row.member).await;
+                    pool.state().ready.push_back(ready);
                 }
                 _ => {
                     tracing::info!(member.id = %row.member.id, "removing a member that is of no use");
