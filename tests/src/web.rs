@@ -5,6 +5,7 @@
 use std::{
     convert::Infallible,
     fs::File,
+    io::Write,
     net::SocketAddr,
     os::fd::AsFd,
     sync::{Arc, Mutex, PoisonError},
@@ -13,6 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use futures_util::{SinkExt, StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
@@ -341,6 +343,13 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
         }
         "/reason" => {
             response.extensions_mut().insert(ReasonPhrase::try_from(secret.as_bytes())?);
+        }
+        // Packed, whatever was asked for.
+        "/packed" => {
+            let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+            packer.write_all(format!("you sent {secret}.\n").as_bytes())?;
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            *response.body_mut() = whole(Bytes::from(packer.finish()?));
         }
         "/big" => {
             let count: usize = parts.uri.query().unwrap_or("0").parse()?;

@@ -216,3 +216,40 @@ fn a_status_line_tells_no_secret() -> Result<()> {
     ensure!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     Ok(())
 }
+
+#[test]
+fn answers_that_may_hold_a_secret_are_asked_for_unpacked() -> Result<()> {
+    let world = World::new(&[])?;
+    let matches = json!({"hosts": ["api.test"], "methods": ["GET"]});
+    world.bind(json!({"type": "bearer", "credential": "key"}), matches)?;
+    let offers = ["sec-websocket-extensions", "grpc-accept-encoding", "connect-accept-encoding"];
+    for protocol in HTTPS {
+        let mut arguments = vec![protocol.to_owned(), "--compressed".to_owned()];
+        arguments.extend(offers.iter().flat_map(|name| ["-H".to_owned(), format!("{name}: gzip")]));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        // With the secret, without it to its host, and elsewhere.
+        for (method, url, is_asked_unpacked) in [
+            ("GET", "https://api.test/", true),
+            ("POST", "https://api.test/", true),
+            ("GET", "https://other.test/", false),
+        ] {
+            world.fetch(&[&arguments[..], &["-X", method, url]].concat())?;
+            let received = world.web.only()?;
+            let is_plain = received.header("accept-encoding") == Some("identity");
+            let offered = offers.iter().filter(|name| received.header(name).is_some()).count();
+            assert_eq!(
+                (is_plain, offered),
+                (is_asked_unpacked, if is_plain { 0 } else { 3 }),
+                "{received:?}"
+            );
+        }
+        let (status, text) = world.status(&[protocol, "https://api.test/packed"])?;
+        ensure!(status == 502 && text.contains("gzip"), "{protocol} {status} {text}");
+        assert_eq!(
+            world.fetch(&[protocol, "--compressed", "https://other.test/packed"])?,
+            "you sent none.\n"
+        );
+        world.web.take();
+    }
+    Ok(())
+}

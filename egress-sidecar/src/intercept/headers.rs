@@ -68,6 +68,32 @@ pub(super) fn has_body(method: &Method, status: StatusCode) -> bool {
     *method != Method::HEAD && !status.is_informational() && !matches!(status.as_u16(), 204 | 304)
 }
 
+/// Asks for an answer that can be searched.
+pub(super) fn ask_unpacked(headers: &mut HeaderMap) {
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    // Of messages in the body: compression is all these can offer.
+    for name in ["sec-websocket-extensions", "grpc-accept-encoding", "connect-accept-encoding"] {
+        headers.remove(name);
+    }
+}
+
+/// How the body of an answer, or what follows it, is packed.
+pub(super) fn packed(headers: &HeaderMap) -> Option<String> {
+    const NAMES: [&str; 5] = [
+        "content-encoding",
+        "transfer-encoding",
+        "sec-websocket-extensions",
+        "grpc-encoding",
+        "connect-content-encoding",
+    ];
+    let values = NAMES.iter().flat_map(|name| headers.get_all(*name));
+    // A word nobody can read is none that is known.
+    let mut words = values.flat_map(|value| value.to_str().unwrap_or("unknown").split(',')).map(str::trim);
+    let is_plain =
+        |word: &&str| ["", "identity", "chunked"].iter().any(|plain| word.eq_ignore_ascii_case(plain));
+    words.find(|word| !is_plain(word)).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +133,23 @@ mod tests {
         assert_eq!((&all["connection"], &all["upgrade"]), (&UPGRADE, &HeaderValue::from_static("websocket")));
         assert_eq!(upgrade(&headers(&[("connection", "upgrade, http2-settings"), ("upgrade", "h2c")])), None);
         assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), None);
+    }
+
+    #[test]
+    fn what_is_packed_says_so() {
+        for (name, value, packed_as) in [
+            ("content-encoding", "gzip", Some("gzip")),
+            ("content-encoding", "identity, br", Some("br")),
+            ("content-encoding", "Identity", None),
+            ("content-encoding", "", None),
+            ("transfer-encoding", "gzip, chunked", Some("gzip")),
+            ("transfer-encoding", "chunked", None),
+            ("sec-websocket-extensions", "permessage-deflate; x", Some("permessage-deflate; x")),
+            ("grpc-encoding", "identity", None),
+            // A file that is packed is what was asked for.
+            ("content-type", "application/gzip", None),
+        ] {
+            assert_eq!(packed(&headers(&[(name, value)])).as_deref(), packed_as, "{name}: {value}");
+        }
     }
 }

@@ -129,8 +129,21 @@ async fn serve(
     let guard = active
         .filter(|active| injection.is_some() || active.knows_host(&target.host))
         .map(|active| Guard::new(session.shared.vault.clone(), &active, holding));
+    if guard.is_some() {
+        headers::ask_unpacked(request.headers_mut());
+    }
     let request = prepare(session, &target, injection.as_deref(), request, change).await?;
     let (response, busy) = send(session, &target, request, injection.is_some()).await?;
+    let is_change = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if injection.is_some()
+        && (is_change || headers::has_body(&method, response.status()))
+        && let Some(packed) = headers::packed(response.headers())
+    {
+        return Err(Refused::new(
+            StatusCode::BAD_GATEWAY,
+            format!("the answer cannot be searched for secrets: {packed:?}"),
+        ));
+    }
     Ok(answer(session, &method, response, busy, client_upgrade, guard))
 }
 
@@ -231,8 +244,6 @@ fn inject(injection: &Injection, parts: &mut Parts) {
     for (name, value) in &injection.headers {
         parts.headers.insert(name.clone(), value.clone());
     }
-    // An answer that is packed could not be searched for secrets.
-    parts.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 async fn replace_in_body(
@@ -410,7 +421,7 @@ fn answer(
             guard: guard.take(),
         });
     }
-    let is_searchable = headers::has_body(method, parts.status) && !is_packed(&parts.headers);
+    let is_searchable = headers::has_body(method, parts.status) && headers::packed(&parts.headers).is_none();
     let body = match guard.filter(|_| is_searchable) {
         Some(guard) => ResponseBody::cleaned(body, body_frames(&parts.headers), guard, busy),
         None => ResponseBody::Plain(body, busy),
@@ -427,11 +438,4 @@ fn tunnel_frames(headers: &HeaderMap) -> Frames {
 fn body_frames(headers: &HeaderMap) -> Frames {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|text| text.to_str().ok());
     content_type.map(Frames::of).unwrap_or_default()
-}
-
-/// Whether secrets in the body could not be seen.
-fn is_packed(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
