@@ -1,6 +1,6 @@
 //! Several servers on one database: each has its own sandboxes, and each answers for all.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use hyper::Method;
@@ -269,6 +269,52 @@ async fn a_copied_identity_and_a_quota_of_all_are_noticed() -> Result<()> {
     assert_eq!(kept.get().await?["status"]["state"], "Running");
     assert_eq!(seen_by(&b, &kept).execd_through_server().await?.output("echo on").await?, "on");
     seen_by(&b, &kept).delete().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_memory_takes_of_its_owners_disk_at_every_server() -> Result<()> {
+    const CRIU: &str = "/usr/local/lib/sandkeep/criu/criu";
+    const HOG: &str = "import os, time; kept = bytearray(os.urandom(1 << 20)) * 80; open('/srv/has', 'w'); time.sleep(3600)";
+    ensure!(Path::new(CRIU).exists(), "there is no {CRIU}: run `cargo xtask setup --tests`");
+    let database = Postgresql::start()?;
+    let setup = || setup(&database).tenants(&[("t", "quota = { disk = \"180Mi\" }")]);
+    let first = Server::start(setup())?;
+    let second = Server::start(setup().with_key(&first.key))?;
+    let (a, b) = (first.tenant("t"), second.tenant("t"));
+    let limits = json!({"memory": "256Mi", "disk": "64Mi"});
+    let sandbox = a.create(json!({"resourceLimits": limits, "entrypoint": ["python3", "-c", HOG]})).await?;
+    let execd = sandbox.execd().await?;
+    eventually("its program has its memory", PATIENCE, async || {
+        Ok(execd.output("test -e /srv/has && echo yes || echo no").await? == "yes")
+    })
+    .await?;
+    let act = async |what: &str| -> Result<()> {
+        let body = json!({"memory": true});
+        let answer = a.send(Method::POST, &format!("{}/{what}", sandbox.path()), Some(&body)).await?;
+        assert_eq!(answer.expect(200)?.json()?, body, "{what}");
+        Ok(())
+    };
+    let wish = create_body(json!({"resourceLimits": limits}));
+    let refused = async || -> Result<()> {
+        for api in [&b, &a] {
+            let (code, message) = api.post("/v1/sandboxes", &wish).await?.expect_error(403)?;
+            ensure!(code == "SANDBOX::QUOTA_EXCEEDED" && message.contains("disk"), "{code}: {message}");
+        }
+        Ok(())
+    };
+    act("stop").await?;
+    refused().await?;
+    // As a server left it that said nothing of it.
+    first.kill()?;
+    database.sql("UPDATE sandboxes SET kept_bytes = 0")?;
+    first.restart()?;
+    refused().await?;
+    act("start").await?;
+    let other = b.post("/v1/sandboxes", &wish).await?.expect(202).context("with the memory gone")?.json()?;
+    let other = other["id"].as_str().context("an id")?.to_owned();
+    a.delete(&format!("/v1/sandboxes/{other}")).await?.expect(204)?;
+    sandbox.delete().await?;
     Ok(())
 }
 

@@ -82,6 +82,7 @@ impl Inner {
             accepted: false,
             execd_token: secret(),
             access_token: secret(),
+            kept_bytes: 0,
             id,
         };
         let id = record.id.clone();

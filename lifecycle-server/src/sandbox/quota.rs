@@ -7,6 +7,7 @@ use super::{
     owner::{Limited, Owner, Scope},
     record::{CreateSpec, Record},
     service::{Inner, Service},
+    state::State,
 };
 use crate::runtime::Limits;
 
@@ -66,9 +67,10 @@ impl Inner {
                 std::iter::repeat_n(pool.row.recipe.limits, pool.members).map(Limited::from)
             }));
         }
-        let own =
-            records.iter().filter(|record| counts(record, &owner.tenant) && except != Some(&*record.id));
-        sandboxes.extend(own.map(|record| Limited::from(record.plan.limits())));
+        records.retain(|record| counts(record, &owner.tenant) && except != Some(&*record.id));
+        sandboxes.extend(records.iter().map(|record| Limited::from(record.plan.limits())));
+        let stopped = records.iter().filter(|record| record.status.state == State::Stopped);
+        let stored = stopped.map(|record| record.kept_bytes).fold(stored, u64::saturating_add);
         Ok(Holdings { sandboxes, stored: stored.saturating_add(snapshots) })
     }
 

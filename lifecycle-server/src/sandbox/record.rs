@@ -152,6 +152,8 @@ pub struct Record {
     pub execd_token: String,
     /// Token that opens the sandbox's other ports through the proxy.
     pub access_token: String,
+    /// What its memory takes of the disk while it is stopped.
+    pub kept_bytes: u64,
 }
 
 impl CreateSpec {
@@ -293,5 +295,6 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
         accepted: true,
         execd_token: "execd".to_owned(),
         access_token: "access".to_owned(),
+        kept_bytes: 0,
     }
 }

@@ -47,11 +47,12 @@ impl Inner {
             // to freeze or thaw: its end is told as any other is.
             Action::Keep => note(&record.id, "thawed", self.runtime.thaw(&record.id).await),
             Action::KeepFrozen => note(&record.id, "frozen", self.runtime.freeze(&record.id).await),
-            Action::KeepStopped => {}
+            Action::KeepStopped => self.recount_kept(entry).await,
             // Watched on, its end would be told of the next run.
             Action::EndLeftovers => {
                 let ended = self.runtime.stop(&record.id, Keep::AsBegun).await;
                 note(&record.id, "freed of its last process", ended.map(drop));
+                self.recount_kept(entry).await;
             }
             Action::FinishStop => {
                 if let Err(error) = self.finish_stop(entry, &record, false, Keep::AsBegun).await {
@@ -59,7 +60,8 @@ impl Inner {
                 }
             }
             Action::GoesOn => {
-                self.book.advance(entry, Record::clone(&record), &Event::Started).await?;
+                let record = Record { kept_bytes: 0, ..Record::clone(&record) };
+                self.book.advance(entry, record, &Event::Started).await?;
             }
             Action::StartAgain => {
                 // What it may be started from once more, it still has.

@@ -43,7 +43,6 @@ impl Inner {
             return Err(error);
         }
         self.runtime.forget_logs(&record.id);
-        self.kept_memory.forget(&record.id);
         self.pools.notice_end(record.plan.pool.as_ref());
         self.options.volumes.release(&record.plan.volumes, || self.volumes_in_use()).await;
         tracing::info!(sandbox.id = %record.id, "sandbox deleted");

@@ -31,7 +31,6 @@ use super::{
     pool::Pools,
     record::{CreateSpec, Origin, Record},
     state::{Denial, State},
-    stored::KeptMemory,
     template::Templates,
 };
 use crate::{
@@ -75,7 +74,6 @@ pub(super) struct Inner {
     pub(super) tasks: TaskTracker,
     pub(super) stopping: CancellationToken,
     pub(super) seen: Seen,
-    pub(super) kept_memory: KeptMemory,
     pub(super) started_at: DateTime<Utc>,
     pub(super) pools: Pools,
     pub(super) templates: Templates,
@@ -370,7 +368,6 @@ impl Inner {
             tasks: TaskTracker::new(),
             stopping,
             seen: Seen::default(),
-            kept_memory: KeptMemory::default(),
             started_at: Utc::now(),
             pools: Pools::default(),
             templates: Templates::default(),

@@ -76,7 +76,12 @@ impl Inner {
             Ok(memory) => Event::Stopped { memory: *memory },
             Err(_) => Event::StopFailed { paused },
         };
-        let record = self.book.advance_anyway(entry, record.clone(), &event).await?;
+        let kept_bytes = match stopped {
+            Ok(true) => self.runtime.kept_memory(&record.id).await,
+            Ok(false) | Err(_) => 0,
+        };
+        let record = Record { kept_bytes, ..record.clone() };
+        let record = self.book.advance_anyway(entry, record, &event).await?;
         let memory = stopped?;
         fault::point("stop.recorded");
         tracing::info!(sandbox.id = %record.id, memory, "sandbox stopped");
@@ -121,7 +126,8 @@ impl Inner {
             Ok(report) => {
                 span.succeeded(&report.phases);
                 fault::point("start.launched");
-                self.book.advance_anyway(entry, record.clone(), &Event::Started).await?;
+                let record = Record { kept_bytes: 0, ..record.clone() };
+                let record = self.book.advance_anyway(entry, record, &Event::Started).await?;
                 fault::point("start.recorded");
                 tracing::info!(
                     sandbox.id = %record.id, memory = report.memory, phases = ?report.phases, "sandbox started again"
@@ -130,7 +136,8 @@ impl Inner {
             }
             Err(error) => {
                 let failed = Event::StartFailed { message: error.to_string() };
-                self.book.advance_anyway(entry, record.clone(), &failed).await?;
+                let kept_bytes = self.runtime.kept_memory(&record.id).await;
+                self.book.advance_anyway(entry, Record { kept_bytes, ..record.clone() }, &failed).await?;
                 Err(error)
             }
         }

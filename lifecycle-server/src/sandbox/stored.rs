@@ -1,40 +1,12 @@
 //! What a tenant keeps on the disk beside its sandboxes' own file systems, as its quota counts it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
-use super::{error::ServiceError, owner::Owner, record::Record, service::Inner, state::State};
+use super::{book::Entry, error::ServiceError, owner::Owner, record::Record, service::Inner, state::State};
 use crate::volume::{Size, Source};
 
-/// Bytes of the memory of stopped sandboxes, with the time of the stop: it stays the same as long as they are stopped.
-#[derive(Debug, Default)]
-pub(super) struct KeptMemory(Mutex<HashMap<String, (DateTime<Utc>, u64)>>);
-
-impl KeptMemory {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, (DateTime<Utc>, u64)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, record: &Record) -> Option<u64> {
-        let (stopped, bytes) = *self.all().get(&record.id)?;
-        (stopped == record.status.last_transition_at).then_some(bytes)
-    }
-
-    fn set(&self, record: &Record, bytes: u64) {
-        self.all().insert(record.id.clone(), (record.status.last_transition_at, bytes));
-    }
-
-    pub(super) fn forget(&self, id: &str) {
-        self.all().remove(id);
-    }
-}
-
 impl Inner {
-    /// Bytes of an owner's named volumes and of the memory of its stopped sandboxes here, if the quota counts them.
+    /// Bytes of an owner's named volumes here, if the quota counts them.
     pub(super) async fn stored_here(&self, owner: &Owner) -> u64 {
         if owner.quota.disk_bytes.is_none() {
             return 0;
@@ -48,11 +20,7 @@ impl Inner {
             let rests = record.status.state.is_final() || record.status.state == State::Stopped;
             !rests && record.plan.volumes.iter().any(|volume| matches!(volume.source, Source::Named { .. }))
         };
-        let mut bytes = self.volumes_of(owner, own.iter().any(may_write)).await;
-        for record in own.iter().filter(|record| record.status.state == State::Stopped) {
-            bytes = bytes.saturating_add(self.memory_of(record).await);
-        }
-        bytes
+        self.volumes_of(owner, own.iter().any(may_write)).await
     }
 
     async fn volumes_of(&self, owner: &Owner, written: bool) -> u64 {
@@ -68,13 +36,17 @@ impl Inner {
         }
     }
 
-    async fn memory_of(&self, record: &Record) -> u64 {
-        if let Some(known) = self.kept_memory.get(record) {
-            return known;
+    /// Puts right what a stopped sandbox's memory takes: the server that stopped it may have been too old to say.
+    pub(super) async fn recount_kept(&self, entry: &Entry) {
+        let record = entry.record();
+        let kept_bytes = self.runtime.kept_memory(&record.id).await;
+        if kept_bytes == record.kept_bytes {
+            return;
         }
-        let bytes = self.runtime.kept_memory(&record.id).await;
-        self.kept_memory.set(record, bytes);
-        bytes
+        let counted = Record { kept_bytes, ..Record::clone(&record) };
+        if let Err(error) = self.book.commit(entry, counted).await {
+            tracing::warn!(sandbox.id = %record.id, %error, "what a kept memory takes is not on record");
+        }
     }
 
     /// Bytes of an owner's snapshots on all servers, if the quota counts them.

@@ -5,11 +5,18 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-/// The first step came before the second database, and databases know it by its text: each has its own.
-const FIRST_OF_SQLITE: &str = include_str!("../../migrations/0001_sandboxes.sql");
-const FIRST_OF_POSTGRESQL: &str = include_str!("../../migrations/0001_sandboxes.postgresql.sql");
+type Step = (i64, &'static str, &'static str);
 
-const COMMON: &[(i64, &str, &str)] = &[
+/// The table of sandboxes came before the second database: SQLite has a strict one, whose types have other names.
+const SQLITE: &[Step] = &[
+    (1, "sandboxes", include_str!("../../migrations/0001_sandboxes.sql")),
+    (12, "kept memory", include_str!("../../migrations/0012_kept_memory.sql")),
+];
+const POSTGRESQL: &[Step] = &[
+    (1, "sandboxes", include_str!("../../migrations/0001_sandboxes.postgresql.sql")),
+    (12, "kept memory", include_str!("../../migrations/0012_kept_memory.postgresql.sql")),
+];
+const COMMON: &[Step] = &[
     (3, "snapshots", include_str!("../../migrations/0003_snapshots.sql")),
     (4, "pools and templates", include_str!("../../migrations/0004_pools_and_templates.sql")),
     (5, "events", include_str!("../../migrations/0005_events.sql")),
@@ -19,17 +26,16 @@ const COMMON: &[(i64, &str, &str)] = &[
 ];
 
 pub(super) fn sqlite() -> Migrator {
-    migrator(FIRST_OF_SQLITE)
+    migrator(SQLITE)
 }
 
 pub(super) fn postgresql() -> Migrator {
-    migrator(FIRST_OF_POSTGRESQL)
+    migrator(POSTGRESQL)
 }
 
-fn migrator(first: &'static str) -> Migrator {
-    let all = std::iter::once((1, "sandboxes", first)).chain(COMMON.iter().copied());
-    let migrations = all.map(|(version, name, text)| {
-        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+fn migrator(own: &[Step]) -> Migrator {
+    let migrations = own.iter().chain(COMMON).map(|(version, name, text)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, text.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect())
 }

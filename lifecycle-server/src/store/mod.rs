@@ -159,6 +159,7 @@ mod tests {
             last_transition_at: record.created_at,
         };
         record.expires_at = None;
+        record.kept_bytes = 5 << 30;
         store.update(&record, None).await.unwrap();
         store.close().await;
 

@@ -39,7 +39,7 @@ pub(super) fn insert(record: &Record, owner: &str) -> Result<Statement, StoreErr
 pub(super) fn update(record: &Record) -> Result<Statement, StoreError> {
     Ok(sql(
         "UPDATE sandboxes SET metadata = $1, state = $2, reason = $3, message = $4, last_transition_at = $5, \
-         expires_at = $6, accepted = $7, slot = $8, address = $9 WHERE id = $10",
+         expires_at = $6, accepted = $7, slot = $8, address = $9, kept_bytes = $10 WHERE id = $11",
     )
     .bind(json(&record.metadata, &record.id, "metadata")?)
     .bind(record.status.state.as_str())
@@ -50,6 +50,7 @@ pub(super) fn update(record: &Record) -> Result<Statement, StoreError> {
     .bind(record.accepted)
     .bind(i64::from(record.slot.number))
     .bind(record.slot.address.to_string())
+    .bind(i64::try_from(record.kept_bytes).unwrap_or(i64::MAX))
     .bind(&record.id))
 }
 
@@ -80,6 +81,8 @@ pub(super) fn read(row: &Row) -> Result<Record, StoreError> {
         accepted: row.get::<i64, _>("accepted")? != 0,
         execd_token: row.get("execd_token")?,
         access_token: row.get("access_token")?,
+        // A damaged file of an older server's does not have it.
+        kept_bytes: u64::try_from(row.get::<i64, _>("kept_bytes").unwrap_or_default()).unwrap_or_default(),
         id,
     })
 }

@@ -206,5 +206,6 @@ fn new_record(pool: &Pool, member: &Member, wish: &CreateSpec) -> Result<Record,
         accepted: false,
         execd_token: secret(),
         access_token: secret(),
+        kept_bytes: 0,
     })
 }

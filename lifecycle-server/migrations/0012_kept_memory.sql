@@ -1,0 +1,2 @@
+-- What the memory of a stopped sandbox takes of its server's disk.
+ALTER TABLE sandboxes ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;
