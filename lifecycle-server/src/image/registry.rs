@@ -215,3 +215,70 @@ fn check_digest(what: &str, expected: Option<&str>, actual: &Digest) -> Result<(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{Router, extract::Request, response::Redirect, routing::get, routing::post};
+    use reqwest::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+
+    use super::*;
+    use crate::image::reference;
+
+    async fn serve(router: Router) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    #[tokio::test]
+    async fn credentials_go_to_the_registry_and_not_to_where_it_sends() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let note = |place: &'static str| {
+            let sent = Arc::clone(&sent);
+            move |request: &Request| {
+                let is_signed = request.headers().contains_key(AUTHORIZATION);
+                sent.lock().unwrap().push((place, request.method().to_string(), is_signed));
+            }
+        };
+        let (at_blob, at_upload, away) = (note("blob"), note("upload"), note("away"));
+        let elsewhere = serve(Router::new().fallback(async move |request: Request| {
+            away(&request);
+            "content"
+        }))
+        .await;
+        let (redirect, location) = (format!("http://{elsewhere}/blob"), format!("http://{elsewhere}/up?x=1"));
+        let asked = (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Basic realm=\"r\"")]);
+        let blob = async move |request: Request| {
+            at_blob(&request);
+            Redirect::temporary(&redirect)
+        };
+        let upload = async move |request: Request| {
+            at_upload(&request);
+            (StatusCode::ACCEPTED, [(LOCATION, location)])
+        };
+        let host = serve(
+            Router::new()
+                .route("/v2/", get(async move || asked))
+                .route("/v2/a/blobs/{digest}", get(blob))
+                .route("/v2/a/blobs/uploads/", post(upload)),
+        )
+        .await;
+        let reference = reference::parse(&format!("{host}/a:1")).unwrap();
+        let credentials = Credentials::Basic { username: "ann".into(), password: "secret".into() };
+        let registry =
+            Registry::connect_to_push(reference, Some(&credentials), &StoreOptions::default()).await.unwrap();
+        let digest = Digest::of(b"content");
+        let mut stream = registry.blob(&digest, 0).await.unwrap();
+        assert_eq!(registry.piece(&mut stream).await.unwrap().unwrap(), "content");
+        let content = futures_util::stream::iter([Ok(Bytes::from_static(b"content"))]);
+        registry.send_blob(&digest, 7, content).await.unwrap();
+        let expected =
+            [("blob", "GET", true), ("away", "GET", false), ("upload", "POST", true), ("away", "PUT", false)];
+        let expected: Vec<_> =
+            expected.iter().map(|(place, method, signed)| (*place, (*method).to_owned(), *signed)).collect();
+        assert_eq!(*sent.lock().unwrap(), expected);
+    }
+}
