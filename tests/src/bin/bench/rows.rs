@@ -212,6 +212,17 @@ pub(crate) const ROWS: &[Row] = &[
         .floor(5.7),
     less("egress-memory-busy", "MB", 16.0, (1, 1), |bench, n| Box::pin(intercept::memory_busy(bench, n)))
         .floor(9.6),
+    less("host-memory-1000", "MB", 24.0, (1, 1), |bench, n| Box::pin(memory::host(bench, n))),
+    less("server-memory-1000", "MB", 0.0, (1, 1), |bench, n| Box::pin(memory::server_with_1000(bench, n)))
+        .no_target(),
+    less("create-among-1000", "ms", 10.0, (1, 40), |bench, n| {
+        Box::pin(lifecycle::create_among_1000(bench, n))
+    })
+    .floor(3.0),
+    less("get-one-among-1000", "ms", 0.3, (1, 200), |bench, n| {
+        Box::pin(lifecycle::get_one_among_1000(bench, n))
+    })
+    .floor(0.05),
 ];
 
 #[cfg(test)]

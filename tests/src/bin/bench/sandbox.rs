@@ -12,6 +12,10 @@ use crate::http::Connection;
 
 /// Sandboxes in the rows about many.
 const CROWD: usize = 48;
+/// Sandboxes in the rows about very many.
+pub(crate) const MULTITUDE: usize = 1000;
+/// Requests that make those, at once.
+const WORKERS: usize = 8;
 
 /// What every sandbox here is made of.
 pub(crate) const CREATE: &str = r#"{"image":{"uri":"sandkeep/base:latest"},"entrypoint":["sleep","infinity"],"resourceLimits":{},"timeout":3600}"#;
@@ -24,6 +28,7 @@ pub(crate) struct Bench {
     server: Server,
     target: OnceCell<Target>,
     crowd: OnceCell<Vec<String>>,
+    multitude: OnceCell<Vec<String>>,
 }
 
 /// Where a sandbox's execd is reached.
@@ -36,7 +41,7 @@ pub(crate) struct Target {
 impl Bench {
     pub(crate) fn start() -> Result<Self> {
         let server = Server::start(Setup::default())?;
-        Ok(Self { server, target: OnceCell::new(), crowd: OnceCell::new() })
+        Ok(Self { server, target: OnceCell::new(), crowd: OnceCell::new(), multitude: OnceCell::new() })
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -97,6 +102,23 @@ impl Bench {
             Ok::<_, anyhow::Error>(ids)
         });
         Ok(crowd.await?)
+    }
+
+    /// A thousand sandboxes, made once and kept.
+    pub(crate) async fn multitude(&self) -> Result<&[String]> {
+        let some = async || {
+            let mut api = self.api().await?;
+            let mut ids = Vec::new();
+            for _ in 0..MULTITUDE / WORKERS {
+                ids.push(self.create(&mut api).await?);
+            }
+            Ok::<_, anyhow::Error>(ids)
+        };
+        let multitude = self.multitude.get_or_try_init(|| async {
+            let parts = futures_util::future::try_join_all((0..WORKERS).map(|_| some())).await?;
+            Ok::<_, anyhow::Error>(parts.concat())
+        });
+        Ok(multitude.await?)
     }
 }
 

@@ -65,6 +65,12 @@ async fn create_then(
     Ok(samples)
 }
 
+/// The same beside a thousand others.
+pub(crate) async fn create_among_1000(bench: &Bench, n: usize) -> Result<Vec<f64>> {
+    bench.multitude().await?;
+    create(bench, n).await
+}
+
 /// Until a DELETE is answered.
 pub(crate) async fn delete(bench: &Bench, n: usize) -> Result<Vec<f64>> {
     let mut api = bench.api().await?;
@@ -100,6 +106,12 @@ pub(crate) async fn churn(bench: &Bench, n: usize) -> Result<Vec<f64>> {
 pub(crate) async fn get_one(bench: &Bench, n: usize) -> Result<Vec<f64>> {
     let target = bench.target().await?;
     timed_gets(&mut bench.api().await?, &format!("/v1/sandboxes/{}", target.id), n).await
+}
+
+/// The same beside a thousand others.
+pub(crate) async fn get_one_among_1000(bench: &Bench, n: usize) -> Result<Vec<f64>> {
+    bench.multitude().await?;
+    get_one(bench, n).await
 }
 
 /// A page of forty-eight.

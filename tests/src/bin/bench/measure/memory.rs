@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sandkeep_tests::paths;
 
-use crate::sandbox::Bench;
+use crate::sandbox::{Bench, MULTITUDE};
 
 /// Idle means: nothing was asked for this long.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
@@ -28,6 +28,29 @@ pub(crate) async fn sandboxes(bench: &Bench, n: usize) -> Result<Vec<f64>> {
     let crowd = bench.crowd().await?;
     tokio::time::sleep(SETTLE).await;
     crowd.iter().take(n).map(|id| charged(id)).collect()
+}
+
+/// The server with a thousand sandboxes.
+pub(crate) async fn server_with_1000(bench: &Bench, n: usize) -> Result<Vec<f64>> {
+    bench.multitude().await?;
+    server(bench, n).await
+}
+
+/// What each of a thousand idle sandboxes costs the host, kernel and server included.
+pub(crate) async fn host(bench: &Bench, _: usize) -> Result<Vec<f64>> {
+    let before = available()?;
+    bench.multitude().await?;
+    tokio::time::sleep(SETTLE).await;
+    Ok(vec![(before - available()?) / MULTITUDE as f64])
+}
+
+/// Megabytes of memory that programs can still have.
+fn available() -> Result<f64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).context("the host has memory")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024.0 / 1e6)
 }
 
 /// execd in idle sandboxes.
