@@ -360,6 +360,8 @@ fn a_vault_keeps_its_contract() -> Result<()> {
         json!({"credentials": {"add": [{"name": "x", "source": {"value": ""}}]}}),
         json!({"credentials": {"delete": ["key"], "add": [rotated]}}),
         json!({"bindings": {"add": [{"name": "b", "match": {"hosts": ["uncovered.test"]}, "auth": {"type": "passthrough"}}]}}),
+        // Nobody looks into what is sent there.
+        json!({"bindings": {"add": [{"name": "b", "match": {"hosts": ["pinned.test"]}, "auth": {"type": "passthrough"}}]}}),
         json!({"bindings": {"add": [{"name": "b", "match": {"hosts": ["api.test"]}, "auth": {"type": "passthrough"}}]}}),
         json!({"bindings": {"add": [{"name": "b", "match": {"hosts": ["other.test"]}, "auth": {"type": "bearer", "credential": "none"}}]}}),
         json!({"unknown": 1}),

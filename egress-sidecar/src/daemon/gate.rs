@@ -8,7 +8,7 @@ use crate::{
     dns::Names,
     engine::Engine,
     intercept::{Gate, Verdict},
-    policy::{Action, Judge, Lists, Policy, is_inside},
+    policy::{Action, Judge, Lists, is_inside},
     vault::{HostPattern, store::Store},
 };
 
@@ -16,18 +16,21 @@ use crate::{
 pub(super) struct PolicyGate {
     engine: Arc<Engine>,
     names: Names,
+    /// Hosts whose connections are passed on unopened.
+    pass: Vec<HostPattern>,
 }
 
 impl PolicyGate {
-    pub(super) fn new(engine: Arc<Engine>, names: Names) -> Self {
-        Self { engine, names }
+    pub(super) fn new(engine: Arc<Engine>, names: Names, pass: Vec<HostPattern>) -> Self {
+        Self { engine, names, pass }
     }
 
     /// Lets the vault object to policies that deny what a secret is bound to.
     pub(super) fn guard(&self, vault: Arc<Store>) {
         self.engine.object(Box::new(move |policy| {
+            // What the lists above a policy say is not its fault.
             let judge = Judge::new(0, policy.clone(), Lists::default(), true);
-            let covers = |host: &HostPattern| covers(policy, &judge, host);
+            let covers = |host: &HostPattern| covers(&judge, host);
             vault.check_policy(&covers).map_err(|error| error.to_string())
         }));
     }
@@ -51,16 +54,20 @@ impl Gate for PolicyGate {
         Box::pin(self.names.addresses(name))
     }
 
-    fn covers(&self, host: &HostPattern) -> bool {
+    fn covers(&self, host: &HostPattern) -> Result<(), &'static str> {
+        let example = host.example();
+        if self.pass.iter().any(|pass| pass.matches(&example)) {
+            return Err("is one whose connections are passed on unopened");
+        }
         let judge = self.engine.judge();
-        let covered = covers(&judge.policy, &judge, host);
-        if covered && judge.policy.default_action == Action::Allow && !judge.policy.covers(&host.text()) {
+        covers(&judge, host)?;
+        if !judge.policy.covers(&host.text()) {
             tracing::warn!(
                 host = host.text(),
                 "a secret is bound to a host that no rule names: default deny is safer"
             );
         }
-        covered
+        Ok(())
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -68,30 +75,31 @@ impl Gate for PolicyGate {
     }
 }
 
-/// Whether a secret may be bound to a host: a rule allows it, or the default does and no rule denies it.
-fn covers(policy: &Policy, judge: &Judge, host: &HostPattern) -> bool {
-    let default_allows = || {
-        let name = match host {
-            HostPattern::Exact(name) => name.clone(),
-            // Whatever lies below is judged alike, but for names that have rules of their own.
-            HostPattern::Below(parent) => format!("any-name.{parent}"),
-        };
-        policy.default_action == Action::Allow && judge.name(&name).allowed
-    };
-    policy.covers(&host.text()) || default_allows()
+/// Whether the policy lets a secret be bound to a host: a rule allows it or the default does, and nothing that comes
+/// before denies it.
+fn covers(judge: &Judge, host: &HostPattern) -> Result<(), &'static str> {
+    let policy = &judge.policy;
+    let speaks = policy.covers(&host.text()) || policy.default_action == Action::Allow;
+    match speaks && judge.name(&host.example()).allowed {
+        true => Ok(()),
+        false => Err("is not allowed by the policy"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Rule;
+    use crate::policy::{Policy, Rule};
 
     fn is_covered(default_action: Action, rules: &[(Action, &str)], host: &str) -> bool {
+        is_covered_under(Lists::default(), default_action, rules, host)
+    }
+
+    fn is_covered_under(lists: Lists, default_action: Action, rules: &[(Action, &str)], host: &str) -> bool {
         let rules =
             rules.iter().map(|(action, target)| Rule { action: *action, target: (*target).to_owned() });
         let policy = Policy { default_action, rules: rules.collect() };
-        let judge = Judge::new(0, policy.clone(), Lists::default(), true);
-        covers(&policy, &judge, &HostPattern::parse(host).unwrap())
+        covers(&Judge::new(0, policy, lists, true), &HostPattern::parse(host).unwrap()).is_ok()
     }
 
     #[test]
@@ -109,5 +117,22 @@ mod tests {
         }
         assert!(!is_covered(Action::Allow, &[(Action::Deny, "*.a.example")], "*.a.example"));
         assert!(!is_covered(Action::Allow, &[(Action::Deny, "a.b.example")], "a.b.example"));
+    }
+
+    #[test]
+    fn a_host_that_is_always_denied_gets_no_secret() {
+        let allow = [(Action::Allow, "*.a.example"), (Action::Allow, "b.example")];
+        for default_action in [Action::Deny, Action::Allow] {
+            let is_covered = |host| {
+                is_covered_under(Lists::new("*.a.example\nb.example", ""), default_action, &allow, host)
+            };
+            for host in ["x.a.example", "*.a.example", "b.example"] {
+                assert!(!is_covered(host), "{host}");
+            }
+        }
+        // What is only allowed above the policy is named by no rule of it.
+        let lists = || Lists::new("", "b.example");
+        assert!(!is_covered_under(lists(), Action::Deny, &[], "b.example"));
+        assert!(is_covered_under(lists(), Action::Deny, &allow, "b.example"));
     }
 }

@@ -54,7 +54,8 @@ async fn serve(config: Config) -> Result<()> {
     let mut enforcement = bring_up::enforce(&config, &health, audit.clone())?;
     let noting = bring_up::note_refused(&enforcement.engine, audit.clone());
     let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
-    let gate = gate::PolicyGate::new(enforcement.engine.clone(), enforcement.dns.names());
+    let pass = config.intercept.pass_hosts.clone();
+    let gate = gate::PolicyGate::new(enforcement.engine.clone(), enforcement.dns.names(), pass);
     gate.guard(vault.clone());
     let state = AppState {
         config: Arc::clone(&config),

@@ -46,7 +46,7 @@ pub fn vault(data: &[u8]) {
     let Ok(request) = serde_json::from_slice::<CredentialVaultCreateRequest>(first) else { return };
     let (credentials, bindings) = (request.credentials.len(), request.bindings.len());
     let store = Store::new(false);
-    let Ok(made) = store.create(request, &|_| true) else {
+    let Ok(made) = store.create(request, &|_| Ok(())) else {
         assert!(store.state().is_err() && store.active().is_none());
         return;
     };
@@ -54,7 +54,7 @@ pub fn vault(data: &[u8]) {
     try_requests(&store);
     let Ok(request) = serde_json::from_slice::<CredentialVaultMutationRequest>(second) else { return };
     let expected = request.expected_revision;
-    match store.change(request, &|_| true) {
+    match store.change(request, &|_| Ok(())) {
         Ok(changed) => {
             assert!(changed.revision == 2 && expected.is_none_or(|expected| expected == 1));
             try_requests(&store);

@@ -20,8 +20,11 @@ pub trait Gate: Send + Sync + 'static {
     /// The addresses the namespace is told for a name, under the policy's rules.
     fn resolve(&self, name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>>;
 
-    /// Whether secrets may be bound to these hosts: the policy lets requests to them pass.
-    fn covers(&self, host: &HostPattern) -> bool;
+    /// Whether secrets may be bound to these hosts: the policy lets requests to them pass, and they are read here.
+    ///
+    /// # Errors
+    /// What is wrong with the host.
+    fn covers(&self, host: &HostPattern) -> Result<(), &'static str>;
 
     /// Counts changes of the policy.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;

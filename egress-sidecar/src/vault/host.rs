@@ -44,6 +44,15 @@ impl HostPattern {
         }
     }
 
+    /// A name that is meant: others are judged alike, but for those that have rules of their own.
+    #[must_use]
+    pub fn example(&self) -> String {
+        match self {
+            Self::Exact(name) => name.clone(),
+            Self::Below(parent) => format!("any-name.{parent}"),
+        }
+    }
+
     /// Whether a name of this pattern can also be one of the other with the same precedence.
     pub(super) fn clashes(&self, other: &Self) -> bool {
         match (self, other) {

@@ -19,8 +19,8 @@ pub struct Changes {
     pub deletions: u64,
 }
 
-/// Says whether the policy lets requests to these hosts pass.
-pub type Covers<'a> = &'a dyn Fn(&HostPattern) -> bool;
+/// Says whether secrets can be bound to these hosts, or else what is wrong with them.
+pub type Covers<'a> = &'a dyn Fn(&HostPattern) -> Result<(), &'static str>;
 
 /// The vault, which may not exist.
 pub struct Store {
@@ -171,14 +171,12 @@ impl Store {
 }
 
 fn check_coverage(contents: &Contents, covers: Covers<'_>) -> Result<(), VaultError> {
-    match contents.hosts().find(|(host, _)| !covers(host)) {
-        None => Ok(()),
-        Some((host, binding)) => Err(VaultError::Invalid(format!(
-            "binding {:?}: host {:?} is not allowed by the policy",
-            binding.name,
-            host.text()
-        ))),
+    for (host, binding) in contents.hosts() {
+        covers(host).map_err(|wrong| {
+            VaultError::Invalid(format!("binding {:?}: host {:?} {wrong}", binding.name, host.text()))
+        })?;
     }
+    Ok(())
 }
 
 fn state(contents: &Contents) -> CredentialVaultState {
