@@ -4,11 +4,11 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use subtle::ConstantTimeEq;
 
-use super::error::ApiError;
+use super::{error::ApiError, vault::closing};
 use crate::state::AppState;
 
 pub(super) const TOKEN_HEADER: &str = "OPENSANDBOX-EGRESS-AUTH";
@@ -17,7 +17,7 @@ pub(super) const TOKEN_HEADER: &str = "OPENSANDBOX-EGRESS-AUTH";
 pub(super) async fn require_token(State(state): State<AppState>, request: Request, next: Next) -> Response {
     match state.config.token.as_deref() {
         Some(token) if !presents(request.headers(), token) => {
-            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized").into_response()
+            closing(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized"))
         }
         _ => next.run(request).await,
     }

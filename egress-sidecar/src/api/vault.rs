@@ -66,11 +66,14 @@ async fn create(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     request: Body,
-) -> Result<Response, ApiError> {
-    admit(&state, peer.ip(), &headers)?;
-    let request: CredentialVaultCreateRequest = read_json(request).await?;
-    let made = state.vault.create(request, &|host| state.gate.covers(host))?;
-    Ok(closing(Answer(StatusCode::CREATED, made)))
+) -> Response {
+    let made = async {
+        admit(&state, peer.ip(), &headers)?;
+        let request: CredentialVaultCreateRequest = read_json(request).await?;
+        let made = state.vault.create(request, &|host| state.gate.covers(host))?;
+        Ok::<_, ApiError>(Answer(StatusCode::CREATED, made))
+    };
+    closing(made.await)
 }
 
 /// Read what is in the vault, without its secrets
@@ -107,11 +110,14 @@ async fn change(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     request: Body,
-) -> Result<Response, ApiError> {
-    admit(&state, peer.ip(), &headers)?;
-    let request: CredentialVaultMutationRequest = read_json(request).await?;
-    let changed = state.vault.change(request, &|host| state.gate.covers(host))?;
-    Ok(closing(Answer(StatusCode::OK, changed)))
+) -> Response {
+    let changed = async {
+        admit(&state, peer.ip(), &headers)?;
+        let request: CredentialVaultMutationRequest = read_json(request).await?;
+        let changed = state.vault.change(request, &|host| state.gate.covers(host))?;
+        Ok::<_, ApiError>(Answer(StatusCode::OK, changed))
+    };
+    closing(changed.await)
 }
 
 /// Forget the vault
@@ -286,8 +292,8 @@ fn without_values(error: &serde_json::Error) -> String {
     }
 }
 
-/// An answer after which the connection ends: its buffers have held a secret.
-fn closing(answer: impl IntoResponse) -> Response {
+/// An answer after which the connection ends: its buffers have held a secret, or what was refused unread.
+pub(super) fn closing(answer: impl IntoResponse) -> Response {
     let mut response = answer.into_response();
     response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     response
