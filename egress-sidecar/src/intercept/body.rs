@@ -40,12 +40,24 @@ pub(super) enum RequestBody {
     /// As it comes, once the upstream asks for it.
     Asked { inner: Incoming, asked: Pin<Box<dyn Future<Output = ()> + Send>>, waiting: bool },
     /// With marks replaced.
-    Replaced { inner: Incoming, replacer: BodyReplacer, ended: bool },
+    Replaced(Replaced),
     /// Known in full.
-    Whole(Full<Bytes>),
+    Whole { data: Bytes, trailers: Option<HeaderMap> },
+}
+
+/// A body in which marks are replaced as it comes.
+pub(super) struct Replaced {
+    inner: Incoming,
+    replacer: BodyReplacer,
+    trailers: Option<HeaderMap>,
+    ended: bool,
 }
 
 impl RequestBody {
+    pub(super) fn replaced(inner: Incoming, replacer: BodyReplacer) -> Self {
+        Self::Replaced(Replaced { inner, replacer, trailers: None, ended: false })
+    }
+
     /// A body that is not read before `asked` is done.
     pub(super) fn asked(inner: Incoming, asked: OwnedNotified, patience: std::time::Duration) -> Self {
         let asked = Box::pin(async move {
@@ -72,52 +84,56 @@ impl Body for RequestBody {
                 }
                 Pin::new(inner).poll_frame(cx).map_err(Into::into)
             }
-            Self::Replaced { inner, replacer, ended } => poll_replaced(inner, replacer, ended, cx),
-            Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Replaced(replaced) => replaced.poll(cx),
+            Self::Whole { data, .. } if !data.is_empty() => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(data)))))
+            }
+            Self::Whole { trailers, .. } => Poll::Ready(trailers.take().map(|all| Ok(Frame::trailers(all)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Plain(inner) | Self::Asked { inner, .. } => inner.is_end_stream(),
-            Self::Replaced { ended, .. } => *ended,
-            Self::Whole(body) => body.is_end_stream(),
+            Self::Replaced(replaced) => replaced.ended && replaced.trailers.is_none(),
+            Self::Whole { data, trailers } => data.is_empty() && trailers.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Plain(inner) | Self::Asked { inner, .. } => inner.size_hint(),
-            Self::Replaced { .. } => SizeHint::default(),
-            Self::Whole(body) => body.size_hint(),
+            Self::Replaced(_) => SizeHint::default(),
+            Self::Whole { data, .. } => SizeHint::with_exact(data.len() as u64),
         }
     }
 }
 
-fn poll_replaced(
-    inner: &mut Incoming,
-    replacer: &mut BodyReplacer,
-    ended: &mut bool,
-    cx: &mut Context<'_>,
-) -> Polled {
-    loop {
-        if *ended {
-            return Poll::Ready(None);
-        }
-        let data = match ready!(Pin::new(&mut *inner).poll_frame(cx)) {
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => replacer.push(&data),
-                // Trailers say nothing that a marked body needs, and the marks' rest must come before its end.
-                Err(_) => continue,
-            },
-            None => {
-                *ended = true;
-                replacer.finish()
+impl Replaced {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        loop {
+            if self.ended {
+                return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
-        };
-        if !data.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            let data = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.replacer.push(&data),
+                    // The marks' rest comes before them.
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok();
+                        self.ended = true;
+                        self.replacer.finish()
+                    }
+                },
+                None => {
+                    self.ended = true;
+                    self.replacer.finish()
+                }
+            };
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, os::fd::AsFd, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::{Body, Incoming},
@@ -263,17 +263,18 @@ async fn replace_in_body(
         let whole = whole.map_err(|error| {
             Refused::new(StatusCode::BAD_REQUEST, format!("the body ended early: {error}"))
         })?;
+        let trailers = whole.trailers().cloned();
         let text = [replacer.push(&whole.to_bytes()), replacer.finish()].concat();
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
         parts.headers.remove(header::EXPECT);
-        return Ok(RequestBody::Whole(Full::new(Bytes::from(text))));
+        return Ok(RequestBody::Whole { data: Bytes::from(text), trailers });
     }
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::EXPECT);
     if protocol == Protocol::H1 {
         parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    Ok(RequestBody::Replaced { inner: body, replacer, ended: false })
+    Ok(RequestBody::replaced(body, replacer))
 }
 
 /// Writes the target as the protocol wants it.
