@@ -1,4 +1,4 @@
-//! What was refused, told to the log and to a web hook.
+//! What was refused, told to the log and to a web hook; and names that were allowed, to the audit log.
 
 mod packets;
 mod webhook;
@@ -25,6 +25,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Denials {
     recent: Mutex<Seldom>,
+    /// Apart from refusals, which a flood of allowed names is not to hide.
+    allowed: Mutex<Seldom>,
     hook: Option<mpsc::Sender<Box<str>>>,
     /// Names that are not worth a line.
     skip: Index,
@@ -45,7 +47,8 @@ impl Denials {
     /// Reports to the log and the audit log, but not of names in `skip`, and to `hook`.
     #[must_use]
     pub fn new(skip: Index, hook: Option<mpsc::Sender<Box<str>>>, audit: Arc<Audit>) -> Self {
-        Self { recent: Mutex::new(Seldom::new(Instant::now())), hook, skip, audit }
+        let [recent, allowed] = [(); 2].map(|()| Mutex::new(Seldom::new(Instant::now())));
+        Self { recent, allowed, hook, skip, audit }
     }
 
     /// A name was refused.
@@ -79,6 +82,23 @@ impl Denials {
         if let Some(unsaid) = self.report(name) {
             tracing::info!(event = "denied", name, %address, unsaid, "a name is refused for its address");
             self.record(name, None, format!("it stands for {address}"));
+        }
+    }
+
+    /// A name was looked up outside and allowed.
+    pub fn allowed(&self, name: &str, rule: Option<&str>) {
+        let is_news = || {
+            let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+            allowed.tell(name, Instant::now()).is_some()
+        };
+        if self.skip.first(name).is_none() && is_news() {
+            self.audit.record(Event {
+                kind: Some(AuditKind::Dns),
+                allowed: true,
+                host: Some(name.to_owned()),
+                rule: rule.map(str::to_owned),
+                ..Event::default()
+            });
         }
     }
 
@@ -120,5 +140,17 @@ mod tests {
         let audited = denials.audit.after(0, 10).entries;
         assert_eq!(audited.len(), 1);
         assert_eq!((audited[0].host.as_deref(), audited[0].allowed), (Some("b.test"), false));
+    }
+
+    #[test]
+    fn allowed_names_are_noted_now_and_then() {
+        let denials = Denials::new(Index::new(["quiet.test"]), None, Arc::default());
+        for name in ["a.test", "a.test", "quiet.test"] {
+            denials.allowed(name, Some("*.test"));
+        }
+        let audited = denials.audit.after(0, 10).entries;
+        assert_eq!(audited.len(), 1);
+        assert_eq!((audited[0].host.as_deref(), audited[0].allowed), (Some("a.test"), true));
+        assert_eq!(audited[0].rule.as_deref(), Some("*.test"));
     }
 }

@@ -229,6 +229,7 @@ impl Resolver {
             let ttl = Duration::from_secs(u64::from(told.answer.ttl));
             match self.engine.admit(judge.generation, &told.chain, &told.addresses, ttl) {
                 Ok(()) => {
+                    self.denials.allowed(&told.chain[0], judge.name(&told.chain[0]).target);
                     let answer = Rc::new(told.answer);
                     self.cache.borrow_mut().put(
                         judge.generation,
