@@ -114,6 +114,7 @@ pub struct Received {
     pub version: hyper::Version,
     pub headers: HeaderMap,
     pub body: Bytes,
+    pub trailers: Option<HeaderMap>,
 }
 
 impl Received {
@@ -258,13 +259,21 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
     let (parts, body) = request.into_parts();
     let refuses = parts.uri.path() == "/refuse";
     // Not read, so not asked for.
-    let body = if refuses { Bytes::new() } else { body.collect().await?.to_bytes() };
+    let (body, trailers) = match refuses {
+        true => (Bytes::new(), None),
+        false => {
+            let whole = body.collect().await?;
+            let trailers = whole.trailers().cloned();
+            (whole.to_bytes(), trailers)
+        }
+    };
     let received = Received {
         method: parts.method.to_string(),
         target: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         version: parts.version,
         headers: parts.headers,
         body,
+        trailers,
     };
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
     if let Some(site) = &shared.site

@@ -2,15 +2,17 @@
 //! cut.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, ChildStdout, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::Instant,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use sandkeep_tests::{
-    intercepted::{CURL_GAVE_UP, HTTPS, PATIENCE, SECRET, World},
-    paths, traces,
+    intercepted::{CURL_GAVE_UP, HTTPS, PATIENCE, SECRET, TOKEN, TOKEN_HEADER, World},
+    paths, traces, wire,
 };
 use serde_json::{Value, json};
 
@@ -251,5 +253,136 @@ fn answers_that_may_hold_a_secret_are_asked_for_unpacked() -> Result<()> {
         );
         world.web.take();
     }
+    Ok(())
+}
+
+/// Sends its argument to the bound host as it is, and hears the beginning of the answer.
+const RAW: &str = "
+import socket, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[1])
+context.set_alpn_protocols(['http/1.1'])
+stream = context.wrap_socket(socket.create_connection(('api.test', 443), timeout=60), server_hostname='api.test')
+stream.sendall(sys.argv[2].encode())
+print(stream.recv(65536).decode().split(' ')[1])
+";
+
+#[test]
+fn trailers_follow_a_body_in_which_marks_are_replaced() -> Result<()> {
+    let world = World::new(&[])?;
+    let marked = json!([{"credential": "key", "placeholder": "{MARK}", "in": ["body"]}]);
+    world.bind(json!({"type": "passthrough", "substitutions": marked}), json!({"hosts": ["api.test"]}))?;
+    let request = "POST /x HTTP/1.1\r\nHost: api.test\r\nContent-Type: text/plain\r\nTrailer: x-sum\r\n\
+        Transfer-Encoding: chunked\r\n\r\n3\r\n{MA\r\n6\r\nRK} {M\r\n0\r\nx-sum: 42\r\n\r\n";
+    let mut command = world.inside.command("python3");
+    let output = command.args(["-c", RAW, &world.file("ca-cert.pem"), request]).output()?;
+    ensure!(output.stdout == b"200\n", "{output:?}");
+    let received = world.web.only()?;
+    assert_eq!(received.body, format!("{SECRET} {{M"));
+    let trailers = received.trailers.context("trailers")?;
+    assert_eq!(trailers["x-sum"], "42");
+    Ok(())
+}
+
+#[test]
+fn a_refused_secret_is_not_kept() -> Result<()> {
+    let world = World::new(&[])?;
+    world.bind(json!({"type": "bearer", "credential": "key"}), json!({"hosts": ["api.test"]}))?;
+    let vault = json!({"credentials": [{"name": "next", "source": {"value": NEXT}}], "bindings": []});
+    let change = |wrong: Value| json!({"expectedRevision": wrong, "credentials": {"add": [{"name": "next", "source": {"value": NEXT}}]}});
+    let unlike = json!({"credentials": [{"name": "next", "source": NEXT}], "bindings": []});
+    for (method, token, body, status) in [
+        ("POST", TOKEN, vault.clone(), 409),
+        ("POST", TOKEN, unlike, 400),
+        ("POST", "another", vault, 401),
+        ("PATCH", TOKEN, change(json!(7)), 409),
+        ("PATCH", TOKEN, change(json!("7")), 400),
+    ] {
+        let body = body.to_string();
+        // One that would go on.
+        let request = format!(
+            "{method} /credential-vault HTTP/1.1\r\nHost: x\r\n{TOKEN_HEADER}: {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = world.inside.run(|| wire::raw("127.0.0.1:18080".parse()?, request.as_bytes()))??;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        let head = answer.head.to_ascii_lowercase();
+        ensure!(head.contains("\r\nconnection: close"), "{method} {status} {head}");
+    }
+    Ok(())
+}
+
+/// Two secrets that change together, thousands of times while requests are sent.
+#[test]
+fn every_request_carries_the_vault_of_one_moment() -> Result<()> {
+    let world = World::new(&[])?;
+    let pair = |number: u32| {
+        let value = |name: &str| json!({"name": name, "source": {"value": format!("{name}-{number:08}")}});
+        json!([value("first"), value("second")])
+    };
+    let headers =
+        json!([{"name": "X-First", "credential": "first"}, {"name": "X-Second", "credential": "second"}]);
+    let auth = json!({"type": "customHeaders", "headers": headers});
+    world.make_vault(pair(0), json!([{"name": "b", "match": {"hosts": ["api.test"]}, "auth": auth}]))?;
+    let is_over = AtomicBool::new(false);
+    let changes = std::thread::scope(|scope| {
+        let changing = scope.spawn(|| {
+            let mut number = 0;
+            while !is_over.load(Ordering::Acquire) {
+                number += 1;
+                let change = json!({"expectedRevision": number, "credentials": {"replace": pair(number)}});
+                world.call("PATCH", "/credential-vault", Some(change), 200)?;
+            }
+            anyhow::Ok(number)
+        });
+        let requesting = || -> Result<()> {
+            let (mut seen, begin) = (HashSet::new(), Instant::now());
+            // Until enough of them have met another vault than the one before.
+            while seen.len() < 20 {
+                ensure!(begin.elapsed() < PATIENCE, "only {} vaults were seen", seen.len());
+                for protocol in HTTPS {
+                    world.fetch(&[protocol, "-o", "/dev/null", "https://api.test/[1-20]"])?;
+                }
+                for received in world.web.take() {
+                    let of = |name: &str, start: &str| {
+                        let value = received.header(name).and_then(|value| value.strip_prefix(start));
+                        value.map(str::to_owned).with_context(|| format!("{name} of {received:?}"))
+                    };
+                    let (first, second) = (of("x-first", "first-")?, of("x-second", "second-")?);
+                    ensure!(first == second, "half of one vault, half of another: {received:?}");
+                    seen.insert(first);
+                }
+            }
+            Ok(())
+        };
+        let requested = requesting();
+        is_over.store(true, Ordering::Release);
+        let changes = changing.join().map_err(|_| anyhow!("the changes have ended"))?;
+        requested?;
+        changes
+    })?;
+    assert_eq!(world.call("GET", "/credential-vault", None, 200)?["revision"], changes + 1);
+    Ok(())
+}
+
+#[test]
+fn names_that_were_looked_up_are_in_the_audit_log() -> Result<()> {
+    let world = World::new(&[])?;
+    for _ in 0..2 {
+        world.fetch(&["https://a.wild.test/"])?;
+    }
+    world.fails(&["https://denied.test/"])?;
+    let audit = world.audit()?;
+    let names: Vec<_> = audit
+        .iter()
+        .filter(|entry| entry["kind"] == "dns")
+        .map(|entry| (&entry["host"], &entry["allowed"], &entry["rule"]))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            (&json!("a.wild.test"), &json!(true), &json!("*.wild.test")),
+            (&json!("denied.test"), &json!(false), &Value::Null)
+        ]
+    );
     Ok(())
 }
