@@ -14,5 +14,6 @@ pub mod intercept;
 pub mod memory;
 pub mod policy;
 pub mod roots;
+pub mod sockets;
 pub mod state;
 pub mod vault;

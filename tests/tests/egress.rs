@@ -131,6 +131,13 @@ fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> R
             execd.output("env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'").await?;
         ensure!(!seen.contains(&token) && !seen.contains(SIDECAR), "the sandbox sees its sidecar: {seen}");
 
+        // From here on somebody wants its ports.
+        execd.output(&format!("echo '{IMPOSTOR}' >/srv/impostor; : >/srv/taken")).await?;
+        execd.output("setsid python3 /srv/impostor >/srv/impostor.log 2>&1 &").await?;
+        eventually("somebody wants its ports", Duration::from_secs(60), async || {
+            Ok(execd.output("cat /srv/taken").await?.contains("wanted"))
+        })
+        .await?;
         let before = sidecars(&watch)?;
         assert_eq!(before.len(), 1, "{before:?}");
         for pid in &before {
@@ -160,6 +167,9 @@ fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> R
             Ok(now.len() == 1 && now != before)
         })
         .await?;
+        eventually("it serves", Duration::from_secs(60), async || reaches(&execd, "example.test").await)
+            .await?;
+        assert_eq!(execd.output("cat /srv/taken /srv/impostor.log").await?.trim(), "wanted");
 
         // Stopping ends it, starting starts it, with the policy as it was last.
         api.post(&format!("{}/stop", sandbox.path()), &json!({})).await?.expect(200)?;
@@ -173,6 +183,32 @@ fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> R
         watch.returns_to(&baseline).await
     })
 }
+
+/// Binds the sidecar's ports as soon as they are free, wherever what is meant for the sidecar would arrive.
+const IMPOSTOR: &str = r#"
+import itertools, socket, time
+kinds, hosts, ports = (socket.SOCK_STREAM, socket.SOCK_DGRAM), ("0.0.0.0", "127.0.0.1"), (18080, 15353)
+wanted = [want for want in itertools.product(kinds, hosts, ports) if want[0] != kinds[1] or want[2] != 18080]
+taken, turn = [], 0
+while True:
+    for kind, host, port in wanted:
+        own = socket.socket(socket.AF_INET, kind)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, turn & 1)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, turn >> 1 & 1)
+        try:
+            own.bind((host, port))
+            if kind == socket.SOCK_STREAM:
+                own.listen()
+        except OSError:
+            own.close()
+            continue
+        taken.append(own)
+        print(kind, host, port, file=open("/srv/taken", "a"))
+    if turn == 8:
+        print("wanted", file=open("/srv/taken", "a"))
+    turn += 1
+    time.sleep(0.005)
+"#;
 
 const SECRET: &str = "s3cret-AbCdEfGhIjKlMnOp";
 

@@ -6,6 +6,7 @@ mod intercept;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::RawFd,
     path::PathBuf,
     time::Duration,
 };
@@ -100,6 +101,8 @@ pub struct Config {
     pub ready_fd: Option<u16>,
     /// Where the certificate authority is kept, so that it is the same after a restart (`SANDKEEP_EGRESS_STATE_DIR`).
     pub state_dir: Option<PathBuf>,
+    /// Sockets of an earlier run that the starter kept (`SANDKEEP_EGRESS_SOCKETS`).
+    pub sockets: Vec<RawFd>,
     /// The proxy that opens HTTPS, and the vault it takes credentials from.
     pub intercept: InterceptConfig,
 }
@@ -158,9 +161,15 @@ impl Config {
             netns: env.path("NETNS"),
             ready_fd: env.parsed("READY_FD", |text| text.parse().map_err(|_| not("a descriptor", text)))?,
             state_dir: env.whole("SANDKEEP_EGRESS_STATE_DIR").map(PathBuf::from),
+            sockets: sockets(env.whole("SANDKEEP_EGRESS_SOCKETS").as_deref()),
             intercept: InterceptConfig::read(&env)?,
         })
     }
+}
+
+/// What is no number is none of them, and bound again.
+fn sockets(text: Option<&str>) -> Vec<RawFd> {
+    text.unwrap_or_default().split(',').filter_map(|number| number.parse().ok()).collect()
 }
 
 fn any(port: u16) -> SocketAddr {

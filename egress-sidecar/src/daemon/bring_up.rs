@@ -13,10 +13,11 @@ use crate::{
     audit::Audit,
     config::{Config, Mode},
     denials::{Denials, GROUP, Packets, Webhook},
-    dns::{self, Dns, Listeners},
+    dns::{self, Dns},
     engine::Engine,
     firewall::{Fixed, Intercept},
     policy,
+    sockets::Listeners,
 };
 
 /// How often the lists above the policy are read again.
@@ -35,8 +36,12 @@ pub(super) struct Enforcement {
 
 /// Puts everything in force, names and addresses. Questions find somebody who answers from the moment they are
 /// redirected.
-pub(super) fn enforce(config: &Config, health: &Arc<Health>, audit: Arc<Audit>) -> Result<Enforcement> {
-    let listeners = Listeners::bind()?;
+pub(super) fn enforce(
+    config: &Config,
+    listeners: Listeners,
+    health: &Arc<Health>,
+    audit: Arc<Audit>,
+) -> Result<Enforcement> {
     let engine = Arc::new(Engine::start(config, fixed(config))?);
     // Every packet is judged anyhow; this only keeps strangers' connections out of the table.
     let _ = fs::write(LOOSE, "0");

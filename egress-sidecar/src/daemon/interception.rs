@@ -1,6 +1,6 @@
 //! Brings interception up: the authority, the proxy, and the vault's socket.
 
-use std::{path::PathBuf, sync::Arc, thread};
+use std::{net::TcpListener, path::PathBuf, sync::Arc, thread};
 
 use anyhow::{Context, Result};
 use axum::{Extension, Router};
@@ -24,16 +24,15 @@ pub(super) struct Interception {
     _alive: oneshot::Sender<()>,
 }
 
-/// Listens for redirected connections. From when this returns the firewall can send them.
+/// Serves redirected connections.
 ///
 /// All of it is on a thread of its own: both ends of a connection wake each other all the time, which costs little there
 /// and much between two threads; and callers of the API do not wait for it.
-pub(super) async fn start(state: &AppState) -> Result<Interception> {
+pub(super) async fn start(state: &AppState, listeners: Vec<TcpListener>) -> Result<Interception> {
     let config = &state.config;
     let settings = &config.intercept;
     let authority = authority(config)?;
     let proxy = Settings {
-        port: settings.port,
         trust_anything: settings.ssl_insecure,
         roots: settings.roots(),
         pass: settings.pass_hosts.clone(),
@@ -50,7 +49,7 @@ pub(super) async fn start(state: &AppState) -> Result<Interception> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("intercept".to_owned()).stack_size(STACK).spawn(move || {
         let serve = async {
-            let proxy = match Proxy::bind(proxy, authority, gate, vault, audit).await {
+            let proxy = match Proxy::new(listeners, proxy, authority, gate, vault, audit) {
                 Ok(proxy) => proxy,
                 Err(error) => return drop(told.send(Err(error))),
             };
@@ -65,7 +64,7 @@ pub(super) async fn start(state: &AppState) -> Result<Interception> {
         runtime.block_on(serve);
     })?;
     let bound = bound.await.context("the proxy's thread has ended")?;
-    bound.with_context(|| format!("cannot listen for intercepted connections on port {}", settings.port))?;
+    bound.context("cannot serve intercepted connections")?;
     let mut tasks = JoinSet::new();
     tasks.spawn(tell_active(socket, crate::api::active_service(state.clone())));
     Ok(Interception { _tasks: tasks, _alive: alive })

@@ -17,7 +17,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{api, audit::Audit, config::Config, memory, state::AppState, vault::store::Store};
+use crate::{
+    api, audit::Audit, config::Config, memory, sockets::Sockets, state::AppState, vault::store::Store,
+};
 use health::Health;
 
 /// Runs until a signal ends it. Rules put into the kernel stay there: a namespace whose sidecar is gone reaches less,
@@ -49,9 +51,13 @@ async fn serve(config: Config) -> Result<()> {
     let health = Arc::new(Health::default());
     let address = config.http_addr;
     // Everybody who is told to be ready finds the API listening, and everything in force before.
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let sockets = Sockets::open(&config)?;
+    if let Some(directory) = &config.state_dir {
+        sockets.note(directory).context("cannot note the numbers of the sockets")?;
+    }
+    let listener = TcpListener::from_std(sockets.api).context("cannot serve the API")?;
     let audit = Audit::start(config.state_dir.clone()).context("cannot start the audit log")?;
-    let mut enforcement = bring_up::enforce(&config, &health, audit.clone())?;
+    let mut enforcement = bring_up::enforce(&config, sockets.dns, &health, audit.clone())?;
     let noting = bring_up::note_refused(&enforcement.engine, audit.clone());
     let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
     let pass = config.intercept.pass_hosts.clone();
@@ -66,9 +72,9 @@ async fn serve(config: Config) -> Result<()> {
         vault,
         audit,
     };
-    // Until it listens, redirected connections are refused.
+    // Until it serves, redirected connections wait.
     let interception = match config.intercept.enabled {
-        true => Some(interception::start(&state).await?),
+        true => Some(interception::start(&state, sockets.intercept).await?),
         false => None,
     };
     let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone()));

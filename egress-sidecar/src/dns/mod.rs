@@ -16,14 +16,9 @@ mod udp;
 mod upstream;
 mod wire;
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
-    rc::Rc,
-    sync::Arc,
-    thread,
-};
+use std::{rc::Rc, sync::Arc, thread};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::oneshot, task::LocalSet};
 
@@ -34,42 +29,13 @@ use crate::{
     daemon::health::Health,
     denials::{Denials, Webhook},
     engine::Engine,
+    sockets::Listeners,
 };
 
 /// Where questions are redirected to, on the loopback addresses: answers from elsewhere would not be translated back.
 pub const PORT: u16 = 15353;
 const STACK: usize = 512 * 1024;
 const PART: &str = "dns";
-
-/// Sockets, bound before anything is redirected to them.
-#[derive(Debug)]
-pub struct Listeners {
-    udp: Vec<UdpSocket>,
-    tcp: Vec<TcpListener>,
-}
-
-impl Listeners {
-    /// Binds them; IPv6 only where there is any.
-    pub fn bind() -> Result<Self> {
-        let mut listeners = Self { udp: Vec::new(), tcp: Vec::new() };
-        for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
-            let address = SocketAddr::new(ip, PORT);
-            match udp::bind(address).and_then(|udp| Ok((udp, tcp::bind(address)?))) {
-                Ok((udp, tcp)) => {
-                    listeners.udp.push(udp);
-                    listeners.tcp.push(tcp);
-                }
-                Err(error) if ip.is_ipv6() && is_absent(&error) => {}
-                Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
-            }
-        }
-        Ok(listeners)
-    }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT))
-}
 
 /// The running name server; it ends when this is dropped.
 #[derive(Debug)]

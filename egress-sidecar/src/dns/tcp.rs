@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdTcpListener},
+    net::TcpListener as StdTcpListener,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -27,13 +27,6 @@ const MAX_QUESTIONS: usize = 1000;
 /// Largest answer there can be.
 const LIMIT: usize = u16::MAX as usize;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// A bound socket. Called in the namespace it is to serve.
-pub(super) fn bind(address: SocketAddr) -> io::Result<StdTcpListener> {
-    let listener = StdTcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
 
 /// Answers until the task is ended.
 pub(super) async fn serve(listener: StdTcpListener, resolver: Rc<Resolver>) -> io::Result<()> {

@@ -9,7 +9,6 @@ use std::{
     time::Instant,
 };
 
-use rustix::net::sockopt;
 use tokio::{io::Interest, net::UdpSocket, task::spawn_local};
 
 use super::resolver::{Next, Resolver};
@@ -18,8 +17,6 @@ use super::resolver::{Next, Resolver};
 const BATCH: usize = 64;
 /// A question is small; a longer message is cut off, and then malformed.
 const MAX_QUESTION: usize = 1024;
-/// So that a burst is not lost while another one is answered.
-const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Room for a batch of messages and their answers.
 struct Buffers {
@@ -101,15 +98,6 @@ fn head(part: *mut libc::iovec, name: *mut libc::sockaddr_storage, length: u32) 
     head.msg_iov = part;
     head.msg_iovlen = 1;
     head
-}
-
-/// A bound socket. Called in the namespace it is to serve.
-pub(super) fn bind(address: SocketAddr) -> io::Result<StdUdpSocket> {
-    let socket = StdUdpSocket::bind(address)?;
-    socket.set_nonblocking(true)?;
-    // Only bursts need it.
-    let _ = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER);
-    Ok(socket)
 }
 
 /// Answers until the task is ended.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{SocketAddr, TcpListener as StdTcpListener},
     os::fd::AsFd,
     sync::Arc,
     time::Duration,
@@ -33,8 +33,6 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 /// How the proxy is set up.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Local port that connections are redirected to.
-    pub port: u16,
     /// Whether certificates are believed unchecked. Secrets stay in the vault then.
     pub trust_anything: bool,
     /// Whose certificates are believed.
@@ -50,23 +48,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on the loopback addresses.
+    /// Serves these sockets, on the runtime that calls.
     ///
     /// # Errors
-    /// If the port is taken.
-    pub async fn bind(
+    /// If they cannot be waited for.
+    pub fn new(
+        listeners: Vec<StdTcpListener>,
         settings: Settings,
         authority: Authority,
         gate: Arc<dyn Gate>,
         vault: Arc<Store>,
         audit: Arc<Audit>,
     ) -> io::Result<Self> {
-        let mut listeners = vec![TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?];
-        match TcpListener::bind((Ipv6Addr::LOCALHOST, settings.port)).await {
-            Ok(listener) => listeners.push(listener),
-            // A namespace without IPv6 has nothing to redirect there.
-            Err(error) => tracing::debug!(%error, "not listening on IPv6"),
-        }
+        let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
         let trust = Trust { anything: settings.trust_anything, roots: settings.roots.clone() };
         let connector = Connector::new(trust);
         let pool = pool::Pool::default();

@@ -23,7 +23,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     pipe::{PipeFlags, pipe_with},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -46,12 +46,14 @@ const ORDER: &str = "order.json";
 const STATE: &str = "state.json";
 /// What it writes there itself.
 const POLICY: &str = "policy.json";
+const SOCKETS: &str = "sockets.json";
 const SOCKET: &str = "active.sock";
 const CERTIFICATE: &str = "ca-cert.pem";
 
 const READY_VARIABLE: &str = "OPENSANDBOX_EGRESS_READY_FD";
 const STATE_VARIABLE: &str = "SANDKEEP_EGRESS_STATE_DIR";
 const POLICY_VARIABLE: &str = "OPENSANDBOX_EGRESS_POLICY_FILE";
+const SOCKETS_VARIABLE: &str = "SANDKEEP_EGRESS_SOCKETS";
 const SOCKET_VARIABLE: &str = "OPENSANDBOX_CREDENTIAL_PROXY_SOCKET";
 const UPSTREAM_VARIABLE: &str = "OPENSANDBOX_EGRESS_DNS_UPSTREAM";
 
@@ -71,6 +73,8 @@ pub(crate) struct Running {
     child: Option<Child>,
     /// The sandbox has to trust its authority.
     pub(super) intercepts: bool,
+    /// What it serves, kept for the one that comes after it.
+    sockets: Vec<OwnedFd>,
 }
 
 /// What the sidecar of the sandbox with this directory has refused, oldest first.
@@ -140,7 +144,7 @@ fn enter(
     store: BorrowedFd<'_>,
     order: &Sidecar,
 ) -> Result<Running, RuntimeError> {
-    let running = start(host, place, netns, order)?;
+    let running = start(host, place, netns, order, &[])?;
     if order.intercepts {
         fs::read(place.directory.join(CERTIFICATE))
             .and_then(|certificate| rootfs::write_authority(store, &certificate))
@@ -177,6 +181,7 @@ pub(super) fn adopt(
     let found = found.and_then(|state| Some((state.process.pid, state.process.find()?)));
     // What the sandbox had to trust it has been given.
     let running = found.map(|(pid, pidfd)| Running {
+        sockets: sockets(&directory, pidfd.as_fd()),
         process: Process { pid, pidfd: Arc::new(pidfd) },
         child: None,
         intercepts: false,
@@ -187,8 +192,11 @@ pub(super) fn adopt(
 
 async fn keep(inner: Arc<Inner>, place: Place, netns: OwnedFd, mut running: Option<Running>) {
     let (netns, mut pauses) = (Arc::new(netns), Pauses::default());
+    // A sandbox could have its sidecar's ports while that is away, and so keep it away.
+    let mut kept = Arc::new(Vec::new());
     loop {
-        if let Some(current) = running.take() {
+        if let Some(mut current) = running.take() {
+            kept = Arc::new(std::mem::take(&mut current.sockets));
             let since = Instant::now();
             if let Err(error) = current.end().await {
                 tracing::error!(%error, slot = place.slot.number, "cannot watch an egress sidecar");
@@ -197,12 +205,12 @@ async fn keep(inner: Arc<Inner>, place: Place, netns: OwnedFd, mut running: Opti
             tracing::warn!(slot = place.slot.number, "an egress sidecar has ended; starting it again");
             tokio::time::sleep(pauses.after(since.elapsed())).await;
         }
-        let (again, there, at) = (inner.clone(), netns.clone(), place.clone());
+        let (again, there, at, passed) = (inner.clone(), netns.clone(), place.clone(), kept.clone());
         let started = blocking("start an egress sidecar", move || {
             // One that a server did not get to note before it was killed.
             again.host.cgroups.sidecars().kill_listed(at.slot.number);
             match order(&at.directory).context("read what the egress sidecar is told")? {
-                Some(order) => start(&again.host, &at, there.as_fd(), &order).map(Some),
+                Some(order) => start(&again.host, &at, there.as_fd(), &order, &passed).map(Some),
                 None => Ok(None),
             }
         });
@@ -248,6 +256,7 @@ fn start(
     place: &Place,
     netns: BorrowedFd<'_>,
     order: &Sidecar,
+    passed: &[OwnedFd],
 ) -> Result<Running, RuntimeError> {
     let Some(program) = &host.config.egress_sidecar else {
         let text = "this server has no egress sidecar: there is no such program beside it, and native.egress_sidecar names none";
@@ -258,8 +267,8 @@ fn start(
     cgroups.limit(place.slot.number, &LIMITS).context("limit the egress sidecar")?;
     let doors = cgroups.doors(place.slot.number).context("open the egress sidecar's cgroups")?;
     let (ready, told) = pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from).context("make a pipe")?;
-    let child = spawn(program, place, order, &host.resolvers, netns, &doors, &told)
-        .context("start the egress sidecar")?;
+    let handed = Handed { netns, doors: &doors, told: &told, sockets: passed };
+    let child = spawn(program, place, order, &host.resolvers, &handed).context("start the egress sidecar")?;
     drop(told);
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
     let pidfd = Pid::from_raw(pid).ok_or(Errno::SRCH);
@@ -269,7 +278,37 @@ fn start(
     save(&place.directory, STATE, &State { process: identity }).context("note the egress sidecar")?;
     await_ready(ready, pidfd.as_fd(), order.patience)?;
     let process = Process { pid, pidfd: Arc::new(pidfd) };
-    Ok(Running { process, child: Some(child), intercepts: order.intercepts })
+    let sockets = sockets(&place.directory, process.pidfd.as_fd());
+    Ok(Running { process, child: Some(child), intercepts: order.intercepts, sockets })
+}
+
+/// Descriptors of our own for what a sidecar serves; without them its ports are free once it has ended.
+fn sockets(directory: &Path, process: BorrowedFd<'_>) -> Vec<OwnedFd> {
+    let numbers: Vec<i32> = match load(directory, SOCKETS) {
+        Ok(numbers) => numbers.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot tell what an egress sidecar serves");
+            Vec::new()
+        }
+    };
+    let mut kept = Vec::new();
+    for number in numbers {
+        match pidfd_getfd(process, number, PidfdGetfdFlags::empty()) {
+            Ok(socket) => kept.push(socket),
+            Err(error) => tracing::warn!(%error, "cannot keep a socket of an egress sidecar"),
+        }
+    }
+    kept
+}
+
+/// Descriptors a sidecar is started with, or by.
+struct Handed<'a> {
+    netns: BorrowedFd<'a>,
+    doors: &'a [OwnedFd],
+    /// Where it says that it is ready.
+    told: &'a OwnedFd,
+    /// What the one before it served.
+    sockets: &'a [OwnedFd],
 }
 
 fn spawn(
@@ -277,25 +316,26 @@ fn spawn(
     place: &Place,
     order: &Sidecar,
     resolvers: &[Ipv4Addr],
-    netns: BorrowedFd<'_>,
-    doors: &[OwnedFd],
-    told: &OwnedFd,
+    handed: &Handed<'_>,
 ) -> io::Result<Child> {
     let upstream: Vec<String> = resolvers.iter().map(Ipv4Addr::to_string).collect();
+    let sockets: Vec<i32> = handed.sockets.iter().map(AsRawFd::as_raw_fd).collect();
+    let numbers: Vec<String> = sockets.iter().map(ToString::to_string).collect();
     let mut command = Command::new(program);
     command
         .current_dir(&place.directory)
         .env_clear()
         .env(UPSTREAM_VARIABLE, upstream.join(","))
         .envs(&order.env)
-        .env(READY_VARIABLE, told.as_raw_fd().to_string())
+        .env(READY_VARIABLE, handed.told.as_raw_fd().to_string())
         .env(STATE_VARIABLE, &place.directory)
         .env(POLICY_VARIABLE, POLICY)
         .env(SOCKET_VARIABLE, SOCKET)
+        .env(SOCKETS_VARIABLE, numbers.join(","))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    let (netns, told) = (netns.as_raw_fd(), told.as_raw_fd());
-    let doors: Vec<i32> = doors.iter().map(AsRawFd::as_raw_fd).collect();
+    let (netns, told) = (handed.netns.as_raw_fd(), handed.told.as_raw_fd());
+    let doors: Vec<i32> = handed.doors.iter().map(AsRawFd::as_raw_fd).collect();
     let enter = move || {
         // SAFETY: system calls on descriptors that are open across the fork; nothing is allocated.
         unsafe {
@@ -307,6 +347,7 @@ fn spawn(
             if libc::setns(netns, libc::CLONE_NEWNET) != 0
                 || libc::setsid() < 0
                 || libc::fcntl(told, libc::F_SETFD, 0) != 0
+                || sockets.iter().any(|socket| libc::fcntl(*socket, libc::F_SETFD, 0) != 0)
             {
                 return Err(io::Error::last_os_error());
             }
