@@ -4,6 +4,7 @@ import ctypes
 import encodings.idna  # noqa: F401  read while it may be
 import json
 import os
+import resource
 import select
 import socket
 import struct
@@ -174,9 +175,29 @@ def crowd(count):
     while time.monotonic() < end:
         try:
             return http("127.0.0.1", "/healthz")
-        except OSError:
-            pass
+        except (OSError, IndexError):
+            time.sleep(0.1)
     return "no answer"
+
+
+def besiege(count):
+    """Keeps so many connections to the API open that say nothing, each replaced as soon as it is closed."""
+    parent = os.getpid()
+    if os.fork():
+        return "besieging"
+    poller, crowd = select.epoll(), {}
+    while True:
+        while len(crowd) < count:
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", 18080))
+            poller.register(client, select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR)
+            crowd[client.fileno()] = client
+        for ready, _ in poller.poll(1):
+            poller.unregister(ready)
+            crowd.pop(ready).close()
+        if os.getppid() != parent:
+            os._exit(0)
 
 
 def http(address, path, port=18080):
@@ -243,6 +264,7 @@ def give_up_all_power():
     os.setresuid(65534, 65534, 65534)
 
 
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
 give_up_all_power()
 for line in sys.stdin:
     name, arguments, named = json.loads(line)

@@ -124,13 +124,29 @@ impl Lab {
 
     /// Calls the sidecar's API from inside, with the token.
     pub fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, String)> {
-        let mut command = self.inside.command("curl");
+        self.call_at(&self.inside, "127.0.0.1", method, path, body)
+    }
+
+    /// Calls it from outside, where its owner is.
+    pub fn call_from_outside(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, String)> {
+        self.call_at(&self.outside, "198.51.100.2", method, path, body)
+    }
+
+    fn call_at(
+        &self,
+        from: &Netns,
+        address: &str,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<(u16, String)> {
+        let mut command = from.command("curl");
         command.args(["--silent", "--show-error", "--max-time", "60", "--write-out", "\n%{http_code}"]);
         command.args(["--request", method, "--header", &format!("OPENSANDBOX-EGRESS-AUTH: {TOKEN}")]);
         if let Some(body) = body {
             command.args(["--data-binary", body]);
         }
-        let output = command.arg(format!("http://127.0.0.1:18080{path}")).output()?;
+        let output = command.arg(format!("http://{address}:18080{path}")).output()?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{method} {path}: {complaint} {}", self.log());
         let text = String::from_utf8(output.stdout)?;

@@ -1,6 +1,12 @@
 //! Connections to the API.
 
-use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::{SocketAddr, UdpSocket},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1};
@@ -19,8 +25,10 @@ use tower::ServiceExt;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that lasts longer is closed, whatever it does.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
-/// Connections open at the same time; later ones wait.
-const MAX_CONNECTIONS: u32 = 256;
+/// Connections from elsewhere open at the same time; later ones wait.
+const MAX_OUTSIDE: u32 = 192;
+/// Those from inside the namespace; later ones are closed at once, so that nobody there keeps others waiting.
+const MAX_INSIDE: u32 = 64;
 /// Pause after the system refused a connection for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long open connections have when the daemon ends.
@@ -28,18 +36,24 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves connections until `stop` is done, then gives the open ones a moment.
 pub(super) async fn serve(listener: TcpListener, service: Router, stop: impl Future<Output = ()>) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let outside = Arc::new(Semaphore::new(MAX_OUTSIDE as usize));
+    let inside = Arc::new(Semaphore::new(MAX_INSIDE as usize));
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = async {
-                let slot = Arc::clone(&slots).acquire_owned().await.map_err(std::io::Error::other)?;
-                Ok::<_, std::io::Error>((listener.accept().await?, slot))
+                let (stream, peer) = listener.accept().await?;
+                let slot = match is_inside(peer) {
+                    true => Arc::clone(&inside).try_acquire_owned().ok(),
+                    false => Arc::clone(&outside).acquire_owned().await.ok(),
+                };
+                Ok::<_, std::io::Error>((stream, peer, slot))
             } => accepted,
         };
         match accepted {
-            Ok(((stream, peer), slot)) => {
+            Ok((_, _, None)) => {}
+            Ok((stream, peer, Some(slot))) => {
                 let service = service.clone();
                 tokio::spawn(async move {
                     // One that takes longer is cut off.
@@ -55,7 +69,14 @@ pub(super) async fn serve(listener: TcpListener, service: Router, stop: impl Fut
     }
     drop(listener);
     // All slots are free when all connections have ended.
-    let _ = timeout(GRACE, slots.acquire_many(MAX_CONNECTIONS)).await;
+    let ended = async { (outside.acquire_many(MAX_OUTSIDE).await, inside.acquire_many(MAX_INSIDE).await) };
+    let _ = timeout(GRACE, ended).await;
+}
+
+/// Whether an address is one of this namespace's own, whichever those are at the moment: only these can be bound.
+fn is_inside(mut peer: SocketAddr) -> bool {
+    peer.set_port(0);
+    UdpSocket::bind(peer).is_ok()
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, service: Router) {
@@ -72,5 +93,17 @@ async fn connection(stream: TcpStream, peer: SocketAddr, service: Router) {
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_addresses_are_told_from_others() {
+        for (peer, inside) in [("127.0.0.1:4000", true), ("127.9.9.9:1", true), ("192.0.2.1:4000", false)] {
+            assert_eq!(is_inside(peer.parse().unwrap()), inside, "{peer}");
+        }
     }
 }

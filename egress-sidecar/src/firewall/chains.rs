@@ -33,6 +33,10 @@ const TOLD_BURST: u32 = 20;
 /// Bytes of them: both headers with room for options.
 const TOLD_LENGTH: u32 = 128;
 
+/// Connections to the API from inside, a second and at once: more would fill the queue of those that wait to be taken.
+const CALL_RATE: u64 = 500;
+const CALL_BURST: u32 = 500;
+
 /// Just before destinations are rewritten (-100): what counts is where a packet was sent.
 const BEFORE_REDIRECT: i32 = -110;
 const AT_REDIRECT: i32 = -100;
@@ -206,6 +210,10 @@ fn duties(fixed: &Fixed) -> Vec<Vec<Step>> {
     ];
     // Nobody else answers at the sidecar's ports while it is away: who asks there shows its token.
     rules.push(vec![Tcp, FromPort(fixed.api_port), User(fixed.user, false), Drop]);
+    let call = [Loopback(true), Tcp, ToPort(fixed.api_port)];
+    for rule in [&[Established, Accept][..], &[Limit(CALL_RATE, CALL_BURST), Accept], &[Reset]] {
+        rules.push([&call, rule].concat());
+    }
     // What is redirected stays inside; the same ports of others are their own affair.
     tcp_and_udp(&mut rules, &[Loopback(true), FromPort(fixed.dns_port), User(fixed.user, false), Drop]);
     if let Some(intercept) = &fixed.intercept {
