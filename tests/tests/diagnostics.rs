@@ -138,6 +138,31 @@ async fn limits_that_were_hit_are_told() -> Result<()> {
 }
 
 #[tokio::test]
+async fn only_an_end_for_want_of_memory_is_called_one() -> Result<()> {
+    let api = Server::shared()?.api();
+    let limits = json!({"resourceLimits": {"memory": "64Mi"}});
+    let greedy = "python3 -c 'bytearray(200 << 20)'";
+    let waiting = |end: &str| format!("until [ -e /go ]; do sleep 0.1; done; {end}");
+    let killed = script(&api, &waiting(&format!("exec {greedy}")), limits.clone()).await?;
+    let ends_well = script(&api, &waiting("exit 0"), limits.clone()).await?;
+    let ends_badly = script(&api, &waiting("exit 3"), limits).await?;
+    for sandbox in [&ends_well, &ends_badly] {
+        let ran = sandbox.execd().await?.run(greedy).await?;
+        ensure!(ran.exit_code != 0, "200 MiB fit into 64: {ran:?}");
+    }
+    for (sandbox, state, reason) in [
+        (killed, "Failed", "OOM_KILLED"),
+        (ends_well, "Terminated", "SANDBOX_EXITED"),
+        (ends_badly, "Failed", "SANDBOX_EXITED_ERROR"),
+    ] {
+        sandbox.execd().await?.output("touch /go").await?;
+        assert_eq!(sandbox.wait_state(state).await?["status"]["reason"], reason);
+        sandbox.delete().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn secrets_are_masked_in_reports_and_errors() -> Result<()> {
     let api = Server::shared()?.api();
     let env = json!({"API_KEY": "sk-very-secret", "MODE": "fast"});

@@ -167,8 +167,8 @@ pub struct Exit {
     pub run: Run,
     /// Exit status, 128 + N after signal N; `None` when it ended unseen.
     pub code: Option<i32>,
-    /// The memory limit killed something in the sandbox.
-    pub oom_killed: bool,
+    /// Processes the memory limit has killed during this run, whichever they were.
+    pub oom_kills: u64,
 }
 
 /// A sandbox the runtime found on the host.

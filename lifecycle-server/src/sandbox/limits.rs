@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -14,16 +14,28 @@ use super::{
     service::Inner,
     state::State,
 };
-use crate::runtime::Usage;
+use crate::runtime::{Exit, Usage};
 
 /// Time between two looks at all running sandboxes.
 const INTERVAL: Duration = Duration::from_secs(15);
 /// A disk with less room than this is as good as full.
 const FULL_BELOW: u64 = 64 * 1024;
 
+/// Status of a program that was killed.
+const KILLED: i32 = 137;
+/// A look may come between a kill for memory and the news of the end that it brought about.
+const SAME_KILL: Duration = INTERVAL;
+
 /// What was counted at the last look, by sandbox.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<HashMap<String, Counted>>);
+pub(super) struct Seen(Mutex<HashMap<String, Look>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    counted: Counted,
+    /// When a look last found more processes killed for memory than the one before.
+    killed_at: Option<Instant>,
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counted {
@@ -62,13 +74,37 @@ impl Counted {
 }
 
 impl Seen {
-    /// Remembers the counts; what was remembered before, `None` at the first look.
-    fn replace(&self, id: &str, counted: Counted) -> Option<Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), counted)
+    fn looks(&self) -> MutexGuard<'_, HashMap<String, Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the counts; what was remembered before, `first` at the first look.
+    fn replace(&self, id: &str, counted: Counted, first: Counted, now: Instant) -> Counted {
+        let mut looks = self.looks();
+        let before = looks.get(id).copied().unwrap_or(Look { counted: first, killed_at: None });
+        let killed_at =
+            if counted.oom_kills > before.counted.oom_kills { Some(now) } else { before.killed_at };
+        looks.insert(id.to_owned(), Look { counted, killed_at });
+        before.counted
     }
 
     fn retain(&self, keep: impl Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| keep(id));
+        self.looks().retain(|id, _| keep(id));
+    }
+
+    /// The next run of a sandbox counts anew.
+    pub(super) fn forget(&self, id: &str) {
+        self.looks().remove(id);
+    }
+
+    /// Whether a program ended because of the memory limit. The kernel counts whatever it kills in a sandbox: a kill is
+    /// the program's own end only if that was one too, and just now.
+    pub(super) fn blames_memory(&self, exit: &Exit, now: Instant) -> bool {
+        let was_killed = exit.code.is_none_or(|code| code == KILLED);
+        let look = self.looks().get(&exit.id).copied();
+        let is_new = exit.oom_kills > look.map_or(0, |look| look.counted.oom_kills);
+        let killed_at = look.and_then(|look| look.killed_at);
+        was_killed && (is_new || killed_at.is_some_and(|at| now.saturating_duration_since(at) < SAME_KILL))
     }
 }
 
@@ -102,8 +138,8 @@ impl Inner {
         // Counts of sandboxes that an earlier server started were reported by that one, or happened unseen; the time
         // they would get here would be wrong either way.
         let is_older = record.created_at < self.started_at;
-        let before = self.seen.replace(&record.id, counted);
-        let before = before.unwrap_or(if is_older { counted } else { Counted::default() });
+        let first = if is_older { counted } else { Counted::default() };
+        let before = self.seen.replace(&record.id, counted, first, Instant::now());
         for (text, figures) in counted.news(before) {
             tracing::info!(sandbox.id = %record.id, "{text}");
             self.book.note(&Note::limit(&record, now(), &text, figures)).await;
@@ -114,6 +150,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Run;
 
     fn counted(oom_kills: u64, pids_refused: u64, disk_free: u64) -> Counted {
         let usage = Usage { oom_kills, pids_refused, disk_free_bytes: Some(disk_free), ..Usage::default() };
@@ -134,5 +171,24 @@ mod tests {
             (1, json!(1), json!(3))
         );
         assert_eq!(counted(3, 7, 0).news(counted(3, 7, 1 << 30)).len(), 1);
+    }
+
+    #[test]
+    fn memory_is_blamed_only_for_an_end_that_it_brought_about() {
+        let exit = |code, oom_kills| Exit { id: "a".to_owned(), run: Run::default(), code, oom_kills };
+        let (seen, start) = (Seen::default(), Instant::now());
+        assert!(seen.blames_memory(&exit(Some(137), 1), start) && seen.blames_memory(&exit(None, 1), start));
+        assert!(
+            !seen.blames_memory(&exit(Some(0), 1), start) && !seen.blames_memory(&exit(Some(3), 1), start)
+        );
+        assert!(!seen.blames_memory(&exit(Some(137), 0), start));
+
+        seen.replace("a", counted(1, 0, 1 << 30), Counted::default(), start);
+        assert!(seen.blames_memory(&exit(Some(137), 1), start), "looked at between kill and end");
+        let later = start + SAME_KILL;
+        assert!(!seen.blames_memory(&exit(Some(137), 1), later), "that was a command's");
+        assert!(seen.blames_memory(&exit(Some(137), 2), later));
+        seen.forget("a");
+        assert!(seen.blames_memory(&exit(Some(137), 1), later), "another run");
     }
 }

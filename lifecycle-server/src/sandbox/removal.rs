@@ -108,7 +108,8 @@ impl Inner {
         if record.status.state == State::Pending {
             return Ok(()); // the launch itself reports it
         }
-        let event = Event::Exited { code: exit.code, oom_killed: exit.oom_killed };
+        let event =
+            Event::Exited { code: exit.code, oom_killed: self.seen.blames_memory(exit, Instant::now()) };
         let recorded = match self.book.advance_anyway(entry, record, &event).await {
             Ok(record) => {
                 tracing::info!(sandbox.id = %exit.id, state = %record.status.state, code = ?exit.code, "sandbox ended");

@@ -83,6 +83,7 @@ impl Inner {
         let record = Record { kept_bytes, ..record.clone() };
         let record = self.book.advance_anyway(entry, record, &event).await?;
         let memory = stopped?;
+        self.seen.forget(&record.id);
         fault::point("stop.recorded");
         tracing::info!(sandbox.id = %record.id, memory, "sandbox stopped");
         Ok(memory)

@@ -224,7 +224,7 @@ impl Bed {
     /// The next end of a sandbox: its id, status, and whether the memory limit had killed something.
     pub async fn exit(&mut self) -> (String, Option<i32>, bool) {
         let exit = tokio::time::timeout(PATIENCE, self.exits.recv()).await.expect("no exit was reported");
-        exit.map(|exit| (exit.id, exit.code, exit.oom_killed)).unwrap()
+        exit.map(|exit| (exit.id, exit.code, exit.oom_kills > 0)).unwrap()
     }
 
     /// Everything the runtime holds on the host, counted by kind.

@@ -55,7 +55,7 @@ impl Default for MemoryRuntime {
 impl MemoryRuntime {
     pub fn end(&self, id: &str, code: Option<i32>) {
         let run = self.runs.lock().unwrap().entry(id.to_owned()).or_default().clone();
-        let exit = Exit { id: id.to_owned(), run, code, oom_killed: false };
+        let exit = Exit { id: id.to_owned(), run, code, oom_kills: 0 };
         self.exit_sender.send(exit).expect("the service listens");
     }
 

@@ -126,8 +126,8 @@ pub(crate) fn spawn(
             if let Some(Err(error)) = watched.if_current(|| record.save(&directory)) {
                 tracing::debug!(%error, id = ended, "cannot note the end of a sandbox");
             }
-            let oom_killed = inner.host.cgroups.oom_kills(record.slot) > 0;
-            Ok((inner, Exit { id: ended, run: watched, code, oom_killed }))
+            let oom_kills = inner.host.cgroups.oom_kills(record.slot);
+            Ok((inner, Exit { id: ended, run: watched, code, oom_kills }))
         });
         match exit.await {
             Ok((inner, exit)) => drop(inner.exits.send(exit)),
