@@ -142,7 +142,7 @@ async fn a_repeated_create_makes_one_sandbox() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_host_refuses_creates_and_keeps_what_runs() -> Result<()> {
+async fn a_full_host_refuses_creates_and_starts_and_keeps_what_runs() -> Result<()> {
     for (line, what) in [
         ("min_free_memory = \"100Ti\"", "memory"),
         ("min_free_pids = 1000000000", "processes"),
@@ -151,17 +151,24 @@ async fn a_full_host_refuses_creates_and_keeps_what_runs() -> Result<()> {
         let server = Server::start(Setup::default())?;
         let api = server.api();
         let sandbox = api.create(json!({})).await?;
+        let stopped = api.create(json!({})).await?;
+        api.post(&format!("{}/stop", stopped.path()), &json!({})).await?.expect(200)?;
         server.stop()?;
         let config = std::fs::read_to_string(server.config())?;
         std::fs::write(server.config(), config.replace("[native]\n", &format!("[native]\n{line}\n")))?;
         tokio::task::block_in_place(|| server.restart())?;
-        let refused = api.post("/v1/sandboxes", &create_body(json!({}))).await?;
-        assert_eq!(refused.header("retry-after"), "1", "{what}");
-        let (code, message) = refused.expect_error(429)?;
-        assert_eq!(code, "SANDBOX::CAPACITY_EXHAUSTED");
-        assert!(message.contains(what), "{message}");
+        let start = (format!("{}/start", stopped.path()), json!({}));
+        for (path, body) in [("/v1/sandboxes".to_owned(), create_body(json!({}))), start] {
+            let refused = api.post(&path, &body).await?;
+            assert_eq!(refused.header("retry-after"), "1", "{what} for {path}");
+            let (code, message) = refused.expect_error(429)?;
+            assert_eq!(code, "SANDBOX::CAPACITY_EXHAUSTED");
+            assert!(message.contains(what), "{message}");
+        }
         assert_eq!(sandbox.execd().await?.output("echo on").await?, "on");
-        assert_eq!(api.ids().await?.len(), 1);
+        assert_eq!(api.ids().await?.len(), 2);
+        stopped.wait_state("Stopped").await?;
+        stopped.delete().await?;
         sandbox.delete().await?;
     }
     Ok(())

@@ -269,11 +269,12 @@ pub struct PrivateLayer {
 
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
-    /// Whether this host has memory, processes and disk for another sandbox. Cheap; nothing on the host changes.
+    /// Whether this host has memory, processes and disk for another sandbox that takes so many bytes of memory from its
+    /// beginning. Cheap; nothing on the host changes.
     ///
     /// # Errors
     /// `Exhausted` says of what there is too little.
-    fn check_room(&self) -> Result<(), RuntimeError> {
+    fn check_room(&self, _memory: u64) -> Result<(), RuntimeError> {
         Ok(())
     }
 

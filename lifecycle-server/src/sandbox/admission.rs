@@ -15,7 +15,7 @@ pub struct CommittedMemory {
 impl Inner {
     /// Refuses what this host has no room for.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), ServiceError> {
-        self.runtime.check_room()?;
+        self.runtime.check_room(0)?;
         let Some(committed) = &self.options.committed_memory else { return Ok(()) };
         let share = |memory: Option<u64>| memory.unwrap_or(committed.default);
         let ahead = self.pools.committed(share);
@@ -32,5 +32,12 @@ impl Inner {
             )));
         }
         Ok(())
+    }
+
+    /// Refuses to start a stopped sandbox, from its memory or not, that this host has no room for. What it was promised
+    /// was never given to others.
+    pub(super) async fn check_room_again(&self, id: &str, memory: bool) -> Result<(), ServiceError> {
+        let memory = if memory { self.runtime.kept_memory(id).await } else { 0 };
+        Ok(self.runtime.check_room(memory)?)
     }
 }

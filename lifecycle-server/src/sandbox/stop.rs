@@ -38,7 +38,7 @@ impl Service {
     /// whether its processes go on where they were.
     ///
     /// # Errors
-    /// `Denied` unless the sandbox is stopped. After any other it stays stopped.
+    /// `Denied` unless the sandbox is stopped, `Exhausted` without room for it. After any but the first it stays stopped.
     pub async fn start_again(&self, id: &str, memory: bool) -> Result<bool, ServiceError> {
         let entry = self.inner.book.entry(id)?;
         let inner = Arc::clone(&self.inner);
@@ -93,6 +93,7 @@ impl Inner {
         entry.record().status.state.apply(&Event::StartBegun)?;
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
+        self.check_room_again(&record.id, memory).await?;
         let record = self.book.advance(entry, record, &Event::StartBegun).await?;
         fault::point("start.begun");
         self.finish_start(entry, &record, memory).await

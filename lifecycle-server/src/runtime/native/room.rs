@@ -30,20 +30,23 @@ struct Left {
     total: u64,
 }
 
-/// Refuses another sandbox when less would be left than the reserve. What cannot be read does not count.
-pub(crate) fn check(reserve: &Reserve) -> Result<(), RuntimeError> {
+/// Refuses another sandbox when less would be left than the reserve, with `taken` bytes of memory beyond what is in use.
+/// What cannot be read does not count.
+pub(crate) fn check(reserve: &Reserve, taken: u64) -> Result<(), RuntimeError> {
     let memory = [host_memory()].into_iter().chain(CONTAINER_MEMORY.map(container_memory));
     let tasks = [host_tasks()].into_iter().chain(CONTAINER_TASKS.map(container_tasks));
-    judge(reserve, memory.flatten(), tasks.flatten())
+    judge(reserve, taken, memory.flatten(), tasks.flatten())
 }
 
 fn judge(
     reserve: &Reserve,
+    taken: u64,
     memory: impl IntoIterator<Item = Left>,
     tasks: impl IntoIterator<Item = Left>,
 ) -> Result<(), RuntimeError> {
     for Left { free, total } in memory {
         let kept = reserve.memory_bytes.max(total / 100 * u64::from(reserve.memory_percent));
+        let kept = kept.saturating_add(taken);
         if free < kept {
             return Err(RuntimeError::Exhausted(format!(
                 "this host has {} MiB of memory available; new sandboxes need {} MiB to be",
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_larger_reserve_counts() {
-        let judged = |free, total| judge(&RESERVE, [left(free, total)], []).is_ok();
+        let judged = |free, total| judge(&RESERVE, 0, [left(free, total)], []).is_ok();
         assert!(judged(1 << 30, 4 << 30));
         assert!(!judged((1 << 30) - 1, 4 << 30));
         assert!(!judged(2 << 30, 100 << 30), "5 % of 100 GiB are more than 2 GiB");
@@ -129,12 +132,18 @@ mod tests {
     }
 
     #[test]
+    fn a_memory_to_be_restored_counts_on_top() {
+        let judged = |taken| judge(&RESERVE, taken, [left(3 << 30, 4 << 30)], []).is_ok();
+        assert!(judged(2 << 30) && !judged((2 << 30) + 1) && !judged(u64::MAX));
+    }
+
+    #[test]
     fn every_bound_counts() {
         let plenty = left(8 << 30, 16 << 30);
-        assert!(judge(&RESERVE, [plenty, left(0, 1)], []).is_err());
-        assert!(judge(&RESERVE, [plenty], [left(100, 1000), left(99, 1000)]).is_err());
-        assert!(judge(&RESERVE, [plenty], [left(100, 1000)]).is_ok());
-        assert!(judge(&RESERVE, [], []).is_ok());
+        assert!(judge(&RESERVE, 0, [plenty, left(0, 1)], []).is_err());
+        assert!(judge(&RESERVE, 0, [plenty], [left(100, 1000), left(99, 1000)]).is_err());
+        assert!(judge(&RESERVE, 0, [plenty], [left(100, 1000)]).is_ok());
+        assert!(judge(&RESERVE, 0, [], []).is_ok());
     }
 
     #[test]

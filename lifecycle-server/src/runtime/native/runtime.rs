@@ -188,9 +188,9 @@ impl Runtime for NativeRuntime {
         self.inner.host.names.uid_base(slot.number)
     }
 
-    fn check_room(&self) -> Result<(), RuntimeError> {
+    fn check_room(&self, memory: u64) -> Result<(), RuntimeError> {
         let host = &self.inner.host;
-        room::check(&host.config.reserve)?;
+        room::check(&host.config.reserve, memory)?;
         disk::check_watermark(&host.paths.root, host.config.watermark)
     }
 
