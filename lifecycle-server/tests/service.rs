@@ -13,7 +13,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use lifecycle_server::{
     runtime::Found,
-    sandbox::{EgressOptions, Filter, PageRequest, Record, Service, ServiceError, ServiceOptions, State},
+    sandbox::{CommittedMemory, EgressOptions, Filter, PageRequest, Record, Service, ServiceError, ServiceOptions, State},
     store::Store,
 };
 use support::{MemoryImages, MemoryRuntime, spec};
@@ -30,6 +30,14 @@ impl World {
     }
 
     async fn start(&self, create_wait: Duration) -> Service {
+        self.start_with(create_wait, None).await
+    }
+
+    async fn start_with(
+        &self,
+        create_wait: Duration,
+        committed_memory: Option<CommittedMemory>,
+    ) -> Service {
         let options = ServiceOptions {
             create_wait,
             egress: EgressOptions {
@@ -38,7 +46,7 @@ impl World {
                 trusted_ca: None,
             },
             env: vec![],
-            committed_memory: None,
+            committed_memory,
             volumes: lifecycle_server::volume::Volumes::new(
                 "/nonexistent".into(),
                 vec![],
@@ -97,6 +105,20 @@ async fn a_failed_create_leaves_nothing() {
     assert!(matches!(service.create(spec("base")).await, Err(ServiceError::Runtime(_))));
     assert_eq!(service.list(&Filter::default(), ALL).total_items, 0);
     world.assert_empty().await;
+}
+
+#[tokio::test]
+async fn creates_at_once_are_promised_no_more_memory_than_there_is() {
+    let world = World::new().await;
+    let bound = CommittedMemory { most: 3 << 30, default: 1 << 30 };
+    let service = world.start_with(LONG, Some(bound)).await;
+    let creates = (0..12).map(|_| service.create(spec("base")));
+    let (made, refused): (Vec<_>, Vec<_>) =
+        futures_util::future::join_all(creates).await.into_iter().partition(Result::is_ok);
+    assert_eq!(made.len(), 3);
+    assert!(refused.iter().all(|refusal| matches!(refusal, Err(ServiceError::NoRoom(_)))));
+    service.delete(&made[0].as_ref().unwrap().id).await.unwrap();
+    service.create(spec("base")).await.unwrap();
 }
 
 #[tokio::test]

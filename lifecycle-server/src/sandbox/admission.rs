@@ -1,5 +1,7 @@
 //! Whether this host takes another sandbox: refused early, what runs is not put at risk.
 
+use tokio::sync::MutexGuard;
+
 use super::{error::ServiceError, service::Inner};
 use crate::runtime::Limits;
 
@@ -13,6 +15,18 @@ pub struct CommittedMemory {
 }
 
 impl Inner {
+    /// Lets no two take the same room, where what is promised is bounded; `held` does that already. Hold what this
+    /// returns until the sandbox counts.
+    pub(super) async fn hold_room<'a>(
+        &'a self,
+        held: Option<MutexGuard<'a, ()>>,
+    ) -> Option<MutexGuard<'a, ()>> {
+        match held {
+            None if self.options.committed_memory.is_some() => Some(self.book.admission.lock().await),
+            held => held,
+        }
+    }
+
     /// Refuses what this host has no room for.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), ServiceError> {
         self.runtime.check_room(0)?;
