@@ -12,8 +12,11 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use lifecycle_server::{
-    runtime::Found,
-    sandbox::{CommittedMemory, EgressOptions, Filter, PageRequest, Record, Service, ServiceError, ServiceOptions, State},
+    runtime::{Found, Limits},
+    sandbox::{
+        CommittedMemory, CreateSpec, EgressOptions, Filter, NewTemplate, Origin, PageRequest, Phase, Probe,
+        Readiness, Recipe, Record, Scope, Service, ServiceError, ServiceOptions, State,
+    },
     store::Store,
 };
 use support::{MemoryImages, MemoryRuntime, spec};
@@ -33,11 +36,7 @@ impl World {
         self.start_with(create_wait, None).await
     }
 
-    async fn start_with(
-        &self,
-        create_wait: Duration,
-        committed_memory: Option<CommittedMemory>,
-    ) -> Service {
+    async fn start_with(&self, create_wait: Duration, committed_memory: Option<CommittedMemory>) -> Service {
         let options = ServiceOptions {
             create_wait,
             egress: EgressOptions {
@@ -205,7 +204,7 @@ async fn renewing_moves_the_expiry_and_expiry_removes() {
     eventually("expiry", || service.get(&id).is_err()).await;
     eventually("a free host", || world.runtime.is_empty()).await;
 
-    let forever = service.create(lifecycle_server::sandbox::CreateSpec { timeout: None, ..spec("base") });
+    let forever = service.create(CreateSpec { timeout: None, ..spec("base") });
     let id = forever.await.unwrap().id.clone();
     assert!(matches!(
         service.renew(&id, Utc::now() + TimeDelta::days(1)).await,
@@ -350,6 +349,45 @@ async fn the_end_of_an_earlier_run_does_not_end_the_next_one() {
     after.runtime.end(&other, Some(0));
     eventually("settled", || service.get(&other).unwrap().status.state == State::Terminated).await;
     assert_eq!(service.get(&id).unwrap().status.state, State::Running);
+}
+
+#[tokio::test]
+async fn a_create_from_a_template_whose_probe_does_not_hold_leaves_nothing() {
+    let world = World::new().await;
+    let service = world.start(LONG).await;
+    let recipe = Recipe {
+        image: "base".to_owned(),
+        image_id: None,
+        command: vec!["sleep".to_owned()],
+        env: BTreeMap::new(),
+        limits: Limits::default(),
+        working_dir: None,
+        user: None,
+        readiness: Some(Readiness { probe: Some(Probe::Command("ask".to_owned())), seconds: 1 }),
+    };
+    let content = NewTemplate {
+        recipe,
+        resource_limits: None,
+        publish: "p".to_owned(),
+        format: "native".to_owned(),
+        metadata: BTreeMap::new(),
+        asked_entrypoint: None,
+        asked_readiness: None,
+    };
+    let template = service.create_template(None, content).await.unwrap();
+    let is_built = || service.template(&Scope::All, &template.id).unwrap().phase == Phase::Succeeded;
+    eventually("the template is built", is_built).await;
+    let wish = || CreateSpec { origin: Origin::Template(template.id.clone()), ..spec("base") };
+    let record = service.create(wish()).await.unwrap();
+    service.delete(&record.id).await.unwrap();
+
+    world.runtime.probes_fail.store(true, Ordering::SeqCst);
+    let error = service.create(wish()).await.unwrap_err();
+    assert!(error.to_string().contains("within 1 s"), "{error}");
+    assert_eq!(service.list(&Filter::default(), ALL).total_items, 0);
+    service.delete_template(&Scope::All, &template.id).await.unwrap();
+    eventually("the trial is gone", || world.runtime.is_empty()).await;
+    world.assert_empty().await;
 }
 
 #[tokio::test]

@@ -76,6 +76,25 @@ async fn a_template_is_tried_out_and_used() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_sandbox_of_a_template_runs_once_its_probe_holds() -> Result<()> {
+    let api = Server::shared()?.api();
+    let body = template(json!({
+        "entrypoint": ["sh", "-c", "sleep 1; touch /tmp/ready; exec sleep infinity"],
+        "readiness": {"probe": "cmd://test -e /tmp/ready", "warmupSeconds": 30},
+    }));
+    let id = build(&api, &body).await?;
+    ends(&api, &id, "Succeeded").await?;
+    let wish = json!({"templateId": id, "timeout": 600});
+    let made = api.post("/v1/sandboxes", &wish).await?.expect(202)?.json()?;
+    let sandbox = Sandbox { id: made["id"].as_str().context("an id")?.to_owned(), api: api.clone() };
+    sandbox.wait_state("Running").await?;
+    assert_eq!(sandbox.execd().await?.run("test -e /tmp/ready").await?.exit_code, 0, "it ran too early");
+    sandbox.delete().await?;
+    api.delete(&format!("/v1/templates/{id}")).await?.expect(204)?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_template_that_never_becomes_ready_says_why() -> Result<()> {
     let server = Server::shared()?;
     let api = server.api();

@@ -123,10 +123,16 @@ impl Inner {
                 ..launch::spec(&record, prepared, &self.options.env, &self.options.egress)
             };
             // A start that runs a command of the user's may take hours: others must not wait for it.
-            let _permit = spec.pre_start.is_zero().then_some(permit);
+            let permit = spec.pre_start.is_zero().then_some(permit);
             let mut report =
                 self.runtime.launch(&spec).await.map_err(|error| secrets::hide(error, &spec.env))?;
+            drop(permit);
             report.phases.splice(..0, before);
+            if let Some(readiness) = &record.plan.readiness {
+                let begun = Instant::now();
+                self.wait_until_ready(record.slot, &record.execd_token, readiness).await?;
+                report.phases.push(("probe", begun.elapsed()));
+            }
             Ok::<_, ServiceError>(report)
         };
         let report = tokio::select! {

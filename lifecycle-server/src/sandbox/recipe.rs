@@ -92,25 +92,31 @@ impl Inner {
             self.runtime.launch(&spec(ahead, &image, &self.options.env)).await?;
         }
         if let Some(readiness) = &ahead.recipe.readiness {
-            self.wait_until_ready(ahead, readiness).await?;
+            self.wait_until_ready(ahead.slot, ahead.execd_token, readiness).await?;
         }
         Ok(image)
     }
 
-    async fn wait_until_ready(&self, ahead: &Ahead<'_>, readiness: &Readiness) -> Result<(), ServiceError> {
+    /// Waits for the time the readiness says, or until it holds.
+    pub(super) async fn wait_until_ready(
+        &self,
+        slot: Slot,
+        execd_token: &str,
+        readiness: &Readiness,
+    ) -> Result<(), ServiceError> {
         let limit = Duration::from_secs(readiness.seconds);
         let deadline = Instant::now() + limit;
         loop {
-            if !self.runtime.answers(ahead.slot, ahead.execd_token).await {
+            if !self.runtime.answers(slot, execd_token).await {
                 return Err(not_ready("it ended before it was ready"));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let is_ready = match &readiness.probe {
                 None => left.is_zero(),
-                Some(Probe::Tcp(port)) => self.runtime.listens(ahead.slot, ahead.execd_token, *port).await,
+                Some(Probe::Tcp(port)) => self.runtime.listens(slot, execd_token, *port).await,
                 Some(Probe::Command(command)) => {
                     let patience = left.clamp(PROBE_PAUSE, PROBE_LIMIT);
-                    self.runtime.succeeds(ahead.slot, ahead.execd_token, command, patience).await?
+                    self.runtime.succeeds(slot, execd_token, command, patience).await?
                 }
             };
             if is_ready {

@@ -10,6 +10,7 @@ use super::{
     idempotency::IdempotencyKey,
     images::ImageRequest,
     owner::Owner,
+    recipe::Readiness,
     state::{State, Transition},
 };
 use crate::{
@@ -45,6 +46,8 @@ pub struct CreateSpec {
     /// Echoed in answers only when it was asked for.
     pub platform: Option<Platform>,
     pub hooks: Option<Hooks>,
+    /// What has to hold before it counts as running, beyond its execd answering.
+    pub readiness: Option<Readiness>,
     /// No port of it is ever public.
     pub secure_access: bool,
     /// What it may reach outside; `None` lets it reach what the server's configuration does.
@@ -107,6 +110,8 @@ pub struct Plan {
     /// Absent in records of servers that knew no hooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
     /// No port of it is ever public.
     #[serde(default)]
     pub secure_access: bool,
@@ -186,6 +191,7 @@ impl Plan {
             extensions: spec.extensions.clone(),
             platform: spec.platform.clone(),
             hooks: spec.hooks.clone(),
+            readiness: spec.readiness.clone(),
             secure_access: spec.secure_access,
             tenant: spec.owner.as_ref().map(|owner| owner.tenant.to_string()),
             image_id: spec.image.id.clone(),
@@ -280,6 +286,7 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
             extensions: BTreeMap::new(),
             platform: None,
             hooks: None,
+            readiness: None,
             secure_access: false,
             tenant: None,
             image_id: None,

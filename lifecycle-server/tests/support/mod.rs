@@ -32,6 +32,8 @@ pub struct MemoryRuntime {
     /// What `adopt` finds.
     pub found: Mutex<Vec<Found>>,
     pub fail_launch: AtomicBool,
+    /// What every command asked for as a probe comes to.
+    pub probes_fail: AtomicBool,
     exit_sender: mpsc::UnboundedSender<Exit>,
     exit_receiver: Mutex<Option<mpsc::UnboundedReceiver<Exit>>>,
 }
@@ -46,6 +48,7 @@ impl Default for MemoryRuntime {
             frozen: Mutex::default(),
             found: Mutex::default(),
             fail_launch: AtomicBool::new(false),
+            probes_fail: AtomicBool::new(false),
             exit_sender,
             exit_receiver: Mutex::new(Some(exit_receiver)),
         }
@@ -124,6 +127,20 @@ impl Runtime for MemoryRuntime {
         let slot = self.reserved.lock().unwrap()[&wish.id];
         self.alive.lock().unwrap().insert(wish.id.clone(), slot);
         Ok(LaunchReport::default())
+    }
+
+    async fn answers(&self, _slot: Slot, _execd_token: &str) -> bool {
+        true
+    }
+
+    async fn succeeds(
+        &self,
+        _slot: Slot,
+        _execd_token: &str,
+        _command: &str,
+        _limit: Duration,
+    ) -> Result<bool, RuntimeError> {
+        Ok(!self.probes_fail.load(Ordering::SeqCst))
     }
 
     fn memory_stop(&self) -> MemoryStop {
@@ -226,6 +243,7 @@ pub fn spec(image: &str) -> CreateSpec {
         extensions: BTreeMap::new(),
         platform: None,
         hooks: None,
+        readiness: None,
         secure_access: false,
         egress: None,
         owner: None,

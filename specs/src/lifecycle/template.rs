@@ -48,11 +48,13 @@ pub enum FsbTemplateFormat {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FsbTemplateReadiness {
-    /// `tcp://[HOST:]PORT`: something listens on the port. `cmd://COMMAND`: the shell command ends with status 0.
+    /// `tcp://[HOST:]PORT`: something listens on the port. `cmd://COMMAND`: the shell command ends with status 0. Holds
+    /// for every sandbox of the template: each is pending until then, and one that does not get there fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "tcp://127.0.0.1:8000")]
     pub probe: Option<String>,
-    /// Seconds the probe may take to succeed (60); without a probe, seconds the sandbox runs before it is judged (0).
+    /// Seconds the probe may take to succeed (60); without a probe, seconds the template's trial runs before it is judged
+    /// (0), for which no other sandbox waits. What the trial does is in no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 0)]
     pub warmup_seconds: Option<i64>,

@@ -129,6 +129,7 @@ fn blank(origin: Origin) -> CreateSpec {
         extensions: Default::default(),
         platform: None,
         hooks: None,
+        readiness: None,
         secure_access: false,
         egress: None,
         owner: None,

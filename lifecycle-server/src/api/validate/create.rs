@@ -77,6 +77,7 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         metadata: labels::create(request.metadata.unwrap_or_default())?,
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
         platform,
+        readiness: None,
         hooks: request.lifecycle.map(hooks::check).transpose()?.flatten(),
         secure_access: request.secure_access.unwrap_or_default(),
         owner: None,

@@ -207,6 +207,8 @@ impl Templates {
         spec.entrypoint.clone_from(&recipe.command);
         spec.env.clone_from(&recipe.env);
         spec.limits = recipe.limits;
+        // A time to warm up is for the trial alone: who creates knows nothing of what it should wait for.
+        spec.readiness = recipe.readiness.clone().filter(|readiness| readiness.probe.is_some());
         Ok(spec)
     }
 }
