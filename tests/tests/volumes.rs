@@ -40,6 +40,17 @@ async fn volumes_are_shared_kept_inside_and_end_with_their_sandbox() -> Result<(
     let refused = read_only.execd().await?.run("cat /data/new && touch /data/x").await?;
     ensure!(refused.exit_code != 0 && !host.join("x").exists(), "read-only is not");
 
+    // A file of the host is mounted as one, and a directory that is missing there is made.
+    let both = json!({"volumes": [
+        {"name": "file", "mountPath": "/etc/from-host", "host": {"path": host.join("file")}},
+        {"name": "made", "mountPath": "/made", "host": {"path": host.join("made/deep")}},
+    ]});
+    let both = api.create(both).await?;
+    let execd = both.execd().await?;
+    assert_eq!(execd.output("cat /etc/from-host; echo made > /made/it").await?, "from the host");
+    assert_eq!(fs::read_to_string(host.join("made/deep/it"))?, "made\n");
+    both.delete().await?;
+
     let scratch = json!({"pvc": {"claimName": "scratch", "deleteOnSandboxTermination": true}});
     let owner = api.create(volume(scratch)).await?;
     owner

@@ -19,7 +19,7 @@ const MAX_CLAIM: usize = 253;
 const RESERVED: [&str; 5] = ["/", "/dev", "/proc", "/sys", "/opt/opensandbox"];
 
 pub(super) fn check(wanted: Vec<Wanted>) -> Result<Vec<Volume>, ApiError> {
-    let mut names = HashSet::new();
+    let (mut names, mut targets) = (HashSet::new(), HashSet::new());
     let mut volumes = Vec::with_capacity(wanted.len());
     for (index, volume) in wanted.into_iter().enumerate() {
         let place = format!("volumes[{index}]");
@@ -35,6 +35,10 @@ pub(super) fn check(wanted: Vec<Wanted>) -> Result<Vec<Volume>, ApiError> {
             return Err(refuse("DUPLICATE_NAME", &place, "name", "is used by another volume of the request"));
         }
         let mount_path = mount_path(&place, &volume.mount_path)?;
+        if !targets.insert(mount_path.clone()) {
+            let problem = "is where another volume of the request is mounted";
+            return Err(refuse("INVALID_MOUNT_PATH", &place, "mountPath", problem));
+        }
         let sub_path = sub_path(&place, volume.sub_path.as_deref())?;
         let source = match (volume.host, volume.pvc, volume.ossfs) {
             (Some(host), None, None) => host_path(&place, host)?,
@@ -182,5 +186,13 @@ mod tests {
         assert_eq!(both.code, Code::Volume("VOLUME::INVALID_BACKEND"));
         let twice: Vec<Wanted> = serde_json::from_value(json!([valid, valid])).unwrap();
         assert_eq!(check(twice).unwrap_err().code, Code::Volume("VOLUME::DUPLICATE_NAME"));
+        let beside = |path: &str| {
+            let other = json!({"name": "w", "mountPath": path, "pvc": {"claimName": "other"}});
+            check(serde_json::from_value(json!([valid, other])).unwrap()).map(drop)
+        };
+        let error = beside("/data/./").unwrap_err();
+        assert_eq!(error.code, Code::Volume("VOLUME::INVALID_MOUNT_PATH"));
+        assert!(error.message.starts_with("volumes[1].mountPath: "), "{error:?}");
+        assert_eq!(beside("/data/sub"), Ok(()));
     }
 }
