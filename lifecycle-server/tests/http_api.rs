@@ -285,6 +285,8 @@ async fn lists_have_pages_and_filters() {
     assert_eq!(list("").await["pagination"]["pageSize"], 20);
     assert_eq!(numbers(&list("metadata=parity%3Dodd").await), ["3", "1"]);
     assert_eq!(numbers(&list("metadata=parity%3Dodd%26n%3D1").await), ["1"]);
+    assert!(numbers(&list("metadata=parity%3Dodd%26parity%3Deven").await).is_empty(), "every pair counts");
+    assert_eq!(numbers(&list("metadata=parity%3Dodd%26parity%3Dodd").await), ["3", "1"]);
     assert_eq!(numbers(&list("metadata=a.b%252Fc%3Dx%26n%3D2").await), ["2"]);
     assert_eq!(list("state=rUnning&state=Failed").await["pagination"]["totalItems"], 5);
     assert_eq!(list("state=Nonsense").await["pagination"]["totalItems"], 0);

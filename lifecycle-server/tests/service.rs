@@ -224,7 +224,7 @@ async fn metadata_is_set_removed_and_filtered_by() {
         service.patch_metadata(&id, BTreeMap::from([pair("a", None), pair("nope", None)])).await.unwrap();
     assert_eq!(record.metadata, BTreeMap::from([("b".to_owned(), String::new())]));
 
-    let by_metadata = Filter { metadata: record.metadata.clone(), ..Filter::default() };
+    let by_metadata = Filter { metadata: record.metadata.clone().into_iter().collect(), ..Filter::default() };
     assert_eq!(service.list(&by_metadata, ALL).items[0].id, id);
     let by_state = Filter { states: vec!["RUNNING".to_owned(), "nonsense".to_owned()], ..Filter::default() };
     assert_eq!(service.list(&by_state, ALL).total_items, 2);

@@ -1,6 +1,6 @@
 //! Filters and pages.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{owner::Scope, record::Record};
 
@@ -9,8 +9,8 @@ use super::{owner::Scope, record::Record};
 pub struct Filter {
     /// Any of these, compared without regard to case.
     pub states: Vec<String>,
-    /// All of these.
-    pub metadata: BTreeMap<String, String>,
+    /// All of these; two values for one key match nothing.
+    pub metadata: Vec<(String, String)>,
     pub scope: Scope,
 }
 

@@ -83,7 +83,7 @@ async fn follow_events(
 struct Filter {
     scope: Scope,
     sandboxes: Vec<String>,
-    metadata: BTreeMap<String, String>,
+    metadata: Vec<(String, String)>,
     kinds: Vec<NoteKind>,
 }
 

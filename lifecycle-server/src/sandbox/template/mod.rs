@@ -95,7 +95,7 @@ pub struct TemplateFilter {
     /// Whose to list.
     pub scope: Scope,
     /// All of these.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Vec<(String, String)>,
 }
 
 /// A part of a list, newest first.
@@ -221,7 +221,7 @@ pub(super) fn paginate_templates(
     page_size: usize,
 ) -> TemplatePage {
     found.retain(|template| {
-        let has = |(key, value)| template.content.metadata.get(key) == Some(value);
+        let has = |(key, value): &(String, String)| template.content.metadata.get(key) == Some(value);
         filter.scope.covers(template.tenant.as_deref()) && filter.metadata.iter().all(has)
     });
     found.sort_unstable_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
