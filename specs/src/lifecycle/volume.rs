@@ -63,7 +63,8 @@ pub struct Ossfs {
     #[schema(min_length = 1)]
     pub endpoint: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<OssfsVersion>,
+    #[schema(value_type = Option<OssfsVersion>)]
+    pub version: Option<String>,
     /// Extra mount options.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,

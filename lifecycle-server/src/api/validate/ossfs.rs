@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sandkeep_specs::lifecycle::{Ossfs, OssfsVersion};
+use sandkeep_specs::lifecycle::Ossfs;
 
 use super::volumes::refuse;
 use crate::{
@@ -49,6 +49,11 @@ pub(super) fn bucket(place: &str, wanted: Ossfs) -> Result<Source, ApiError> {
         let problem = "must be the address of an object store";
         return Err(wrong("INVALID_OSSFS_ENDPOINT", "endpoint", problem));
     }
+    let generation = match wanted.version.as_deref() {
+        Some("1.0") => Generation::First,
+        Some("2.0") | None => Generation::Second,
+        Some(_) => return Err(wrong("INVALID_OSSFS_VERSION", "version", "must be 1.0 or 2.0")),
+    };
     let options = wanted.options.unwrap_or_default();
     if options.len() > MAX_OPTIONS {
         return Err(wrong("INVALID_OSSFS_OPTION", "options", "must be at most 64"));
@@ -70,10 +75,7 @@ pub(super) fn bucket(place: &str, wanted: Ossfs) -> Result<Source, ApiError> {
     Ok(Source::Bucket(Bucket {
         bucket: wanted.bucket,
         endpoint: endpoint.to_owned(),
-        generation: match wanted.version {
-            Some(OssfsVersion::V1) => Generation::First,
-            Some(OssfsVersion::V2) | None => Generation::Second,
-        },
+        generation,
         options,
         keys: Some(Arc::new(Keys { id: wanted.access_key_id, secret: wanted.access_key_secret })),
     }))
@@ -138,10 +140,13 @@ mod tests {
     #[test]
     fn every_refusal_has_its_code_and_names_its_member() {
         for (patch, code, member) in [
+            (json!({"bucket": "a"}), "VOLUME::INVALID_OSSFS_BUCKET", "bucket"),
             (json!({"bucket": "ab"}), "VOLUME::INVALID_OSSFS_BUCKET", "bucket"),
             (json!({"bucket": "A-b"}), "VOLUME::INVALID_OSSFS_BUCKET", "bucket"),
             (json!({"bucket": "abc-"}), "VOLUME::INVALID_OSSFS_BUCKET", "bucket"),
             (json!({"bucket": "a".repeat(64)}), "VOLUME::INVALID_OSSFS_BUCKET", "bucket"),
+            (json!({"version": "3.0"}), "VOLUME::INVALID_OSSFS_VERSION", "version"),
+            (json!({"version": ""}), "VOLUME::INVALID_OSSFS_VERSION", "version"),
             (json!({"endpoint": " "}), "VOLUME::INVALID_OSSFS_ENDPOINT", "endpoint"),
             (json!({"endpoint": "a b"}), "VOLUME::INVALID_OSSFS_ENDPOINT", "endpoint"),
             (json!({"endpoint": "a\n--uid=0"}), "VOLUME::INVALID_OSSFS_ENDPOINT", "endpoint"),
