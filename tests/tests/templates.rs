@@ -59,6 +59,12 @@ async fn a_template_is_tried_out_and_used() -> Result<()> {
     let made = api.post("/v1/sandboxes", &body).await?.expect(202)?.json()?;
     let sandbox = Sandbox { id: made["id"].as_str().context("an id")?.to_owned(), api: api.clone() };
     assert_eq!(sandbox.get().await?["image"]["uri"], BASE_IMAGE);
+    let plain = api.create(json!({})).await?;
+    for (which, origin) in [(&sandbox, "template"), (&plain, "")] {
+        let endpoint = api.get(&format!("{}/endpoints/80", which.path())).await?.expect(200)?;
+        assert_eq!(endpoint.header("open-sandbox-origin"), origin);
+    }
+    plain.delete().await?;
     assert_eq!(sandbox.execd().await?.output("echo $FROM").await?, "template");
 
     // The image stays as long as somebody may start from it.

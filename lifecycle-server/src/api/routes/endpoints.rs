@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use axum::{
     Json as JsonBody,
     extract::State,
-    http::{HeaderMap, Uri, header::HOST},
+    http::{HeaderMap, HeaderName, HeaderValue, Uri, header::HOST},
+    response::AppendHeaders,
 };
 use sandkeep_specs::lifecycle::{
     EGRESS_AUTH_HEADER, Endpoint, ErrorResponse, INGRESS_HEADER, SECURE_ACCESS_HEADER,
@@ -25,6 +26,12 @@ use crate::{
     proxy::{EXECD_PORT, EXECD_TOKEN_HEADER},
     sandbox::{SIDECAR_PORT, Target},
 };
+
+/// Says on an answer where its sandbox came from.
+const ORIGIN: HeaderName = HeaderName::from_static("open-sandbox-origin");
+const FROM_TEMPLATE: HeaderValue = HeaderValue::from_static("template");
+
+type Origin = AppendHeaders<Option<(HeaderName, HeaderValue)>>;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default().routes(routes!(get_sandbox_endpoint))
@@ -50,7 +57,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     responses(
         (status = 200, description = "Where the port is.", body = Endpoint,
             headers(("OPEN-SANDBOX-ORIGIN" = String,
-                description = "Where the sandbox came from, if not from an image."))),
+                description = "`template` for a sandbox that came from one, absent for others."))),
         (status = 400, description = "The port or a parameter is wrong.", body = ErrorResponse),
         (status = 404, description = "There is no such sandbox, or it does not run.", body = ErrorResponse),
     ),
@@ -62,13 +69,15 @@ async fn get_sandbox_endpoint(
     query: Query,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<JsonBody<Endpoint>, ApiError> {
+) -> Result<(Origin, JsonBody<Endpoint>), ApiError> {
     let through_server = query.flag("use_server_proxy")?;
     let expires = query.one("expires").map(|text| expires(text, now())).transpose()?;
     if through_server && expires.is_some() {
         return Err(ApiError::invalid("expires", "cannot stand beside use_server_proxy"));
     }
     let target = announced_target(&state.service, &id, port)?;
+    let is_from_template = state.service.get(&id)?.plan.template.is_some();
+    let origin = AppendHeaders(is_from_template.then_some((ORIGIN, FROM_TEMPLATE)));
     if !through_server {
         let endpoint = match &state.gateway {
             Some(gateway) => gated(gateway, state.gate.is_public(&target), &id, &target, expires)?,
@@ -80,13 +89,13 @@ async fn get_sandbox_endpoint(
             }
             None => direct(&target, port),
         };
-        return Ok(JsonBody(endpoint));
+        return Ok((origin, JsonBody(endpoint)));
     }
     let base = match &state.announced_host {
         Some(host) => announced_base(host),
         None => format!("{}{API_MOUNT}", own_host(&uri, &headers)?),
     };
-    Ok(JsonBody(proxied(&base, &id, port, &target)))
+    Ok((origin, JsonBody(proxied(&base, &id, port, &target))))
 }
 
 /// The instant a signed route ends.
