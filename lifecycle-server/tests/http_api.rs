@@ -339,6 +339,18 @@ async fn metadata_is_patched_by_merging() {
     assert_eq!(patched["id"], id.as_str());
     let unchanged: Value = patch(json!({})).await.json().await.unwrap();
     assert_eq!(unchanged["metadata"], json!({"a": "1", "c": "3"}));
+    // Neither at once nor bit by bit can there be more than a create takes.
+    let many = |round: u32| -> Value {
+        let pair = |n| (format!("{}{round}.{n:04}", "k".repeat(50)), json!("v".repeat(60)));
+        Value::Object((0..1000).map(pair).collect())
+    };
+    assert_eq!(patch(many(1)).await.status(), 200);
+    assert_eq!(patch(many(2)).await.status(), 200);
+    let (status, code, message) = error_of(patch(many(3)).await).await;
+    assert_eq!((status, code.as_str()), (400, "INVALID_METADATA_LABEL"), "{message}");
+    assert!(message.starts_with("metadata: "), "{message}");
+    let kept: Value = patch(json!({})).await.json().await.unwrap();
+    assert_eq!(kept["metadata"].as_object().unwrap().len(), 2002);
     for (body, code) in [
         (json!({"opensandbox.io/x": "1"}), "INVALID_METADATA_LABEL"),
         (json!({"d": "not a label!"}), "INVALID_METADATA_LABEL"),

@@ -127,6 +127,11 @@ async fn a_wildcard_host_is_the_ports_own() -> Result<()> {
     assert_eq!(socket.next().await.context("a greeting")??, Message::text("/ws?room=1"));
     socket.send(Message::text("hello")).await?;
     assert_eq!(socket.next().await.context("an echo")??, Message::text("hello"));
+
+    // One that is there and cannot be reached is something else than none.
+    api.send(Method::POST, &format!("{}/pause", sandbox.path()), None).await?.expect(202)?;
+    let paused = follow(&api, &endpoint, Method::GET, "/", &[]).await?.expect(503)?;
+    ensure!(paused.text().contains("is Paused"), "{}", paused.text());
     Ok(())
 }
 

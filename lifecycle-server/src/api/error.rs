@@ -210,6 +210,7 @@ impl From<ServiceError> for ApiError {
             }
             ServiceError::NeverExpires(_) => Code::NeverExpires,
             ServiceError::InvalidExpiration(_) => Code::InvalidExpiration,
+            ServiceError::TooMuchMetadata { .. } => Code::InvalidPatchLabel,
             ServiceError::Quota(_) => Code::QuotaExceeded,
             ServiceError::PoolNotFound(_) => Code::PoolNotFound,
             ServiceError::PoolExists(_) => Code::PoolExists,

@@ -255,10 +255,10 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// A sandbox that is on its way is not a backend's failure.
+/// A sandbox that is on its way, paused or over is not a backend's failure, and none that does not exist.
 fn not_there(error: ApiError) -> Refusal {
     let status = match error.code {
-        Code::BackendConnectionFailed => StatusCode::SERVICE_UNAVAILABLE,
+        Code::BackendConnectionFailed | Code::NotReachable => StatusCode::SERVICE_UNAVAILABLE,
         _ => error.status(),
     };
     Refusal(status, error.message)

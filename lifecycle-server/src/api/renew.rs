@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,12 +25,16 @@ const SKIP: &[u8] = b"skip";
 pub struct RenewOnUse {
     enabled: bool,
     min_interval: Duration,
-    last: Mutex<HashMap<String, Instant>>,
+    last: Arc<Last>,
 }
+
+/// When which sandbox was renewed last.
+#[derive(Default)]
+struct Last(Mutex<HashMap<String, Instant>>);
 
 impl RenewOnUse {
     pub fn new(config: &RenewIntentConfig) -> Self {
-        Self { enabled: config.enabled, min_interval: config.min_interval(), last: Mutex::default() }
+        Self { enabled: config.enabled, min_interval: config.min_interval(), last: Arc::default() }
     }
 
     /// Renews in the background if the sandbox was created to be renewed by use. Nothing the caller could notice.
@@ -44,24 +48,31 @@ impl RenewOnUse {
         let Some(at) = TimeDelta::from_std(extension).ok().map(|extension| Utc::now() + extension) else {
             return;
         };
-        if at <= expires_at || !self.is_due(id, Instant::now()) {
+        if at <= expires_at || !self.last.is_due(id, Instant::now(), self.min_interval) {
             return;
         }
-        let (service, id) = (service.clone(), id.to_owned());
+        let (service, id, last) = (service.clone(), id.to_owned(), Arc::clone(&self.last));
         tokio::spawn(async move {
             if let Err(error) = service.renew(&id, at).await {
                 tracing::warn!(sandbox.id = %id, %error, "a used sandbox could not be renewed");
+                last.forget(&id);
             }
         });
     }
+}
 
-    fn is_due(&self, id: &str, now: Instant) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.get(id).is_some_and(|&at| now.duration_since(at) < self.min_interval) {
+impl Last {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_due(&self, id: &str, now: Instant, interval: Duration) -> bool {
+        let mut last = self.all();
+        if last.get(id).is_some_and(|&at| now.duration_since(at) < interval) {
             return false;
         }
         if last.len() >= MAX_REMEMBERED {
-            last.retain(|_, &mut at| now.duration_since(at) < self.min_interval);
+            last.retain(|_, &mut at| now.duration_since(at) < interval);
         }
         if last.len() >= MAX_REMEMBERED {
             last.clear();
@@ -69,29 +80,36 @@ impl RenewOnUse {
         last.insert(id.to_owned(), now);
         true
     }
+
+    /// What came to nothing keeps the next use from nothing.
+    fn forget(&self, id: &str) {
+        self.all().remove(id);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const INTERVAL: Duration = Duration::from_secs(60);
+
     #[test]
     fn one_sandbox_is_not_renewed_too_often() {
-        let renew = RenewOnUse::new(&RenewIntentConfig::default());
-        let start = Instant::now();
-        assert!(renew.is_due("a", start));
-        assert!(!renew.is_due("a", start + Duration::from_secs(59)));
-        assert!(renew.is_due("b", start));
-        assert!(renew.is_due("a", start + Duration::from_secs(60)));
+        let (last, start) = (Last::default(), Instant::now());
+        assert!(last.is_due("a", start, INTERVAL));
+        assert!(!last.is_due("a", start + Duration::from_secs(59), INTERVAL));
+        assert!(last.is_due("b", start, INTERVAL));
+        assert!(last.is_due("a", start + INTERVAL, INTERVAL));
+        last.forget("a");
+        assert!(last.is_due("a", start + INTERVAL, INTERVAL), "the one before failed");
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let renew = RenewOnUse::new(&RenewIntentConfig::default());
-        let now = Instant::now();
+        let (last, now) = (Last::default(), Instant::now());
         for number in 0..3 * MAX_REMEMBERED {
-            renew.is_due(&number.to_string(), now);
+            last.is_due(&number.to_string(), now, INTERVAL);
         }
-        assert!(renew.last.lock().unwrap().len() <= MAX_REMEMBERED);
+        assert!(last.all().len() <= MAX_REMEMBERED);
     }
 }

@@ -17,6 +17,8 @@ pub enum ServiceError {
     NeverExpires(String),
     #[error("{0}")]
     InvalidExpiration(String),
+    #[error("metadata: keys and values have {bytes} bytes together, more than {most}")]
+    TooMuchMetadata { bytes: usize, most: usize },
     /// The sandbox was deleted while it was being created.
     #[error("sandbox {0} was deleted before it had started")]
     Cancelled(String),

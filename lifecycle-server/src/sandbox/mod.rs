@@ -48,7 +48,7 @@ pub use owner::{Owner, Quota, QuotaProblem, Scope};
 pub(crate) use pool::Member;
 pub use pool::{Capacity, NewPool, PoolView};
 pub use recipe::{Probe, Readiness, Recipe};
-pub use record::{CreateSpec, Hooks, Origin, Platform, PoolOrigin, Record, Status};
+pub use record::{CreateSpec, Hooks, Origin, Platform, PoolOrigin, Record, Status, check_metadata};
 pub use replicas::Place;
 pub use service::{Service, ServiceOptions};
 pub use state::{Denial, State};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     egress::{Egress, EgressWish},
+    error::ServiceError,
     idempotency::IdempotencyKey,
     images::ImageRequest,
     owner::Owner,
@@ -17,6 +18,18 @@ use crate::{
     runtime::{HandOver, Limits, Slot},
     volume::Volume,
 };
+
+/// Most bytes that all keys and values of a sandbox's metadata may have.
+const MAX_METADATA: usize = 256 * 1024;
+
+/// Refuses more metadata than a sandbox may have.
+pub fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), ServiceError> {
+    let bytes: usize = metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+    match bytes {
+        0..=MAX_METADATA => Ok(()),
+        _ => Err(ServiceError::TooMuchMetadata { bytes, most: MAX_METADATA }),
+    }
+}
 
 /// Operating system and processor a sandbox was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ use super::{
     list::{self, Filter, Page, PageRequest},
     note::Noted,
     pool::Pools,
-    record::{CreateSpec, Origin, Record},
+    record::{CreateSpec, Origin, Record, check_metadata},
     state::{Denial, State},
     template::Templates,
 };
@@ -218,6 +218,9 @@ impl Service {
     }
 
     /// Sets (`Some`) and removes (`None`) metadata.
+    ///
+    /// # Errors
+    /// `TooMuchMetadata` if that would be more than a create takes; nothing has changed then.
     pub async fn patch_metadata(
         &self,
         id: &str,
@@ -230,7 +233,7 @@ impl Service {
                     None => record.metadata.remove(&key),
                 };
             }
-            Ok(())
+            check_metadata(&record.metadata)
         })
         .await
     }

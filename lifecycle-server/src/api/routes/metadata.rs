@@ -27,7 +27,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     request_body(content = PatchSandboxMetadataRequest, example = json!({"stage": "test", "project": null})),
     responses(
         (status = 200, description = "The sandbox with its new metadata.", body = Sandbox),
-        (status = 400, description = "A key or value is wrong; the message names it.", body = ErrorResponse),
+        (status = 400, description = "A key or value is wrong, or all of them together are more than 256 KiB; the message says so.", body = ErrorResponse),
         (status = 404, description = "There is no such sandbox.", body = ErrorResponse),
         (status = 409, description = "The sandbox's state does not allow it.", body = ErrorResponse),
     ),

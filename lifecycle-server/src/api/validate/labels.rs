@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::error::{ApiError, Code};
+use crate::{
+    api::error::{ApiError, Code},
+    sandbox,
+};
 
 const MAX_NAME: usize = 63;
 const MAX_PREFIX: usize = 253;
@@ -15,6 +18,8 @@ pub(super) fn create(metadata: BTreeMap<String, String>) -> Result<BTreeMap<Stri
     for (key, value) in &metadata {
         check(key, value).map_err(|problem| ApiError::new(Code::InvalidMetadataLabel, problem))?;
     }
+    sandbox::check_metadata(&metadata)
+        .map_err(|problem| ApiError::new(Code::InvalidMetadataLabel, problem.to_string()))?;
     Ok(metadata)
 }
 
