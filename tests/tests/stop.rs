@@ -100,6 +100,11 @@ async fn a_stopped_sandbox_outlives_its_server() -> Result<()> {
     server.restart()?;
     assert_eq!(state(&stopped).await?, "Stopped");
     act(&stopped, "start").await?.expect(200)?;
+    let events =
+        api.get(&format!("{}/diagnostics/events?limit=1", stopped.path())).await?.expect(200)?.text();
+    for told in ["SANDBOX_RUNNING", " slot ", " clone ", " ready "] {
+        ensure!(events.contains(told), "no {told:?} of a start in {events}");
+    }
     starts(&stopped, 2).await?;
     // An adopted sandbox stops as well as one this server has started.
     server.kill()?;

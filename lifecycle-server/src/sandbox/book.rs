@@ -196,8 +196,19 @@ impl Book {
         record: Record,
         event: &Event,
     ) -> Result<Arc<Record>, ServiceError> {
+        self.advance_anyway_with(entry, record, event, event.details()).await
+    }
+
+    /// Like [`advance_anyway`](Self::advance_anyway), with figures of one's own to be noted.
+    pub(super) async fn advance_anyway_with(
+        &self,
+        entry: &Entry,
+        record: Record,
+        event: &Event,
+        details: Option<Value>,
+    ) -> Result<Arc<Record>, ServiceError> {
         let transition = record.status.state.apply(event)?;
-        match self.advance(entry, record.clone(), event).await {
+        match self.advance_with(entry, record.clone(), event, details).await {
             Err(error) if error.is_full() => {
                 tracing::warn!(sandbox.id = %record.id, %error, state = %transition.state, "a state is not on record");
                 let record = Arc::new(Record { status: Status::after(transition, now()), ..record });

@@ -11,7 +11,7 @@ use std::{
 use super::{
     book::Entry,
     error::ServiceError,
-    launch,
+    launch, note,
     record::Record,
     service::{Inner, Service},
     state::{Event, State},
@@ -128,8 +128,9 @@ impl Inner {
             Ok(report) => {
                 span.succeeded(&report.phases);
                 fault::point("start.launched");
+                let phases = Some(note::phases(&report.phases));
                 let record = Record { kept_bytes: 0, ..record.clone() };
-                let record = self.book.advance_anyway(entry, record, &Event::Started).await?;
+                let record = self.book.advance_anyway_with(entry, record, &Event::Started, phases).await?;
                 fault::point("start.recorded");
                 tracing::info!(
                     sandbox.id = %record.id, memory = report.memory, phases = ?report.phases, "sandbox started again"
