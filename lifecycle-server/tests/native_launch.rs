@@ -86,6 +86,7 @@ fn limits_hold() {
             memory_bytes: Some(64 << 20),
             pids: Some(32),
             disk_bytes: Some(32 << 20),
+            ..Limits::default()
         };
         let spec = LaunchSpec { limits, ..spec };
         bed.start_spec(&spec).await.unwrap();

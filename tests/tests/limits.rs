@@ -1,6 +1,6 @@
 //! A sandbox that takes more than its share hurts itself only.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
@@ -68,6 +68,70 @@ async fn a_cpu_share_is_kept() -> Result<()> {
          print(round(sum(os.times()[:2]) * 1000))";
     let spent: u32 = execd.output(&format!("python3 -c '{measure}'")).await?.parse()?;
     ensure!(spent < 1100, "a quarter of a CPU gave {spent} ms in 2 s");
+    sandbox.delete().await
+}
+
+/// Controllers' files of the one sandbox with such a memory request, from either version of cgroups: its own values.
+fn shares(memory: u64) -> Result<Vec<String>> {
+    let (mut mounts, mut found) = (vec![PathBuf::from("/sys/fs/cgroup")], Vec::new());
+    mounts.extend(fs::read_dir("/sys/fs/cgroup")?.flatten().map(|entry| entry.path()));
+    let read = |path: PathBuf| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    let groups = |mount: &PathBuf| {
+        let servers = fs::read_dir(mount).into_iter().flatten().flatten();
+        let ours = servers.filter(|entry| entry.file_name().to_string_lossy().starts_with("sandkeep-"));
+        ours.flat_map(|entry| fs::read_dir(entry.path()).into_iter().flatten().flatten())
+            .map(|entry| entry.path())
+            .collect::<Vec<_>>()
+    };
+    let is_it = |group: &PathBuf| {
+        let said = ["memory.soft_limit_in_bytes", "memory.low"].map(|name| read(group.join(name)));
+        said.contains(&Some(memory.to_string()))
+    };
+    for group in mounts.iter().flat_map(groups).filter(is_it) {
+        let place = group.components().rev().take(2).collect::<Vec<_>>();
+        for mount in &mounts {
+            let own = mount.join(place[1]).join(place[0]);
+            found.extend(["cpu.shares", "cpu.weight"].into_iter().filter_map(|name| read(own.join(name))));
+        }
+    }
+    found.dedup();
+    Ok(found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_shares_also_after_a_stop_and_a_restart() -> Result<()> {
+    // Whole pages, and nobody else's wish.
+    const MEMORY: u64 = 17_093 * 4096;
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let sandbox = api
+        .create(json!({
+            "resourceLimits": {"cpu": "1", "memory": "256Mi"},
+            "resourceRequests": {"cpu": "250m", "memory": MEMORY.to_string()},
+        }))
+        .await?;
+    let has_its_shares = || {
+        let found = shares(MEMORY)?;
+        ensure!(found == ["256"] || found == ["25"], "the weights are {found:?}");
+        Ok(())
+    };
+    has_its_shares()?;
+    api.post(&format!("{}/stop", sandbox.path()), &json!({})).await?.expect(200)?;
+    assert_eq!(shares(MEMORY)?, Vec::<String>::new());
+    server.kill()?;
+    tokio::task::block_in_place(|| server.restart())?;
+    api.post(&format!("{}/start", sandbox.path()), &json!({})).await?.expect(200)?;
+    has_its_shares()?;
+
+    for (requests, status) in
+        [(json!({"memory": "64Ti"}), 429), (json!({"disk": "1Gi"}), 400), (json!({"memory": "-1"}), 400)]
+    {
+        let body = create_body(json!({"resourceLimits": {}, "resourceRequests": requests}));
+        let refused = api.post("/v1/sandboxes", &body).await?;
+        assert_eq!(refused.header("retry-after"), if status == 429 { "1" } else { "" }, "{requests}");
+        let (_, message) = refused.expect_error(status)?;
+        ensure!(message.contains("memory") || message.contains("disk"), "{message}");
+    }
     sandbox.delete().await
 }
 

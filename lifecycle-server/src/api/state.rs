@@ -14,7 +14,7 @@ use crate::{
     image::ImageStore,
     otel::Tracer,
     proxy::{Proxy, Relay},
-    runtime::Limits,
+    runtime::{Guaranteed, Limits},
     sandbox::Service,
     snapshot::Snapshots,
 };
@@ -94,6 +94,7 @@ fn default_limits(table: &NativeTable) -> Limits {
         memory_bytes: table.default_memory.as_ref().and_then(|memory| memory.bytes().ok()),
         pids: Some(table.default_pids),
         disk_bytes: table.default_disk.bytes().ok(),
+        guaranteed: Guaranteed::NOTHING,
     }
 }
 

@@ -139,6 +139,30 @@ pub struct Limits {
     pub pids: Option<u64>,
     /// Bytes the sandbox may write to its own file system.
     pub disk_bytes: Option<u64>,
+    /// What it is to have of these where others want them too.
+    #[serde(default, skip_serializing_if = "Guaranteed::is_nothing")]
+    pub guaranteed: Guaranteed,
+}
+
+/// Shares for one sandbox; `None` means nothing in particular.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guaranteed {
+    /// Thousandths of a CPU.
+    pub cpu_millis: Option<u64>,
+    pub memory_bytes: Option<u64>,
+}
+
+impl Guaranteed {
+    pub const NOTHING: Self = Self { cpu_millis: None, memory_bytes: None };
+
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::NOTHING
+    }
+
+    /// Bytes of memory that others must leave it.
+    pub fn memory(&self) -> u64 {
+        self.memory_bytes.unwrap_or_default()
+    }
 }
 
 /// What the owner of a sandbox that was started ahead of him brings.
@@ -269,12 +293,12 @@ pub struct PrivateLayer {
 
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
-    /// Whether this host has memory, processes and disk for another sandbox that takes so many bytes of memory from its
-    /// beginning. Cheap; nothing on the host changes.
+    /// Whether this host has memory, processes and disk for another sandbox that takes `memory` bytes, with `guaranteed`
+    /// ones for all sandboxes together then. Cheap; nothing on the host changes.
     ///
     /// # Errors
     /// `Exhausted` says of what there is too little.
-    fn check_room(&self, _memory: u64) -> Result<(), RuntimeError> {
+    fn check_room(&self, _memory: u64, _guaranteed: u64) -> Result<(), RuntimeError> {
         Ok(())
     }
 

@@ -67,7 +67,7 @@ impl Inner {
     /// A place and a record for a new sandbox.
     async fn register(self: &Arc<Self>, spec: &CreateSpec) -> Result<Arc<Entry>, ServiceError> {
         let place = self.admit(spec.owner.as_ref(), spec.limits).await?;
-        let _room = self.hold_room(place).await;
+        let _room = self.hold_room(&spec.limits, place).await;
         let id = Uuid::new_v4().hyphenated().to_string();
         let created_at = now();
         let expires_at = expiry(created_at, spec.timeout)?;

@@ -15,7 +15,7 @@ use super::{
     state::{State, Transition},
 };
 use crate::{
-    runtime::{HandOver, Limits, Slot},
+    runtime::{Guaranteed, HandOver, Limits, Slot},
     volume::Volume,
 };
 
@@ -118,6 +118,8 @@ pub struct Plan {
     pub memory_bytes: Option<u64>,
     pub pids: Option<u64>,
     pub disk_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Guaranteed::is_nothing")]
+    pub guaranteed: Guaranteed,
     pub extensions: BTreeMap<String, String>,
     pub platform: Option<Platform>,
     /// Absent in records of servers that knew no hooks.
@@ -201,6 +203,7 @@ impl Plan {
             memory_bytes: spec.limits.memory_bytes,
             pids: spec.limits.pids,
             disk_bytes: spec.limits.disk_bytes,
+            guaranteed: spec.limits.guaranteed,
             extensions: spec.extensions.clone(),
             platform: spec.platform.clone(),
             hooks: spec.hooks.clone(),
@@ -223,6 +226,7 @@ impl Plan {
             memory_bytes: self.memory_bytes,
             pids: self.pids,
             disk_bytes: self.disk_bytes,
+            guaranteed: self.guaranteed,
         }
     }
 }
@@ -296,6 +300,7 @@ pub(crate) fn record_for_tests(id: &str, now: DateTime<Utc>) -> Record {
             memory_bytes: Some(1 << 30),
             pids: None,
             disk_bytes: None,
+            guaranteed: Guaranteed::NOTHING,
             extensions: BTreeMap::new(),
             platform: None,
             hooks: None,

@@ -93,8 +93,11 @@ impl Inner {
         entry.record().status.state.apply(&Event::StartBegun)?;
         let _gate = entry.gate.lock().await;
         let record = self.book.still_there(entry)?;
-        self.check_room_again(&record.id, memory).await?;
-        let record = self.book.advance(entry, record, &Event::StartBegun).await?;
+        let record = {
+            let _room = self.hold_room(&record.plan.limits(), None).await;
+            self.check_room_again(&record, memory).await?;
+            self.book.advance(entry, record, &Event::StartBegun).await?
+        };
         fault::point("start.begun");
         self.finish_start(entry, &record, memory).await
     }

@@ -38,7 +38,9 @@ pub struct CreateSandboxRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = json!({"cpu": "1", "memory": "512Mi"}))]
     pub resource_limits: Option<BTreeMap<String, String>>,
-    /// Guaranteed share of resources, in the same units as the limits.
+    /// Guaranteed shares of `cpu` and `memory`, in the same units as the limits and at most those. Where others want them
+    /// too, processor time is divided by the shares of `cpu`, which are the limits by default. A create is refused while
+    /// this host cannot guarantee the memory; what a sandbox has beyond its share is taken back from it first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_requests: Option<BTreeMap<String, String>>,
     /// Environment of everything that runs in the sandbox; null leaves a variable unset.

@@ -48,7 +48,7 @@ pub(super) fn pooled(
         ],
     )?;
     let limits = resources::limits(&request.resource_limits.unwrap_or_default())?;
-    resources::check_requests(&request.resource_requests.unwrap_or_default(), &limits)?;
+    resources::requests(&request.resource_requests.unwrap_or_default(), &limits, &Limits::default())?;
     Ok(CreateSpec {
         entrypoint: match request.entrypoint {
             Some(words) => entrypoint::check(Some(words))?,

@@ -43,8 +43,9 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         .resource_limits
         .as_ref()
         .ok_or_else(|| ApiError::invalid("resourceLimits", "is required; {} sets no limits"))?;
-    let limits = resources::limits(limits)?;
-    resources::check_requests(&request.resource_requests.unwrap_or_default(), &limits)?;
+    let mut limits = resources::limits(limits)?;
+    let requests = request.resource_requests.unwrap_or_default();
+    limits.guaranteed = resources::requests(&requests, &limits, &rules.default_limits)?;
     let (image, snapshot_id, entrypoint) = match source {
         Source::Image(image) => (image, None, request.entrypoint),
         Source::Snapshot(id) => {
@@ -106,7 +107,7 @@ mod tests {
         Rules {
             max_timeout: Some(3600),
             host: Platform { os: "linux".to_owned(), arch: "amd64".to_owned() },
-            default_limits: Limits::default(),
+            default_limits: Limits { memory_bytes: Some(1 << 40), ..Limits::default() },
             egress_mode: "dns+nft".to_owned(),
         }
     }
@@ -137,6 +138,9 @@ mod tests {
         assert_eq!(spec.limits.memory_bytes, Some(512 << 20));
         assert_eq!(spec.limits.disk_bytes, Some(1_000_000_000));
         assert_eq!(spec.limits.pids, Some(64));
+        let requests = json!({"resourceRequests": {"cpu": "250m", "memory": "64Mi"}});
+        let guaranteed = check(requests).unwrap().limits.guaranteed;
+        assert_eq!((guaranteed.cpu_millis, guaranteed.memory_bytes), (Some(250), Some(64 << 20)));
     }
 
     #[test]
@@ -166,6 +170,12 @@ mod tests {
                 "resourceRequests.cpu",
             ),
             (json!({"resourceRequests": {"gpu": "1"}}), Code::NotSupported, "resourceRequests.gpu"),
+            (json!({"resourceRequests": {"disk": "1Gi"}}), Code::NotSupported, "resourceRequests.disk"),
+            (
+                json!({"resourceRequests": {"memory": "2Ti"}}),
+                Code::InvalidParameter,
+                "resourceRequests.memory",
+            ),
             (json!({"timeout": 59}), Code::InvalidParameter, "timeout"),
             (json!({"timeout": -5}), Code::InvalidParameter, "timeout"),
             (json!({"timeout": 3601}), Code::InvalidParameter, "timeout"),

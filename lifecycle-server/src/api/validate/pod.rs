@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{entrypoint, env, resources, source};
 use crate::{
     api::error::ApiError,
+    runtime::Limits,
     sandbox::{Probe, Readiness, Recipe},
 };
 
@@ -195,7 +196,7 @@ fn variables(members: &mut Members<'_>) -> Result<BTreeMap<String, String>, ApiE
     env::check(env)
 }
 
-fn limits(members: &mut Members<'_>) -> Result<crate::runtime::Limits, ApiError> {
+fn limits(members: &mut Members<'_>) -> Result<Limits, ApiError> {
     let Some(mut resources) = members.object("resources")? else { return Ok(Default::default()) };
     let place = resources.at("limits");
     let (mut limits, requests) = (resources.map("limits")?, resources.map("requests")?);
@@ -207,8 +208,8 @@ fn limits(members: &mut Members<'_>) -> Result<crate::runtime::Limits, ApiError>
     {
         return Err(ApiError::invalid(format_args!("{place}.{name}"), "cannot be mapped onto a sandbox"));
     }
-    let limits = resources::limits(&limits)?;
-    resources::check_requests(&requests, &limits)?;
+    let mut limits = resources::limits(&limits)?;
+    limits.guaranteed = resources::requests(&requests, &limits, &Limits::default())?;
     Ok(limits)
 }
 
@@ -295,6 +296,7 @@ mod tests {
         assert_eq!(recipe.limits.cpu_millis, Some(2000));
         assert_eq!(recipe.limits.memory_bytes, Some(1 << 30));
         assert_eq!(recipe.limits.disk_bytes, Some(3 << 30));
+        assert_eq!(recipe.limits.guaranteed.cpu_millis, Some(1000));
         assert_eq!((recipe.working_dir.as_deref(), recipe.user.as_deref()), (Some("/srv"), Some("1000:100")));
         assert_eq!(recipe.readiness, Some(Readiness { probe: Some(Probe::Tcp(80)), seconds: 10 }));
     }

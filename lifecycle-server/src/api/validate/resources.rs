@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     api::error::ApiError,
     config::quantity::{self, QuantityError},
-    runtime::Limits,
+    runtime::{Guaranteed, Limits},
 };
 
 /// The kernel's quota has no finer share.
@@ -26,21 +26,34 @@ pub(super) fn limits(map: &BTreeMap<String, String>) -> Result<Limits, ApiError>
         memory_bytes: read("memory", quantity::bytes, LEAST_MEMORY, "8Mi")?,
         pids: read("pids", quantity::count, LEAST_PIDS, "16")?,
         disk_bytes: read("disk", quantity::bytes, LEAST_DISK, "1Mi")?,
+        guaranteed: Guaranteed::NOTHING,
     })
 }
 
-/// Guaranteed shares: this host guarantees none beyond what is free, but a wrong one is still a mistake.
-pub(super) fn check_requests(map: &BTreeMap<String, String>, limits: &Limits) -> Result<(), ApiError> {
+/// Guaranteed shares by name, none of them more than its limit, which is the `default` one where none was asked for.
+pub(super) fn requests(
+    map: &BTreeMap<String, String>,
+    limits: &Limits,
+    default: &Limits,
+) -> Result<Guaranteed, ApiError> {
     refuse_gpu(map, "resourceRequests")?;
-    let cpu = read(map, "resourceRequests", "cpu", quantity::cpu_millis, 1, "1m")?;
-    let memory = read(map, "resourceRequests", "memory", quantity::bytes, 1, "1")?;
-    for (name, wanted, limit) in [("cpu", cpu, limits.cpu_millis), ("memory", memory, limits.memory_bytes)] {
+    if let Some(name) = map.keys().find(|name| !["cpu", "memory"].contains(&name.as_str())) {
+        let problem = "cannot be guaranteed; this server guarantees cpu and memory";
+        return Err(ApiError::not_supported(format_args!("resourceRequests.{name}"), problem));
+    }
+    let cpu_millis = read(map, "resourceRequests", "cpu", quantity::cpu_millis, 1, "1m")?;
+    let memory_bytes = read(map, "resourceRequests", "memory", quantity::bytes, 1, "1")?;
+    let bound = |own: Option<u64>, default: Option<u64>| own.or(default.filter(|limit| *limit > 0));
+    for (name, wanted, limit) in [
+        ("cpu", cpu_millis, bound(limits.cpu_millis, default.cpu_millis)),
+        ("memory", memory_bytes, bound(limits.memory_bytes, default.memory_bytes)),
+    ] {
         if wanted.zip(limit).is_some_and(|(wanted, limit)| wanted > limit) {
-            let problem = format!("is more than resourceLimits.{name} allows");
+            let problem = format!("is more than resourceLimits.{name} or its default allows");
             return Err(ApiError::invalid(format_args!("resourceRequests.{name}"), problem));
         }
     }
-    Ok(())
+    Ok(Guaranteed { cpu_millis, memory_bytes })
 }
 
 fn refuse_gpu(map: &BTreeMap<String, String>, member: &str) -> Result<(), ApiError> {

@@ -6,6 +6,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,12 +15,16 @@ use crate::runtime::{Limits, Usage};
 
 /// Controllers that sandboxes are limited with.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+const MEMORY_LOW: &str = "memory.low";
 /// Directory beside those of the sandboxes, with one for the sidecar of each that has one.
 const SIDECARS: &str = "egress";
 /// Accounting period of the cpu controller, in microseconds.
 const CPU_PERIOD: u64 = 100_000;
 /// The kernel accepts no smaller share of a period, in microseconds.
 const MIN_CPU_QUOTA: u64 = 1_000;
+/// Weight of one CPU, and so of a sandbox that asks for none, in version 1 and version 2.
+const CPU_SHARES: u64 = 1024;
+const CPU_WEIGHT: u64 = 100;
 
 /// Where each controller is mounted on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,6 +215,16 @@ impl Cgroups {
                 false,
             );
         }
+        // Beside others each counts with what it is guaranteed, or else with all it may have.
+        if let Some(millis) = limits.guaranteed.cpu_millis.or(limits.cpu_millis) {
+            let part = |one: u64| millis.saturating_mul(one) / 1000;
+            let (shares, weight) = (part(CPU_SHARES).clamp(2, 262_144), part(CPU_WEIGHT).clamp(1, 10_000));
+            put("cpu", "cpu.shares", "cpu.weight", shares.to_string(), weight.to_string(), true);
+        }
+        if let Some(bytes) = limits.guaranteed.memory_bytes {
+            let bytes = bytes.to_string();
+            put("memory", "memory.soft_limit_in_bytes", MEMORY_LOW, bytes.clone(), bytes, true);
+        }
         if let Some(bytes) = limits.memory_bytes {
             let bytes = bytes.to_string();
             put("memory", "memory.limit_in_bytes", "memory.max", bytes.clone(), bytes.clone(), false);
@@ -236,7 +251,22 @@ impl Cgroups {
                 Ok(()) => {}
             }
         }
-        Ok(())
+        if limits.guaranteed.memory_bytes.is_some() { self.protect() } else { Ok(()) }
+    }
+
+    /// Version 2 protects no more of a directory's memory than of its parent's: the server's own gets what all in it
+    /// have together.
+    fn protect(&self) -> io::Result<()> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let unified = self.layout.unified.as_ref().filter(|_| !self.layout.legacy.contains_key("memory"));
+        let Some(parent) = unified.map(|root| root.join(&self.parent)) else { return Ok(()) };
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let children = fs::read_dir(&parent)?.flatten();
+        let sum = children.map(|child| low_of(&child.path())).fold(0, u64::saturating_add);
+        match fs::write(parent.join(MEMORY_LOW), sum.to_string()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn entrance(&self, slot: u16) -> io::Result<Entrance> {
@@ -310,13 +340,15 @@ impl Cgroups {
 
     /// Removes a slot's directories and its sidecar's; an error means that one is still in use.
     pub(crate) fn remove(&self, slot: u16) -> io::Result<()> {
+        let memory = self.controller_dir("memory", slot).filter(|(_, is_unified)| *is_unified);
+        let was_protected = memory.is_some_and(|(directory, _)| low_of(&directory) > 0);
         for directory in self.sidecars().directories(slot).into_iter().chain(self.directories(slot)) {
             match fs::remove_dir(&directory) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        Ok(())
+        if was_protected { self.protect() } else { Ok(()) }
     }
 
     /// Removes the server's own directories; those with sandboxes in them stay.
@@ -393,6 +425,12 @@ impl Cgroups {
     }
 }
 
+/// Memory that version 2 protects of a directory; none where that is not said.
+fn low_of(directory: &Path) -> u64 {
+    let text = fs::read_to_string(directory.join(MEMORY_LOW)).unwrap_or_default();
+    text.trim().parse().unwrap_or_default()
+}
+
 /// The number after `key` in a file of `key value` lines.
 fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
@@ -410,6 +448,7 @@ fn make_dir(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::Guaranteed;
 
     const HYBRID: &str = "\
 30 24 0:26 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw
@@ -419,8 +458,13 @@ mod tests {
 34 24 0:30 / /sys/fs/cgroup/cpuset rw shared:13 - cgroup cgroup rw,cpuset
 ";
     const PURE: &str = "30 24 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
-    const LIMITS: Limits =
-        Limits { cpu_millis: Some(500), memory_bytes: Some(1 << 29), pids: Some(64), disk_bytes: None };
+    const LIMITS: Limits = Limits {
+        cpu_millis: Some(500),
+        memory_bytes: Some(1 << 29),
+        pids: Some(64),
+        disk_bytes: None,
+        guaranteed: Guaranteed { cpu_millis: Some(250), memory_bytes: Some(1 << 28) },
+    };
 
     fn planned(mountinfo: &str) -> Vec<(String, String)> {
         let cgroups = Cgroups { layout: Layout::parse(mountinfo), parent: "sandkeep-abcd".into() };
@@ -435,6 +479,8 @@ mod tests {
             planned(HYBRID),
             [
                 at("cpu,cpuacct/sandkeep-abcd/7/cpu.cfs_quota_us", "50000"),
+                at("cpu,cpuacct/sandkeep-abcd/7/cpu.shares", "256"),
+                at("memory/sandkeep-abcd/7/memory.soft_limit_in_bytes", "268435456"),
                 at("memory/sandkeep-abcd/7/memory.limit_in_bytes", "536870912"),
                 at("memory/sandkeep-abcd/7/memory.memsw.limit_in_bytes", "536870912"),
                 at("pids/sandkeep-abcd/7/pids.max", "64"),
@@ -450,11 +496,42 @@ mod tests {
             planned(PURE),
             [
                 at("cpu.max", "50000 100000"),
+                at("cpu.weight", "25"),
+                at("memory.low", "268435456"),
                 at("memory.max", "536870912"),
                 at("memory.swap.max", "0"),
                 at("pids.max", "64")
             ]
         );
+    }
+
+    #[test]
+    fn without_a_request_the_limit_is_the_weight() {
+        let cgroups = Cgroups { layout: Layout::parse(PURE), parent: "p".into() };
+        let files = cgroups.limit_files(1, &Limits { cpu_millis: Some(2000), ..Limits::default() });
+        assert_eq!(files[1].1, "200");
+        assert!(cgroups.limit_files(1, &Limits::default()).is_empty());
+    }
+
+    #[test]
+    fn version_2_protects_together_what_is_guaranteed_to_each() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { unified: Some(root.path().into()), legacy: BTreeMap::new(), freezer: None };
+        let cgroups = Cgroups { layout, parent: "p".into() };
+        let parent = root.path().join("p");
+        fs::create_dir_all(parent.join("1")).unwrap();
+        fs::create_dir_all(parent.join("2")).unwrap();
+        let guaranteed = |bytes| {
+            let guaranteed = Guaranteed { memory_bytes: Some(bytes), ..Guaranteed::NOTHING };
+            Limits { guaranteed, ..Limits::default() }
+        };
+        cgroups.limit(1, &guaranteed(4096)).unwrap();
+        cgroups.limit(2, &guaranteed(8192)).unwrap();
+        assert_eq!(low_of(&parent), 12288);
+        // The kernel takes the files away with their directory.
+        fs::remove_file(parent.join("1/memory.low")).unwrap();
+        cgroups.limit(2, &guaranteed(8192)).unwrap();
+        assert_eq!(low_of(&parent), 8192);
     }
 
     #[test]

@@ -307,6 +307,7 @@ fn limits(asked: &Limits, config: &NativeConfig) -> Limits {
         memory_bytes: pick(asked.memory_bytes, default.memory_bytes),
         pids: pick(asked.pids, default.pids),
         disk_bytes: pick(asked.disk_bytes, default.disk_bytes),
+        guaranteed: asked.guaranteed,
     }
 }
 

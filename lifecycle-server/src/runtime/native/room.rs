@@ -30,12 +30,40 @@ struct Left {
     total: u64,
 }
 
-/// Refuses another sandbox when less would be left than the reserve, with `taken` bytes of memory beyond what is in use.
-/// What cannot be read does not count.
-pub(crate) fn check(reserve: &Reserve, taken: u64) -> Result<(), RuntimeError> {
+/// Refuses another sandbox when less would be left than the reserve, with `taken` bytes of memory beyond what is in use,
+/// or `guaranteed` ones in use. What cannot be read does not count.
+pub(crate) fn check(reserve: &Reserve, taken: u64, guaranteed: u64) -> Result<(), RuntimeError> {
     let memory = [host_memory()].into_iter().chain(CONTAINER_MEMORY.map(container_memory));
+    let memory: Vec<Left> = memory.flatten().collect();
     let tasks = [host_tasks()].into_iter().chain(CONTAINER_TASKS.map(container_tasks));
-    judge(reserve, taken, memory.flatten(), tasks.flatten())
+    judge(reserve, taken, memory.iter().copied(), tasks.flatten())?;
+    judge_guaranteed(reserve, guaranteed, memory)
+}
+
+impl Reserve {
+    /// Bytes to be kept of `total`.
+    fn of(&self, total: u64) -> u64 {
+        self.memory_bytes.max(total / 100 * u64::from(self.memory_percent))
+    }
+}
+
+fn judge_guaranteed(
+    reserve: &Reserve,
+    guaranteed: u64,
+    memory: impl IntoIterator<Item = Left>,
+) -> Result<(), RuntimeError> {
+    let Some(most) = memory.into_iter().map(|left| left.total.saturating_sub(reserve.of(left.total))).min()
+    else {
+        return Ok(());
+    };
+    if guaranteed > most {
+        return Err(RuntimeError::Exhausted(format!(
+            "the memory requests of all sandboxes would be {} MiB together; this host can guarantee {} MiB of memory",
+            guaranteed >> 20,
+            most >> 20
+        )));
+    }
+    Ok(())
 }
 
 fn judge(
@@ -45,8 +73,7 @@ fn judge(
     tasks: impl IntoIterator<Item = Left>,
 ) -> Result<(), RuntimeError> {
     for Left { free, total } in memory {
-        let kept = reserve.memory_bytes.max(total / 100 * u64::from(reserve.memory_percent));
-        let kept = kept.saturating_add(taken);
+        let kept = reserve.of(total).saturating_add(taken);
         if free < kept {
             return Err(RuntimeError::Exhausted(format!(
                 "this host has {} MiB of memory available; new sandboxes need {} MiB to be",
@@ -135,6 +162,14 @@ mod tests {
     fn a_memory_to_be_restored_counts_on_top() {
         let judged = |taken| judge(&RESERVE, taken, [left(3 << 30, 4 << 30)], []).is_ok();
         assert!(judged(2 << 30) && !judged((2 << 30) + 1) && !judged(u64::MAX));
+    }
+
+    #[test]
+    fn no_more_is_guaranteed_than_there_is() {
+        let judged =
+            |guaranteed| judge_guaranteed(&RESERVE, guaranteed, [left(0, 4 << 30), left(0, 9 << 30)]);
+        assert!(judged(3 << 30).is_ok() && judged((3 << 30) + 1).is_err());
+        assert!(judge_guaranteed(&RESERVE, 1, []).is_ok());
     }
 
     #[test]

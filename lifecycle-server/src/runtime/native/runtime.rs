@@ -188,9 +188,9 @@ impl Runtime for NativeRuntime {
         self.inner.host.names.uid_base(slot.number)
     }
 
-    fn check_room(&self, memory: u64) -> Result<(), RuntimeError> {
+    fn check_room(&self, memory: u64, guaranteed: u64) -> Result<(), RuntimeError> {
         let host = &self.inner.host;
-        room::check(&host.config.reserve, memory)?;
+        room::check(&host.config.reserve, memory, guaranteed)?;
         disk::check_watermark(&host.paths.root, host.config.watermark)
     }
 

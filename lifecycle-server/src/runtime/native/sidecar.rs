@@ -38,7 +38,7 @@ use super::{
     state::Identity,
     watch::{Process, gone},
 };
-use crate::runtime::{Limits, Refusal, RuntimeError, Sidecar, Slot};
+use crate::runtime::{Guaranteed, Limits, Refusal, RuntimeError, Sidecar, Slot};
 
 /// Its directory in the sandbox's.
 const DIRECTORY: &str = "egress";
@@ -58,8 +58,13 @@ const SOCKET_VARIABLE: &str = "OPENSANDBOX_CREDENTIAL_PROXY_SOCKET";
 const UPSTREAM_VARIABLE: &str = "OPENSANDBOX_EGRESS_DNS_UPSTREAM";
 
 /// What a sidecar may use; far above what it needs, and bounded, because sandboxes decide what it is asked for.
-const LIMITS: Limits =
-    Limits { cpu_millis: Some(1000), memory_bytes: Some(192 << 20), pids: Some(128), disk_bytes: None };
+const LIMITS: Limits = Limits {
+    cpu_millis: Some(1000),
+    memory_bytes: Some(192 << 20),
+    pids: Some(128),
+    disk_bytes: None,
+    guaranteed: Guaranteed::NOTHING,
+};
 /// Pause before one that ended early or did not start is started again; doubled each time that happens again.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -211,11 +211,11 @@ impl Pools {
     }
 
     /// Bytes promised to members without a record.
-    pub(super) fn committed(&self, share: impl Fn(Option<u64>) -> u64) -> u64 {
+    pub(super) fn promised(&self, share: impl Fn(&Limits) -> u64) -> u64 {
         let promised = |pool: &Arc<Pool>| {
             let state = pool.state();
             let count = (state.ready.len() + state.starting) as u64;
-            share(pool.recipe.limits.memory_bytes).saturating_mul(count)
+            share(&pool.recipe.limits).saturating_mul(count)
         };
         self.all().iter().map(promised).fold(0, u64::saturating_add)
     }
