@@ -14,8 +14,9 @@ use chrono::{TimeDelta, Utc};
 use lifecycle_server::{
     runtime::{Found, Limits},
     sandbox::{
-        CommittedMemory, CreateSpec, EgressOptions, Filter, NewTemplate, Origin, PageRequest, Phase, Probe,
-        Readiness, Recipe, Record, Scope, Service, ServiceError, ServiceOptions, State,
+        Capacity, CommittedMemory, CreateSpec, EgressOptions, Filter, NewPool, NewTemplate, Origin,
+        PageRequest, Phase, Probe, Readiness, Recipe, Record, Scope, Service, ServiceError, ServiceOptions,
+        State,
     },
     store::Store,
 };
@@ -351,11 +352,8 @@ async fn the_end_of_an_earlier_run_does_not_end_the_next_one() {
     assert_eq!(service.get(&id).unwrap().status.state, State::Running);
 }
 
-#[tokio::test]
-async fn a_create_from_a_template_whose_probe_does_not_hold_leaves_nothing() {
-    let world = World::new().await;
-    let service = world.start(LONG).await;
-    let recipe = Recipe {
+fn recipe() -> Recipe {
+    Recipe {
         image: "base".to_owned(),
         image_id: None,
         command: vec!["sleep".to_owned()],
@@ -363,10 +361,32 @@ async fn a_create_from_a_template_whose_probe_does_not_hold_leaves_nothing() {
         limits: Limits::default(),
         working_dir: None,
         user: None,
-        readiness: Some(Readiness { probe: Some(Probe::Command("ask".to_owned())), seconds: 1 }),
-    };
+        readiness: None,
+    }
+}
+
+#[tokio::test]
+async fn a_pool_may_have_all_the_memory_there_is_and_a_create_no_more() {
+    let world = World::new().await;
+    let bound = CommittedMemory { most: 2 << 30, default: 1 << 30 };
+    let service = world.start_with(LONG, Some(bound)).await;
+    let capacity = Capacity { buffer_max: 2, buffer_min: 2, pool_max: 2, pool_min: 2 };
+    let pool =
+        NewPool { name: "p".to_owned(), owner: None, recipe: recipe(), capacity, source: String::new() };
+    service.create_pool(pool).await.unwrap();
+    let view = || service.pool(&Scope::All, "p").unwrap();
+    eventually("both members are ready", || view().available == 2).await;
+    assert!(matches!(service.create(spec("base")).await, Err(ServiceError::NoRoom(_))));
+    service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_create_from_a_template_whose_probe_does_not_hold_leaves_nothing() {
+    let world = World::new().await;
+    let service = world.start(LONG).await;
+    let readiness = Some(Readiness { probe: Some(Probe::Command("ask".to_owned())), seconds: 1 });
     let content = NewTemplate {
-        recipe,
+        recipe: Recipe { readiness, ..recipe() },
         resource_limits: None,
         publish: "p".to_owned(),
         format: "native".to_owned(),

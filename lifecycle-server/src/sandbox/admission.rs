@@ -31,11 +31,21 @@ impl Inner {
 
     /// Refuses what this host has no room for.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), ServiceError> {
-        self.check_memory(limits, 0)?;
+        self.check_memory(limits, limits, 0)?;
+        self.check_committed(limits)
+    }
+
+    /// The same for a member of a pool that counts already.
+    pub(super) fn check_room_of_member(&self, limits: &Limits) -> Result<(), ServiceError> {
+        self.check_memory(limits, &Limits::default(), 0)?;
+        self.check_committed(&Limits { memory_bytes: Some(0), ..Limits::default() })
+    }
+
+    fn check_committed(&self, more: &Limits) -> Result<(), ServiceError> {
         let Some(committed) = &self.options.committed_memory else { return Ok(()) };
         let share = |limits: &Limits| limits.memory_bytes.unwrap_or(committed.default);
         let taken = self.promised(share, |state| !state.is_final());
-        if taken.saturating_add(share(limits)) > committed.most {
+        if taken.saturating_add(share(more)) > committed.most {
             let most = committed.most;
             return Err(ServiceError::NoRoom(format!(
                 "the memory limits of all sandboxes would exceed the {most} bytes this host may promise"
@@ -48,19 +58,17 @@ impl Inner {
     /// was never given to others.
     pub(super) async fn check_room_again(&self, record: &Record, memory: bool) -> Result<(), ServiceError> {
         let kept = if memory { self.runtime.kept_memory(&record.id).await } else { 0 };
-        self.check_memory(&record.plan.limits(), kept)
+        let limits = record.plan.limits();
+        self.check_memory(&limits, &limits, kept)
     }
 
-    /// Refuses a sandbox that begins with `kept` bytes of memory if this host lacks those, or what it is guaranteed.
-    fn check_memory(&self, limits: &Limits, kept: u64) -> Result<(), ServiceError> {
+    /// Refuses a sandbox that begins with `kept` bytes of memory if this host lacks those, or what it is guaranteed;
+    /// `more` is what does not count yet of that.
+    fn check_memory(&self, limits: &Limits, more: &Limits, kept: u64) -> Result<(), ServiceError> {
         let own = limits.guaranteed.memory();
         let share = |limits: &Limits| limits.guaranteed.memory();
-        let all = match own {
-            0 => 0,
-            own => {
-                self.promised(share, |state| !state.is_final() && state != State::Stopped).saturating_add(own)
-            }
-        };
+        let runs = |state: State| !state.is_final() && state != State::Stopped;
+        let all = if own == 0 { 0 } else { self.promised(share, runs).saturating_add(share(more)) };
         Ok(self.runtime.check_room(kept.max(own), all)?)
     }
 

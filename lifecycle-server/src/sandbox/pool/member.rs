@@ -64,7 +64,7 @@ impl Inner {
             () = self.stopping.cancelled() => return Err(ServiceError::ShuttingDown),
             permit = self.pools.starts.acquire() => permit.map_err(|_| ServiceError::ShuttingDown)?,
         };
-        self.check_room(&pool.recipe.limits)?;
+        self.check_room_of_member(&pool.recipe.limits)?;
         let id = Uuid::new_v4().hyphenated().to_string();
         let slot = self.runtime.reserve(&id)?;
         let member = Member { id, slot, execd_token: secret() };
