@@ -905,7 +905,11 @@ export interface components {
             resourceLimits?: {
                 [key: string]: string;
             } | null;
-            /** @description Guaranteed share of resources, in the same units as the limits. */
+            /**
+             * @description Guaranteed shares of `cpu` and `memory`, in the same units as the limits and at most those. Where others want them
+             *     too, processor time is divided by the shares of `cpu`, which are the limits by default. A create is refused while
+             *     this host cannot guarantee the memory; what a sandbox has beyond its share is taken back from it first.
+             */
             resourceRequests?: {
                 [key: string]: string;
             } | null;
@@ -1066,13 +1070,15 @@ export interface components {
         /** @description When a sandbox from the template counts as working. */
         FsbTemplateReadiness: {
             /**
-             * @description `tcp://[HOST:]PORT`: something listens on the port. `cmd://COMMAND`: the shell command ends with status 0.
+             * @description `tcp://[HOST:]PORT`: something listens on the port. `cmd://COMMAND`: the shell command ends with status 0. Holds
+             *     for every sandbox of the template: each is pending until then, and one that does not get there fails.
              * @example tcp://127.0.0.1:8000
              */
             probe?: string;
             /**
              * Format: int64
-             * @description Seconds the probe may take to succeed (60); without a probe, seconds the sandbox runs before it is judged (0).
+             * @description Seconds the probe may take to succeed (60); without a probe, seconds the template's trial runs before it is judged
+             *     (0), for which no other sandbox waits. What the trial does is in no image.
              */
             warmupSeconds?: number;
         };
@@ -3509,7 +3515,7 @@ export interface operations {
             /** @description Where the port is. */
             200: {
                 headers: {
-                    /** @description Where the sandbox came from, if not from an image. */
+                    /** @description `template` for a sandbox that came from one, absent for others. */
                     "OPEN-SANDBOX-ORIGIN"?: string;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -3602,7 +3608,7 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
-            /** @description A key or value is wrong; the message names it. */
+            /** @description A key or value is wrong, or all of them together are more than 256 KiB; the message says so. */
             400: {
                 headers: {
                     "X-Request-ID"?: string;

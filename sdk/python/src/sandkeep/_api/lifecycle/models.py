@@ -358,7 +358,9 @@ class CreateSandboxRequest(Model):
     resource_limits: dict[str, str] | None
     """Upper bounds: `cpu` (`500m`, `2`), `memory` and `disk` (`512Mi`, `2g`), `pids`. May be empty."""
     resource_requests: dict[str, str] | None
-    """Guaranteed share of resources, in the same units as the limits."""
+    """Guaranteed shares of `cpu` and `memory`, in the same units as the limits and at most those. Where others want them
+    too, processor time is divided by the shares of `cpu`, which are the limits by default. A create is refused while
+    this host cannot guarantee the memory; what a sandbox has beyond its share is taken back from it first."""
     secure_access: bool | None
     """Ask callers of the sandbox's ports for a token."""
     snapshot_id: str | None
@@ -945,9 +947,11 @@ class FsbTemplateReadiness(Model):
     __slots__ = ("extra", "probe", "warmup_seconds")
 
     probe: str | None
-    """`tcp://[HOST:]PORT`: something listens on the port. `cmd://COMMAND`: the shell command ends with status 0."""
+    """`tcp://[HOST:]PORT`: something listens on the port. `cmd://COMMAND`: the shell command ends with status 0. Holds
+    for every sandbox of the template: each is pending until then, and one that does not get there fails."""
     warmup_seconds: int | None
-    """Seconds the probe may take to succeed (60); without a probe, seconds the sandbox runs before it is judged (0)."""
+    """Seconds the probe may take to succeed (60); without a probe, seconds the template's trial runs before it is judged
+    (0), for which no other sandbox waits. What the trial does is in no image."""
     extra: dict[str, Any]
     """Members that this version does not know."""
 
