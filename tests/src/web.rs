@@ -353,11 +353,12 @@ async fn answer(mut request: Request<Incoming>, shared: Arc<Shared>) -> Result<R
         "/reason" => {
             response.extensions_mut().insert(ReasonPhrase::try_from(secret.as_bytes())?);
         }
-        // Packed, whatever was asked for.
+        // Packed, whatever was asked for; said to be so as the query says.
         "/packed" => {
             let mut packer = GzEncoder::new(Vec::new(), Compression::default());
             packer.write_all(format!("you sent {secret}.\n").as_bytes())?;
-            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            let coding = HeaderValue::from_str(parts.uri.query().unwrap_or("gzip"))?;
+            response.headers_mut().insert(header::CONTENT_ENCODING, coding);
             *response.body_mut() = whole(Bytes::from(packer.finish()?));
         }
         "/big" => {

@@ -245,8 +245,14 @@ fn answers_that_may_hold_a_secret_are_asked_for_unpacked() -> Result<()> {
                 "{received:?}"
             );
         }
-        let (status, text) = world.status(&[protocol, "https://api.test/packed"])?;
-        ensure!(status == 502 && text.contains("gzip"), "{protocol} {status} {text}");
+        let unpacked = world.fetch(&[protocol, "-i", "https://api.test/packed"])?;
+        ensure!(
+            unpacked.ends_with(&format!("you sent Bearer {}.\n", stars(SECRET))),
+            "{protocol} {unpacked}"
+        );
+        ensure!(!unpacked.contains("content-encoding"), "{protocol} {unpacked}");
+        let (status, text) = world.status(&[protocol, "https://api.test/packed?br"])?;
+        ensure!(status == 502 && text.contains("br"), "{protocol} {status} {text}");
         assert_eq!(
             world.fetch(&[protocol, "--compressed", "https://other.test/packed"])?,
             "you sent none.\n"

@@ -17,7 +17,11 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{guard::Guard, upstream::Busy};
+use super::{
+    guard::Guard,
+    unpack::{Unpacked, Unpacker},
+    upstream::Busy,
+};
 use crate::vault::{
     redact::{Frames, Stream, TICK},
     substitute::BodyReplacer,
@@ -153,8 +157,18 @@ impl ResponseBody {
         Self::Whole(Full::new(Bytes::from(text)))
     }
 
-    pub(super) fn cleaned(inner: Incoming, frames: Frames, guard: Guard, busy: Busy) -> Self {
+    pub(super) fn cleaned(
+        inner: Incoming,
+        unpacker: Option<Unpacker>,
+        frames: Frames,
+        guard: Guard,
+        busy: Busy,
+    ) -> Self {
         let stream = Stream::new(frames);
+        let inner = match unpacker {
+            Some(unpacker) => Source::Packed(Box::new(Unpacked::new(inner, unpacker))),
+            None => Source::Plain(inner),
+        };
         Self::Cleaned(Box::new(Cleaned {
             inner,
             guard,
@@ -196,9 +210,36 @@ impl Body for ResponseBody {
     }
 }
 
-/// A body in which secrets are overwritten; its length stays the same.
+/// What a body is read from.
+enum Source {
+    Plain(Incoming),
+    Packed(Box<Unpacked>),
+}
+
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self {
+            Self::Plain(inner) => Pin::new(inner).poll_frame(cx).map_err(Into::into),
+            Self::Packed(unpacked) => unpacked.poll(cx),
+        }
+    }
+
+    /// Whether it is known that nothing else comes.
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Plain(inner) if inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(inner) => inner.size_hint(),
+            Self::Packed(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// A body in which secrets are overwritten; its length stays the same, but for one that comes packed.
 pub(super) struct Cleaned {
-    inner: Incoming,
+    inner: Source,
     guard: Guard,
     stream: Stream,
     /// Until the next tick, while something waits for its rest.
@@ -214,17 +255,17 @@ impl Cleaned {
             if self.ended {
                 return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
-            let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+            let frame = match self.inner.poll(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => return self.poll_timer(cx),
             };
             let redactions = self.guard.redactions();
             let data = match frame {
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
                         let clean = self.stream.push(data, redactions);
-                        self.ended = self.inner.is_end_stream();
+                        self.ended = self.inner.is_end();
                         match self.ended && self.stream.waiting() > 0 {
                             true => [clean, self.stream.finish(redactions)].concat().into(),
                             false => clean,
@@ -266,7 +307,7 @@ impl Cleaned {
     }
 
     fn is_end(&self) -> bool {
-        (self.ended && self.trailers.is_none()) || (self.inner.is_end_stream() && self.stream.waiting() == 0)
+        (self.ended && self.trailers.is_none()) || (self.inner.is_end() && self.stream.waiting() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -21,6 +21,7 @@ mod request;
 mod rewind;
 mod session;
 mod tunnel;
+mod unpack;
 mod upstream;
 
 use std::{net::SocketAddr, sync::Arc};

@@ -24,6 +24,7 @@ use super::{
     headers,
     session::{Session, connect_secure, named_address, start},
     tunnel::Tunnel,
+    unpack::Unpacker,
     upstream::{Busy, Key, Upstream},
 };
 use crate::{
@@ -133,10 +134,15 @@ async fn serve(
         headers::ask_unpacked(request.headers_mut());
     }
     let request = prepare(session, &target, injection.as_deref(), request, change).await?;
-    let (response, busy) = send(session, &target, request, injection.is_some()).await?;
-    let is_change = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let (mut response, busy) = send(session, &target, request, injection.is_some()).await?;
+    let status = response.status();
+    let has_body = headers::has_body(&method, status);
+    let unpacker = match has_body && guard.is_some() {
+        true => Unpacker::of(status, response.headers_mut()),
+        false => None,
+    };
     if injection.is_some()
-        && (is_change || headers::has_body(&method, response.status()))
+        && (has_body || status == StatusCode::SWITCHING_PROTOCOLS)
         && let Some(packed) = headers::packed(response.headers())
     {
         return Err(Refused::new(
@@ -144,7 +150,7 @@ async fn serve(
             format!("the answer cannot be searched for secrets: {packed:?}"),
         ));
     }
-    Ok(answer(session, &method, response, busy, client_upgrade, guard))
+    Ok(answer(session, &method, response, unpacker, busy, client_upgrade, guard))
 }
 
 /// Checks whom the request is for.
@@ -400,6 +406,7 @@ fn answer(
     session: &Session,
     method: &Method,
     mut response: Response<Incoming>,
+    unpacker: Option<Unpacker>,
     busy: Busy,
     client: Option<OnUpgrade>,
     mut guard: Option<Guard>,
@@ -424,7 +431,7 @@ fn answer(
     }
     let is_searchable = headers::has_body(method, parts.status) && headers::packed(&parts.headers).is_none();
     let body = match guard.filter(|_| is_searchable) {
-        Some(guard) => ResponseBody::cleaned(body, body_frames(&parts.headers), guard, busy),
+        Some(guard) => ResponseBody::cleaned(body, unpacker, body_frames(&parts.headers), guard, busy),
         None => ResponseBody::Plain(body, busy),
     };
     Response::from_parts(parts, body)

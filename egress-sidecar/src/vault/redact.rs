@@ -28,7 +28,10 @@ pub const REDACTED: &str = "[REDACTED]";
 const SHORTEST: usize = 4;
 
 /// Up to so much text the fastest finder is used, whose tables are a few hundred times as large.
-const FAST_FINDER: usize = 4 << 10;
+const FAST_FINDER: usize = 2 << 10;
+
+/// Up to so much text Base64 of it is looked for as well: it takes eight times as much.
+const MOST_CODED: usize = 16 << 10;
 
 /// How many bytes are kept back is a multiple of this: it is not to tell how long a secret is.
 const STEP: usize = 256;
@@ -50,7 +53,8 @@ impl Redactions {
         let mut texts: Vec<String> = texts.filter(|text| text.len() >= SHORTEST).map(str::to_owned).collect();
         texts.sort_unstable();
         texts.dedup();
-        let mut patterns: Vec<String> = texts.iter().flat_map(|text| forms::of(text)).collect();
+        let with_coded = texts.iter().map(String::len).sum::<usize>() <= MOST_CODED;
+        let mut patterns: Vec<String> = texts.iter().flat_map(|text| forms::of(text, with_coded)).collect();
         patterns.retain(|pattern| pattern.len() >= SHORTEST);
         patterns.sort_unstable();
         patterns.dedup();

@@ -8,15 +8,17 @@ use base64::{
 /// A shorter piece of Base64 could be anything.
 const SHORTEST_CODED: usize = 8;
 
-/// The text, and what else it may be written as.
-pub(super) fn of(text: &str) -> Vec<String> {
+/// The text, and what else it may be written as, in Base64 too.
+pub(super) fn of(text: &str, with_coded: bool) -> Vec<String> {
     let mut forms = vec![text.to_owned()];
     if text.contains(' ') {
         // As forms write it.
         forms.push(text.replace(' ', "+"));
     }
     forms.extend(credentials(text));
-    forms.extend((0..3).flat_map(|before| coded(text, before)));
+    if with_coded {
+        forms.extend((0..3).flat_map(|before| coded(text, before)));
+    }
     forms
 }
 
