@@ -1,7 +1,8 @@
-//! Remembers what was asked for: the newest in memory for `GET /audit`, all of it as log lines.
+//! Remembers what was asked for: the newest in memory for `GET /audit`, and as log lines, so many in a while: sandboxes
+//! decide how much there is to tell, and the log is not theirs to fill.
 //!
 //! Whoever records something only takes a lock. Lines are written by a thread of their own, so that a log nobody reads
-//! stops nothing; what it cannot keep up with is counted.
+//! stops nothing; what it does not write is counted.
 
 mod refused;
 mod seldom;
@@ -12,13 +13,13 @@ use std::{
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use sandkeep_specs::egress::audit::{AuditEntry, AuditKind, AuditList};
 
-use self::refused::Refused;
 pub(crate) use self::seldom::Seldom;
+use self::{refused::Refused, seldom::Quota};
 
 /// Entries kept.
 const KEPT: usize = 2048;
@@ -74,9 +75,9 @@ impl Audit {
         let watched = Arc::downgrade(&audit);
         thread::Builder::new().name("audit".to_owned()).stack_size(WRITER_STACK).spawn(move || {
             let mut written = 0;
-            let mut refused = directory.map(Refused::new);
+            let (mut refused, mut quota) = (directory.map(Refused::new), Quota::new(Instant::now()));
             while let Some(audit) = watched.upgrade() {
-                written = audit.write_after(written, refused.as_mut());
+                written = audit.write_after(written, refused.as_mut(), &mut quota);
             }
         })?;
         Ok(audit)
@@ -131,7 +132,7 @@ impl Audit {
     }
 
     /// Waits for new entries and writes them; gives the number of the last one.
-    fn write_after(&self, written: u64, mut refused: Option<&mut Refused>) -> u64 {
+    fn write_after(&self, written: u64, mut refused: Option<&mut Refused>, quota: &mut Quota) -> u64 {
         let mut kept = self.lock();
         if kept.count == written {
             kept.writer_waits = true;
@@ -142,11 +143,11 @@ impl Audit {
             drop(kept);
         }
         let (entries, next, lost) = self.read_after(written, BATCH);
-        if lost > 0 {
+        if lost > 0 && quota.take(Instant::now()).is_some() {
             tracing::warn!(target: "audit", lost, "entries came faster than they could be written");
         }
         for entry in &entries {
-            write(entry);
+            write(entry, quota);
             if let Some(refused) = &mut refused
                 && let Err(error) = refused.write(entry)
             {
@@ -167,7 +168,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-fn write(entry: &AuditEntry) {
+fn write(entry: &AuditEntry, quota: &mut Quota) {
     let AuditEntry { id, allowed, host, destination, method, path, rule, binding, status, reason, .. } =
         entry;
     let kind = match entry.kind {
@@ -177,9 +178,10 @@ fn write(entry: &AuditEntry) {
         AuditKind::Https => "https",
         AuditKind::Http => "http",
     };
+    let Some(unsaid) = quota.take(Instant::now()) else { return };
     tracing::info!(
-        target: "audit", id, kind, allowed, host, destination, method, path, rule, binding, status, reason, "{}",
-        if *allowed { "allowed" } else { "denied" }
+        target: "audit", id, kind, allowed, host, destination, method, path, rule, binding, status, reason, unsaid,
+        "{}", if *allowed { "allowed" } else { "denied" }
     );
 }
 
@@ -225,10 +227,10 @@ mod tests {
 
     #[test]
     fn the_writer_keeps_its_place() {
-        let audit = Audit::default();
+        let (audit, mut quota) = (Audit::default(), Quota::new(Instant::now()));
         audit.record(event("a"));
-        assert_eq!(audit.write_after(0, None), 1);
+        assert_eq!(audit.write_after(0, None, &mut quota), 1);
         audit.record(event("b"));
-        assert_eq!(audit.write_after(1, None), 2);
+        assert_eq!(audit.write_after(1, None, &mut quota), 2);
     }
 }
