@@ -4,10 +4,15 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     ffi::c_void,
     fs, io,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CapabilitySet, capabilities},
+    time::{ClockId, clock_gettime},
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// The system's allocator, which overwrites what it is given back.
@@ -78,10 +83,62 @@ pub async fn release_after_work() {
     loop {
         looks.tick().await;
         if used().saturating_sub(seen) < REST && resident().is_some_and(|pages| pages > left + WORTH) {
-            sandkeep_idle::release();
+            release();
             left = resident().unwrap_or_default();
         }
         seen = used();
+    }
+}
+
+/// Whether what this process writes is kept in memory; held while that changes.
+static LOCKED: Mutex<bool> = Mutex::new(false);
+
+/// Keeps all that this process has written, and all it will write, out of swap. Code may still be read anew.
+///
+/// # Errors
+/// If the kernel refuses, or would refuse more memory later on.
+pub fn lock() -> io::Result<()> {
+    let mut locked = LOCKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let may = capabilities(None)?.effective.contains(CapabilitySet::IPC_LOCK);
+    if !may && getrlimit(Resource::Memlock).current.is_some() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    lock_pages()?;
+    *locked = true;
+    Ok(())
+}
+
+fn lock_pages() -> io::Result<()> {
+    // SAFETY: changes where pages may be kept, and nothing in them.
+    if unsafe { libc::mlockall(libc::MCL_FUTURE | libc::MCL_ONFAULT) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    for (start, end) in fs::read_to_string("/proc/self/maps")?.lines().filter_map(written) {
+        // SAFETY: as above; a range that is no longer there is an error.
+        if unsafe { libc::mlock2(start as *const c_void, end - start, libc::MLOCK_ONFAULT) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// The range of a line of `/proc/self/maps` if this process alone reads and writes there.
+fn written(line: &str) -> Option<(usize, usize)> {
+    let (range, rest) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-').filter(|_| rest.starts_with("rw-p"))?;
+    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+}
+
+/// Gives back memory nobody needs. What is kept in memory cannot be given back, so that pauses for a moment.
+pub fn release() {
+    let locked = LOCKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if *locked {
+        // SAFETY: changes where pages may be kept, and nothing in them.
+        unsafe { libc::munlockall() };
+    }
+    sandkeep_idle::release();
+    if *locked && let Err(error) = lock_pages() {
+        tracing::warn!(%error, "secrets may be swapped out");
     }
 }
 
@@ -105,6 +162,24 @@ pub fn close() -> io::Result<()> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    Ok(rustix::process::setrlimit(rustix::process::Resource::Core, none)?)
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    Ok(setrlimit(Resource::Core, none)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_written_by_this_process_alone_is_kept() {
+        for (line, range) in [
+            ("7f00-8000 rw-p 00000000 00:00 0 [heap]", Some((0x7f00, 0x8000))),
+            ("7f00-8000 rw-p 00001000 08:01 12 /bin/x", Some((0x7f00, 0x8000))),
+            ("7f00-8000 r-xp 00000000 08:01 12 /bin/x", None),
+            ("7f00-8000 rw-s 00000000 00:00 0", None),
+            ("", None),
+        ] {
+            assert_eq!(written(line), range, "{line}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod cidr;
 mod environment;
 mod intercept;
+mod warnings;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -26,6 +27,7 @@ const DEFAULT_MAX_RULES: usize = 4096;
 const DEFAULT_UPSTREAM_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_UPSTREAM_TIMEOUT: Duration = Duration::from_secs(120);
 const DEFAULT_PROBE_INTERVAL: u64 = 30;
+const DEFAULT_RELOAD: u64 = 60;
 /// Where the lists that stand above every policy are looked for.
 const DEFAULT_RULES_DIR: &str = "/var/egress/rules";
 /// Port of name servers.
@@ -77,6 +79,8 @@ pub struct Config {
     pub policy_file: Option<PathBuf>,
     /// Where the lists are that stand above every policy (`RULES_DIR`).
     pub rules_dir: PathBuf,
+    /// How often those are read again (`SANDKEEP_EGRESS_LISTS_RELOAD_SEC`).
+    pub lists_reload: Duration,
     /// Whether HTTPS to name servers is blocked (`BLOCK_DOH_443`).
     pub block_doh: bool,
     /// Those name servers (`DOH_BLOCKLIST`); none means all of port 443.
@@ -103,6 +107,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Sockets of an earlier run that the starter kept (`SANDKEEP_EGRESS_SOCKETS`).
     pub sockets: Vec<RawFd>,
+    /// What of the environment has no effect, and why; told once there is a log.
+    pub warnings: Vec<String>,
     /// The proxy that opens HTTPS, and the vault it takes credentials from.
     pub intercept: InterceptConfig,
 }
@@ -147,6 +153,7 @@ impl Config {
             rules: env.text("RULES").unwrap_or_default(),
             policy_file: env.path("POLICY_FILE"),
             rules_dir: env.path("RULES_DIR").unwrap_or_else(|| DEFAULT_RULES_DIR.into()),
+            lists_reload: period(env.whole("SANDKEEP_EGRESS_LISTS_RELOAD_SEC").as_deref(), DEFAULT_RELOAD),
             block_doh: env.flag("BLOCK_DOH_443"),
             doh_blocklist: env.list("DOH_BLOCKLIST", str::parse)?,
             nameserver_exempt: env.list("NAMESERVER_EXEMPT", address)?,
@@ -155,13 +162,17 @@ impl Config {
                 .parsed("DNS_UPSTREAM_TIMEOUT", seconds)?
                 .map_or(DEFAULT_UPSTREAM_TIMEOUT, |timeout| timeout.min(MAX_UPSTREAM_TIMEOUT)),
             upstream_probe: env.flag("DNS_UPSTREAM_PROBE"),
-            probe_interval: probe_interval(env.text("DNS_UPSTREAM_PROBE_INTERVAL_SEC").as_deref()),
+            probe_interval: period(
+                env.text("DNS_UPSTREAM_PROBE_INTERVAL_SEC").as_deref(),
+                DEFAULT_PROBE_INTERVAL,
+            ),
             deny_webhook: env.parsed("DENY_WEBHOOK", webhook)?,
             sandbox_id: env.text("SANDBOX_ID").unwrap_or_default(),
             netns: env.path("NETNS"),
             ready_fd: env.parsed("READY_FD", |text| text.parse().map_err(|_| not("a descriptor", text)))?,
             state_dir: env.whole("SANDKEEP_EGRESS_STATE_DIR").map(PathBuf::from),
             sockets: sockets(env.whole("SANDKEEP_EGRESS_SOCKETS").as_deref()),
+            warnings: warnings::warnings(&env),
             intercept: InterceptConfig::read(&env)?,
         })
     }
@@ -226,12 +237,16 @@ fn webhook(text: &str) -> Result<hyper::Uri, String> {
 
 /// Nothing but names is what an unknown mode falls back to: it is what every namespace can do.
 fn mode(text: Option<&str>) -> Mode {
-    let tokens: Vec<String> =
-        text.unwrap_or("dns").split('+').map(|token| token.trim().to_lowercase()).collect();
+    text.and_then(known_mode).unwrap_or(Mode::Dns)
+}
+
+fn known_mode(text: &str) -> Option<Mode> {
+    let tokens: Vec<String> = text.split('+').map(|token| token.trim().to_lowercase()).collect();
     let has = |wanted: &str| tokens.iter().any(|token| token == wanted);
     match (has("dns"), has("nft"), tokens.iter().all(|token| token == "dns" || token == "nft")) {
-        (true, true, true) => Mode::DnsNft,
-        _ => Mode::Dns,
+        (true, true, true) => Some(Mode::DnsNft),
+        (true, false, true) => Some(Mode::Dns),
+        _ => None,
     }
 }
 
@@ -248,8 +263,8 @@ fn max_rules(text: Option<&str>) -> Option<usize> {
     }
 }
 
-fn probe_interval(text: Option<&str>) -> Duration {
-    let given = text.and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_PROBE_INTERVAL);
+fn period(text: Option<&str>, default: u64) -> Duration {
+    let given = text.and_then(|text| text.parse().ok()).unwrap_or(default);
     Duration::from_secs(given.clamp(1, 3600))
 }
 

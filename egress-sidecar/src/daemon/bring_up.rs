@@ -20,8 +20,6 @@ use crate::{
     sockets::Listeners,
 };
 
-/// How often the lists above the policy are read again.
-const RELOAD: Duration = Duration::from_secs(60);
 /// Names whose refusal is not logged.
 const LOG_SKIP_FILE: &str = "log_skip.always";
 /// Whether packets in the middle of a connection nobody knows of begin to be one.
@@ -44,7 +42,9 @@ pub(super) fn enforce(
 ) -> Result<Enforcement> {
     let engine = Arc::new(Engine::start(config, fixed(config))?);
     // Every packet is judged anyhow; this only keeps strangers' connections out of the table.
-    let _ = fs::write(LOOSE, "0");
+    if let Err(error) = fs::write(LOOSE, "0") {
+        tracing::warn!(%error, file = LOOSE, "packets of connections nobody knows of are remembered as connections");
+    }
     let skip = policy::index_of(&config.rules_dir, LOG_SKIP_FILE).context(LOG_SKIP_FILE)?;
     let (webhook, hook) = match config.deny_webhook.clone() {
         Some(uri) => {
@@ -88,8 +88,8 @@ fn fixed(config: &Config) -> Fixed {
 }
 
 /// Follows changes of the lists above the policy.
-pub(super) async fn reload_lists(engine: Arc<Engine>) {
-    let mut turns = interval(RELOAD);
+pub(super) async fn reload_lists(engine: Arc<Engine>, period: Duration) {
+    let mut turns = interval(period);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turns.tick().await;
     loop {

@@ -5,6 +5,7 @@ mod gate;
 pub mod health;
 mod interception;
 mod log;
+mod powers;
 mod ready;
 mod serve;
 
@@ -26,12 +27,27 @@ use health::Health;
 /// not more.
 pub fn run(config: Config) -> Result<()> {
     log::init(config.log_level);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     memory::stay_small();
     if let Err(error) = memory::close() {
         tracing::warn!(%error, "this process's memory is open to others");
     }
     if let Some(netns) = &config.netns {
         enter(netns).with_context(|| format!("cannot enter the network namespace {}", netns.display()))?;
+    }
+    if let Err(error) = powers::many_descriptors() {
+        tracing::warn!(%error, "only few connections can be open at the same time");
+    }
+    if let Err(error) = powers::give_up() {
+        tracing::warn!(%error, "this process may do more than it has to");
+    }
+    // Where there can be a vault, secrets pass through all kinds of memory.
+    if config.intercept.enabled
+        && let Err(error) = memory::lock()
+    {
+        tracing::warn!(%error, "secrets may be swapped out");
     }
     // Names and intercepted connections have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -52,8 +68,9 @@ async fn serve(config: Config) -> Result<()> {
     let address = config.http_addr;
     // Everybody who is told to be ready finds the API listening, and everything in force before.
     let sockets = Sockets::open(&config)?;
-    if let Some(directory) = &config.state_dir {
-        sockets.note(directory).context("cannot note the numbers of the sockets")?;
+    // A full disk must not keep the sidecar away.
+    if let Some(Err(error)) = config.state_dir.as_deref().map(|directory| sockets.note(directory)) {
+        tracing::warn!(%error, "nobody can keep the sockets: their numbers are not noted");
     }
     let listener = TcpListener::from_std(sockets.api).context("cannot serve the API")?;
     let audit = Audit::start(config.state_dir.clone()).context("cannot start the audit log")?;
@@ -77,7 +94,7 @@ async fn serve(config: Config) -> Result<()> {
         true => Some(interception::start(&state, sockets.intercept).await?),
         false => None,
     };
-    let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone()));
+    let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone(), config.lists_reload));
     let releasing = tokio::spawn(memory::release_after_work());
     ready::tell(config.ready_fd);
     tracing::info!(%address, "serving");

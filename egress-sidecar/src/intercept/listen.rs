@@ -91,7 +91,7 @@ async fn let_go(shared: &Shared) {
         sleep(pool::LONGEST / 4).await;
         if shared.pool.let_go() {
             sleep(SETTLE).await;
-            sandkeep_idle::release();
+            crate::memory::release();
         }
     }
 }
