@@ -144,6 +144,27 @@ def spray(name, server, allowed):
     return "sent"
 
 
+def steadily(count):
+    """Does again and again what is allowed, and what is not."""
+    expected = {
+        "name": ("dns", ["ok.test"], "93.184.216.34"),
+        "denied name": ("dns", ["other.test"], "NXDOMAIN"),
+        "named": ("udp", ["93.184.216.34", 9999], "reached"),
+        "address": ("tcp", ["9.9.9.9", 80], "reached"),
+        "denied": ("udp", ["93.184.216.35", 9999], "not permitted"),
+        "denied over TCP": ("tcp", ["93.184.216.35", 80], "refused"),
+    }
+    if tcp("9.9.9.9", 9999, "steady") != "reached":
+        return "not reached"
+    expected["kept"] = ("again", ["steady"], "reached")
+    for at in range(count):
+        for what, (name, arguments, wanted) in expected.items():
+            seen = attempt(name, arguments, {})
+            if seen != wanted:
+                return f"{what}: {seen} in turn {at}"
+    return "always the same"
+
+
 def flood(count):
     """Asks for made-up names without waiting, then for a real one until it is told."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

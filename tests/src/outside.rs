@@ -92,6 +92,11 @@ impl Lab {
 
     /// Starts a sidecar with these settings (names without their prefix), and returns when it says that it is ready.
     pub fn sidecar(&self, settings: &[(&str, &str)]) -> Result<Sidecar> {
+        self.sidecar_with(settings, &[])
+    }
+
+    /// The same with further variables by their whole names.
+    pub fn sidecar_with(&self, settings: &[(&str, &str)], whole: &[(&str, &str)]) -> Result<Sidecar> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("log"))?;
         let mut command = Command::new(paths::dist("egress-sidecar")?);
         command.current_dir(self.dir.path()).env_clear().env("OPENSANDBOX_EGRESS_NETNS", self.inside.path());
@@ -108,6 +113,7 @@ impl Lab {
         for (name, value) in fixed.iter().chain(settings) {
             command.env(format!("OPENSANDBOX_EGRESS_{name}"), value);
         }
+        command.envs(whole.iter().copied());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut told = Vec::new();
         child.stdout.take().context("its output")?.read_to_end(&mut told)?;

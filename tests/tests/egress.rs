@@ -105,6 +105,32 @@ fn rules_hold_from_the_first_packet_and_change_at_once() -> Result<()> {
     })
 }
 
+/// What the sidecar may take of processor and memory is bounded.
+fn limited(pid: u32) -> Result<()> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let group = |controller: &str| {
+        groups.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            controllers.split(',').any(|name| name == controller).then(|| path.to_owned())
+        })
+    };
+    let files = [
+        ("memory", "memory.limit_in_bytes", "memory.max", (192 << 20).to_string()),
+        ("cpu", "cpu.cfs_quota_us", "cpu.max", "100000".to_owned()),
+        ("pids", "pids.max", "pids.max", "128".to_owned()),
+    ];
+    for (controller, legacy, unified, limit) in files {
+        let file = match (group(controller), group("")) {
+            (Some(path), _) => format!("/sys/fs/cgroup/{controller}{path}/{legacy}"),
+            (None, Some(path)) => format!("/sys/fs/cgroup{path}/{unified}"),
+            (None, None) => anyhow::bail!("no control group: {groups}"),
+        };
+        let text = std::fs::read_to_string(&file)?;
+        ensure!(text.split_whitespace().next() == Some(limit.as_str()), "{file} is {text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> Result<()> {
     let net = Internet::new()?;
@@ -140,6 +166,7 @@ fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> R
         .await?;
         let before = sidecars(&watch)?;
         assert_eq!(before.len(), 1, "{before:?}");
+        limited(before[0])?;
         for pid in &before {
             kill(*pid)?;
         }
@@ -187,8 +214,12 @@ fn the_sidecar_is_out_of_the_sandboxs_reach_and_comes_back_with_its_rules() -> R
 /// Binds the sidecar's ports as soon as they are free, wherever what is meant for the sidecar would arrive.
 const IMPOSTOR: &str = r#"
 import itertools, socket, time
-kinds, hosts, ports = (socket.SOCK_STREAM, socket.SOCK_DGRAM), ("0.0.0.0", "127.0.0.1"), (18080, 15353)
-wanted = [want for want in itertools.product(kinds, hosts, ports) if want[0] != kinds[1] or want[2] != 18080]
+outward = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+outward.connect(("192.0.2.1", 9))
+api = (socket.SOCK_STREAM, outward.getsockname()[0], 18080)
+wanted = [api, *((socket.SOCK_STREAM, host, 18080) for host in ("0.0.0.0", "127.0.0.1"))]
+kinds, hosts = (socket.SOCK_STREAM, socket.SOCK_DGRAM), ("0.0.0.0", "127.0.0.1")
+wanted += itertools.product(kinds, hosts, [15353])
 taken, turn = [], 0
 while True:
     for kind, host, port in wanted:

@@ -1,7 +1,9 @@
 //! The egress sidecar alone, in a namespace of the test's own: what its rules say, and what somebody tries against them.
 
 use std::{
-    fs, thread,
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -277,7 +279,7 @@ fn blocks_of_addresses_and_lists_above_the_policy_hold() -> Result<()> {
         {"action":"allow","target":"9.9.9.9"},
         {"action":"deny","target":"93.184.216.0/24"},
         {"action":"deny","target":"2001:db8:1::/64"}]}"#;
-    let _sidecar = lab.sidecar(&[("RULES", rules)])?;
+    let _sidecar = lab.sidecar_with(&[("RULES", rules)], &[("SANDKEEP_EGRESS_LISTS_RELOAD_SEC", "1")])?;
     let mut intruder = lab.intruder()?;
     for (address, port, expected) in [
         ("8.8.8.8", 80, "refused"),
@@ -301,6 +303,15 @@ fn blocks_of_addresses_and_lists_above_the_policy_hold() -> Result<()> {
     ] {
         assert_eq!(intruder.tries("dns", json!([name]))?, expected, "{name}");
     }
+    // The lists are read again, both for addresses and for names.
+    fs::write(lab.dir().join("rules/deny.always"), "10.9.9.0/24\nok.test\n")?;
+    let end = Instant::now() + PATIENCE;
+    while intruder.tries("tcp", json!(["10.9.9.9", 80]))? != "refused" {
+        ensure!(Instant::now() < end, "a list is not read again");
+        thread::sleep(POLL);
+    }
+    assert_eq!(intruder.tries("dns", json!(["ok.test"]))?, "NXDOMAIN");
+    assert_eq!(intruder.tries("tcp", json!(["8.8.8.8", 80]))?, "reached");
     // A name that is denied takes its connections along, though everything else passes.
     lab.ask("PUT", "/policy", Some(r#"{"defaultAction":"allow"}"#))?;
     assert_eq!(intruder.tries("dns", json!(["denied.test"]))?, "93.184.216.35");
@@ -381,6 +392,42 @@ fn the_owner_is_heard_whoever_crowds_the_api() -> Result<()> {
 }
 
 #[test]
+fn nothing_passes_or_is_lost_between_two_policies() -> Result<()> {
+    let lab = Lab::new()?;
+    let rules = |more: usize| {
+        let mut rules = vec![
+            json!({"action": "allow", "target": "ok.test"}),
+            json!({"action": "deny", "target": "93.184.216.35"}),
+            json!({"action": "allow", "target": "9.9.9.9"}),
+        ];
+        let more = (0..more).map(|at| json!({"action": "allow", "target": format!("10.1.{}.0/30", at)}));
+        rules.extend(more);
+        json!({"defaultAction": "deny", "egress": rules}).to_string()
+    };
+    let policies = [rules(0), rules(250)];
+    let _sidecar = lab.sidecar(&[("RULES", &policies[0])])?;
+    let mut intruder = lab.intruder()?;
+    let is_over = AtomicBool::new(false);
+    let (seen, changes) = thread::scope(|scope| {
+        let changing = scope.spawn(|| {
+            let mut changes = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                lab.ask("PUT", "/policy", Some(&policies[(changes + 1) % 2]))?;
+                changes += 1;
+            }
+            anyhow::Ok(changes)
+        });
+        let seen = intruder.tries("steadily", json!([300]));
+        is_over.store(true, Ordering::Relaxed);
+        (seen, changing.join())
+    });
+    assert_eq!(seen?, "always the same");
+    let changes = changes.map_err(|_| anyhow::anyhow!("the changes panicked"))??;
+    ensure!(changes > 5, "only {changes} changes");
+    Ok(())
+}
+
+#[test]
 fn refusals_are_told_to_a_web_hook() -> Result<()> {
     let lab = Lab::new()?;
     let mut hook =
@@ -424,6 +471,29 @@ while Handler.calls < 2 and time.monotonic() < end:
     server.handle_request()
 "#;
 
+/// It may do no more than it has to, on none of its threads, and have all descriptors there are.
+fn confined(pid: u32) -> Result<()> {
+    let mut threads = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(task?.path().join("status"))?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        // DAC_OVERRIDE, NET_BIND_SERVICE, NET_ADMIN, IPC_LOCK.
+        let needed = 1 << 1 | 1 << 10 | 1 << 12 | 1 << 14;
+        for name in ["CapEff:", "CapPrm:"] {
+            let capabilities = u64::from_str_radix(field(name).context("capabilities")?, 16)?;
+            ensure!(capabilities & !needed == 0, "{name} {capabilities:x}");
+        }
+        assert_eq!(field("NoNewPrivs:"), Some("1"));
+        threads += 1;
+    }
+    ensure!(threads > 2, "{threads} threads");
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).context("a limit")?;
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[3], words[4], "{line}");
+    Ok(())
+}
+
 #[test]
 fn a_flooded_sidecar_stays_small() -> Result<()> {
     let lab = Lab::new()?;
@@ -444,6 +514,7 @@ fn a_flooded_sidecar_stays_small() -> Result<()> {
     }
     assert_eq!(intruder.tries("flood", json!([20000]))?, "93.184.216.34");
     assert_eq!(intruder.tries("crowd", json!([400]))?, "200");
+    confined(sidecar.pid())?;
     // Its ports are its own in here, and anybody's elsewhere.
     assert_eq!(intruder.tries("tcp", json!(["127.0.0.1", 18081]))?, "refused");
     assert_eq!(intruder.tries("tcp", json!(["93.184.216.34", 18081]))?, "reached");
@@ -454,6 +525,7 @@ fn a_flooded_sidecar_stays_small() -> Result<()> {
         let value = status.lines().find_map(|line| line.strip_prefix(field)).context("memory")?;
         Ok(value.trim().trim_end_matches(" kB").parse()?)
     };
+    ensure!(kilobytes("VmLck:")? > 0, "its memory may be swapped out");
     let peak = kilobytes("VmHWM:")?;
     ensure!(peak < FLOODED_KILOBYTES, "{peak} kB after a flood");
     let end = Instant::now() + PATIENCE;
