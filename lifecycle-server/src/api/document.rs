@@ -7,7 +7,7 @@ use utoipa::{
     OpenApi, PartialSchema, ToSchema,
     openapi::{
         Content, Header, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, ServerBuilder,
-        path::{Operation, PathItem},
+        path::{Operation, ParameterIn, PathItem},
         schema::Type,
         security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme},
     },
@@ -98,6 +98,9 @@ pub fn diagnostics_document() -> utoipa::openapi::OpenApi {
     document
 }
 
+/// Statuses of refusals that may pass by themselves.
+const RETRIED: [&str; 2] = ["429", "503"];
+
 /// What is true of every operation is said once, here.
 fn complete(document: &mut utoipa::openapi::OpenApi) {
     document.servers = Some(vec![ServerBuilder::new().url("/").build()]);
@@ -115,29 +118,54 @@ fn complete(document: &mut utoipa::openapi::OpenApi) {
     document.paths.paths = paths
         .into_iter()
         .map(|(path, mut item)| {
-            for operation in operations(&mut item) {
-                complete_operation(operation);
-            }
+            let mut read = item.get.take();
+            read.iter_mut().for_each(|operation| complete_operation(operation, false));
+            operations(&mut item).for_each(|operation| complete_operation(operation, true));
+            item.get = read;
             // The router marks a parameter that spans segments with a star; the document has no such notion.
             (path.replace("{*", "{"), item)
         })
         .collect();
 }
 
-fn complete_operation(operation: &mut Operation) {
-    let is_public = operation.security.is_some();
+fn complete_operation(operation: &mut Operation, changes: bool) {
+    let needs_key = operation.security.is_none();
+    let has_members = operation.parameters.iter().flatten().any(
+        |parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Path),
+    );
+    let has_json = operation
+        .request_body
+        .as_ref()
+        .is_some_and(|body| matches!(body, RefOr::T(body) if body.content.contains_key("application/json")));
     let responses = &mut operation.responses.responses;
-    if !is_public {
+    // What is forwarded may answer anything; its document says so.
+    if !responses.contains_key("default") {
         let mut add = |status: &str, description: &str| {
             responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(error(description)));
         };
-        add("401", "The API key is missing or wrong.");
-        add("403", "The caller may not do this.");
+        if needs_key {
+            add("401", "The API key is missing or wrong.");
+            add("403", "The caller may not do this.");
+        }
+        if has_members || has_json {
+            add("400", "The request cannot be read; the message says what is wrong and where.");
+        }
+        if has_json {
+            add("408", "The body did not arrive in time.");
+            add("413", "The body is too large.");
+        }
+        if changes {
+            add("429", "The host has no room for it.");
+        }
         add("500", "The server failed; its log says why.");
+        add("503", "The server, or what it needs for this, cannot do it now.");
     }
-    for response in responses.values_mut() {
+    for (status, response) in responses.iter_mut() {
         if let RefOr::T(response) = response {
             response.headers.insert("X-Request-ID".to_owned(), RefOr::T(request_id()));
+            if RETRIED.contains(&status.as_str()) {
+                response.headers.insert("Retry-After".to_owned(), RefOr::T(retry_after()));
+            }
             if let Some(header) = response.headers.get_mut("Deprecation") {
                 *header = RefOr::T(deprecation());
             }
@@ -148,6 +176,15 @@ fn complete_operation(operation: &mut Operation) {
 fn error(description: &str) -> Response {
     let content = Content::new(Some(Ref::from_schema_name(ErrorResponse::name())));
     ResponseBuilder::new().description(description).content("application/json", content).build()
+}
+
+fn retry_after() -> Header {
+    Header::new(
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .description(Some("Seconds to wait. Absent where waiting alone helps nobody."))
+            .build(),
+    )
 }
 
 fn request_id() -> Header {
@@ -188,6 +225,55 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::error::{ApiError, Code};
+
+    /// What any operation with a key, that changes something, or that has a JSON body, may be refused with, by parts of
+    /// the server that know no operations; and where that is written down.
+    #[test]
+    fn refusals_of_any_operation_are_documented_on_every_operation() {
+        use Code::*;
+        let everywhere = [Internal, TooManyRequests];
+        let with_key = [
+            MissingApiKey,
+            InvalidApiKey,
+            TenantProviderUnavailable,
+            Forbidden,
+            StoreUnavailable,
+            ReadOnly,
+            ServerAway,
+            ShuttingDown,
+        ];
+        let with_body = [InvalidParameter, PayloadTooLarge, RequestTimeout];
+        let document = serde_json::to_value(document()).unwrap();
+        let mut seen = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let responses = &operation["responses"];
+                if !responses["default"].is_null() {
+                    continue;
+                }
+                let mut expected = everywhere.to_vec();
+                if operation.get("security").is_none() {
+                    expected.extend(with_key);
+                }
+                if !operation["requestBody"]["content"]["application/json"].is_null() {
+                    expected.extend(with_body);
+                }
+                if method != "get" {
+                    expected.push(CapacityExhausted);
+                }
+                for code in expected {
+                    let status = ApiError::new(code, "").status();
+                    let response = &responses[status.as_str()];
+                    let has_header = !response["headers"]["Retry-After"].is_null();
+                    assert!(!response.is_null(), "{method} {path}: {code:?} is not documented");
+                    assert_eq!(has_header, RETRIED.contains(&status.as_str()), "{method} {path} {status}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 400, "{seen}");
+    }
 
     #[test]
     fn the_diagnostics_document_is_a_whole_of_its_own() {

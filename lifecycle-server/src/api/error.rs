@@ -17,7 +17,7 @@ use crate::{
     volume::{VolumeError, VolumeProblem},
 };
 
-/// When a caller should try again after the host had no room, or the store no answer.
+/// When a caller should try again where waiting may help.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// The kinds of refusals. `Code::entry` is the one place that says what each means on the wire.
@@ -147,6 +147,20 @@ impl Code {
             Self::Internal => ("SANDBOX::INTERNAL_ERROR", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
+
+    /// Whether waiting may help by itself.
+    fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::CapacityExhausted
+                | Self::PoolExhausted
+                | Self::StoreUnavailable
+                | Self::TenantProviderUnavailable
+                | Self::TooManyRequests
+                | Self::ShuttingDown
+                | Self::ServerAway
+        )
+    }
 }
 
 /// A refusal on its way to the caller.
@@ -194,7 +208,7 @@ impl IntoResponse for ApiError {
         let (code, status) = self.code.entry();
         let body = ErrorResponse { code: code.to_owned(), message: self.message };
         let mut response = (status, Json(body)).into_response();
-        if matches!(self.code, Code::CapacityExhausted | Code::PoolExhausted | Code::StoreUnavailable) {
+        if self.code.passes() {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response

@@ -1632,6 +1632,27 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description The server failed; its log says why. */
+            500: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     prometheus_metrics: {
@@ -1651,6 +1672,27 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description The server failed; its log says why. */
+            500: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
         };
@@ -1697,6 +1739,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -1782,6 +1835,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     list_images: {
@@ -1826,6 +1890,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -1907,6 +1982,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     import_images: {
@@ -1969,6 +2055,7 @@ export interface operations {
             /** @description The disk has no room for it. */
             429: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -1979,6 +2066,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2051,9 +2149,30 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The disk has no room for it. */
             429: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2074,6 +2193,7 @@ export interface operations {
             /** @description The registry cannot be reached. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2156,9 +2276,30 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The disk has no room for a layer on its way. */
             429: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2179,6 +2320,7 @@ export interface operations {
             /** @description The registry cannot be reached. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2268,9 +2410,31 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2331,9 +2495,51 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2395,6 +2601,17 @@ export interface operations {
             /** @description Some servers have no pools; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2478,6 +2695,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description There is a pool of that name. */
             409: {
                 headers: {
@@ -2498,6 +2725,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
@@ -2511,6 +2749,17 @@ export interface operations {
             /** @description Some servers have no pools; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2540,6 +2789,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PoolResponse"];
+                };
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
             /** @description The API key is missing or wrong. */
@@ -2585,6 +2844,17 @@ export interface operations {
             /** @description Some servers have no pools; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2670,9 +2940,30 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The body is larger than 1 MiB. */
             413: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2693,6 +2984,17 @@ export interface operations {
             /** @description Some servers have no pools; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2721,6 +3023,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
             };
             /** @description The API key is missing or wrong. */
             401: {
@@ -2752,6 +3064,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
@@ -2765,6 +3088,17 @@ export interface operations {
             /** @description Some servers have no pools; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2840,6 +3174,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -2936,6 +3281,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox was deleted before it had started, the snapshot is not ready, or the key belongs to another request. */
             409: {
                 headers: {
@@ -2959,7 +3314,6 @@ export interface operations {
             /** @description This host has no room for another sandbox now. */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
                     "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -2981,6 +3335,7 @@ export interface operations {
             /** @description The registry cannot be reached, or the server is stopping. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -3022,6 +3377,16 @@ export interface operations {
                     "application/json": components["schemas"]["Sandbox"];
                 };
             };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The API key is missing or wrong. */
             401: {
                 headers: {
@@ -3062,6 +3427,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     delete_sandbox: {
@@ -3083,6 +3459,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
             };
             /** @description The API key is missing or wrong. */
             401: {
@@ -3124,9 +3510,31 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -3231,6 +3639,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     get_diagnostics_inspect: {
@@ -3253,6 +3672,16 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
             /** @description The API key is missing or wrong. */
@@ -3288,6 +3717,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -3406,6 +3846,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     get_diagnostics_summary: {
@@ -3484,6 +3935,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -3574,6 +4036,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     patch_sandbox_metadata: {
@@ -3648,6 +4121,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox's state does not allow it. */
             409: {
                 headers: {
@@ -3658,9 +4141,41 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -3690,6 +4205,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SandboxMetrics"];
+                };
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
             /** @description The API key is missing or wrong. */
@@ -3742,6 +4267,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getSandboxNetworkPolicy: {
@@ -3764,6 +4300,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PolicyStatusResponse"];
+                };
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
             /** @description The API key is missing or wrong. */
@@ -3819,6 +4365,7 @@ export interface operations {
             /** @description The sidecar does not answer; nothing passes until it does. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -3894,6 +4441,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox does not run. */
             409: {
                 headers: {
@@ -3914,6 +4471,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
@@ -3927,6 +4495,7 @@ export interface operations {
             /** @description The sidecar does not answer; nothing passes until it does. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -4008,9 +4577,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox does not run. */
             409: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -4031,6 +4631,7 @@ export interface operations {
             /** @description The sidecar does not answer; nothing passes until it does. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -4106,6 +4707,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox does not run. */
             409: {
                 headers: {
@@ -4126,6 +4737,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
@@ -4139,6 +4761,7 @@ export interface operations {
             /** @description The sidecar does not answer; nothing passes until it does. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -4218,9 +4841,31 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5161,6 +5806,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox never expires. */
             409: {
                 headers: {
@@ -5171,9 +5826,41 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5253,9 +5940,31 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5338,9 +6047,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox has no files now, or too many snapshots are being made. */
             409: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5361,6 +6101,17 @@ export interface operations {
             /** @description This server's runtime cannot make snapshots. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5442,8 +6193,28 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox is not stopped. */
             409: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
                 headers: {
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5455,7 +6226,6 @@ export interface operations {
             /** @description This host has no room for it now; it stays stopped. */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
                     "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5467,6 +6237,17 @@ export interface operations {
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5548,6 +6329,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The sandbox neither runs nor is paused, or its memory cannot be kept; the message says why, and it goes on. */
             409: {
                 headers: {
@@ -5558,9 +6349,41 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5625,6 +6448,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server failed; its log says why. */
+            500: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Nothing accepts connections on the port. */
             502: {
                 headers: {
@@ -5638,6 +6471,7 @@ export interface operations {
             /** @description The server carries as many connections as it may. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5742,6 +6576,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     get_snapshot: {
@@ -5764,6 +6609,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
             /** @description The API key is missing or wrong. */
@@ -5826,6 +6681,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     delete_snapshot: {
@@ -5847,6 +6713,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
             };
             /** @description The API key is missing or wrong. */
             401: {
@@ -5888,6 +6764,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
@@ -5901,6 +6788,17 @@ export interface operations {
             /** @description This server's runtime cannot make snapshots. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -5986,6 +6884,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     create_template: {
@@ -6050,6 +6959,16 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The body did not arrive in time. */
+            408: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Some servers keep names unique; this one never answers so. */
             409: {
                 headers: {
@@ -6063,6 +6982,17 @@ export interface operations {
             /** @description The body is larger than 1 MiB. */
             413: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -6093,6 +7023,7 @@ export interface operations {
             /** @description The server is stopping. */
             503: {
                 headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -6124,6 +7055,16 @@ export interface operations {
                     "application/json": components["schemas"]["FsbTemplate"];
                 };
             };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The API key is missing or wrong. */
             401: {
                 headers: {
@@ -6167,6 +7108,17 @@ export interface operations {
             /** @description Some servers have no templates; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -6196,6 +7148,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The request cannot be read; the message says what is wrong and where. */
+            400: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The API key is missing or wrong. */
             401: {
                 headers: {
@@ -6226,6 +7188,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The host has no room for it. */
+            429: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description The server failed; its log says why. */
             500: {
                 headers: {
@@ -6239,6 +7212,17 @@ export interface operations {
             /** @description Some servers have no templates; this one never answers so. */
             501: {
                 headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
                 };
@@ -6265,6 +7249,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Version"];
+                };
+            };
+            /** @description The server failed; its log says why. */
+            500: {
+                headers: {
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The server, or what it needs for this, cannot do it now. */
+            503: {
+                headers: {
+                    "Retry-After"?: number;
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
         };
