@@ -4,7 +4,10 @@ use std::{
     alloc::{GlobalAlloc, Layout, System},
     ffi::c_void,
     fs, io,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,25 +16,38 @@ use rustix::{
     thread::{CapabilitySet, capabilities},
     time::{ClockId, clock_gettime},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// The system's allocator, which overwrites what it is given back.
 ///
 /// A secret passes through many buffers on its way: of the API's connection, the JSON reader, headers, TLS. None of them
 /// knows what it holds, so all are cleared.
+///
+/// It counts what is in use as well.
 pub struct Scrubbing;
+
+/// Blocks from this size on are counted. They are nearly all that connections hold, and a small part of what is asked for.
+const COUNTED: usize = 512;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes in use, but for those of small blocks.
+#[must_use]
+pub fn held() -> usize {
+    HELD.load(Ordering::Relaxed)
+}
 
 // SAFETY: everything is passed on to the system's allocator under the same contract; what is overwritten before is
 // memory that the caller has given back.
 unsafe impl GlobalAlloc for Scrubbing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
+        taken(unsafe { System.alloc(layout) }, layout)
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc_zeroed(layout) }
+        taken(unsafe { System.alloc_zeroed(layout) }, layout)
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -39,6 +55,9 @@ unsafe impl GlobalAlloc for Scrubbing {
         unsafe {
             libc::explicit_bzero(pointer.cast::<c_void>(), layout.size());
             System.dealloc(pointer, layout);
+        }
+        if layout.size() >= COUNTED {
+            HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         }
     }
 
@@ -57,6 +76,14 @@ unsafe impl GlobalAlloc for Scrubbing {
     }
 }
 
+/// Counts a block, if there is one.
+fn taken(block: *mut u8, layout: Layout) -> *mut u8 {
+    if layout.size() >= COUNTED && !block.is_null() {
+        HELD.fetch_add(layout.size(), Ordering::Relaxed);
+    }
+    block
+}
+
 /// Heaps of the system's allocator: every thread would get one of its own, and keep what it was once filled with.
 const HEAPS: libc::c_int = 2;
 
@@ -73,9 +100,14 @@ const REST: Duration = Duration::from_millis(20);
 /// Pages more than were left the last time, from which on it is worth it: 1 MiB of small ones.
 const WORTH: usize = 256;
 
-/// Gives back what work needed, whenever some is over: heaps keep what they once held, and pages of code that were read
-/// stay. Never returns.
+/// By then a sidecar has started.
+const START: Duration = Duration::from_millis(500);
+
+/// Gives back what the start needed, and later what work needed, whenever some is over: heaps keep what they once held, and
+/// pages of code that were read stay. Never returns.
 pub async fn release_after_work() {
+    sleep(START).await;
+    release();
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     looks.tick().await;

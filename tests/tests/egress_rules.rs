@@ -2,20 +2,39 @@
 
 use std::{
     fs,
+    net::TcpListener,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Request, StatusCode,
+    client::conn::http2::{self, SendRequest},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use sandkeep_tests::{
     attempts::Section,
-    outside::{Intruder, Lab, RESOLVER, SILENT},
+    outside::{Intruder, Lab, RESOLVER, SILENT, Sidecar},
 };
 use serde_json::{Value, json};
+use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
 /// What a sidecar may have taken at most while somebody floods it; a limit of memory that its server sets is far above.
 const FLOODED_KILOBYTES: u64 = 48 << 10;
+
+/// A port that nothing else listens on.
+const PORT: u16 = 8081;
+/// Connections of somebody who wants it to hold far more than it may, and the uploads of each: what a stream may have under
+/// way is nearly that large.
+const GREEDY: usize = 40;
+const UPLOADS: usize = 4;
+const UPLOAD: &[u8] = &[0; 2 << 20];
+/// A sidecar of a sandbox is ended at 192 MiB.
+const FULL_KILOBYTES: u64 = 160 << 10;
 
 /// How long it may take to give most of that back, and how often it is looked.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -520,20 +539,71 @@ fn a_flooded_sidecar_stays_small() -> Result<()> {
     assert_eq!(intruder.tries("tcp", json!(["93.184.216.34", 18081]))?, "reached");
     let from = json!({"own": "198.51.100.2", "source": 15353});
     assert_eq!(intruder.tries_with("udp", json!(["93.184.216.34", 9999]), from)?, "reached");
-    let kilobytes = |field: &str| -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", sidecar.pid()))?;
-        let value = status.lines().find_map(|line| line.strip_prefix(field)).context("memory")?;
-        Ok(value.trim().trim_end_matches(" kB").parse()?)
-    };
-    ensure!(kilobytes("VmLck:")? > 0, "its memory may be swapped out");
-    let peak = kilobytes("VmHWM:")?;
+    ensure!(kilobytes(&sidecar, "VmLck:")? > 0, "its memory may be swapped out");
+    let peak = kilobytes(&sidecar, "VmHWM:")?;
     ensure!(peak < FLOODED_KILOBYTES, "{peak} kB after a flood");
     let end = Instant::now() + PATIENCE;
-    let mut now = kilobytes("VmRSS:")?;
+    let mut now = kilobytes(&sidecar, "VmRSS:")?;
     while now > peak / 2 {
         ensure!(Instant::now() < end, "{now} kB of {peak} stay after a flood");
         thread::sleep(POLL);
-        now = kilobytes("VmRSS:")?;
+        now = kilobytes(&sidecar, "VmRSS:")?;
     }
     Ok(())
+}
+
+fn kilobytes(sidecar: &Sidecar, field: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", sidecar.pid()))?;
+    let value = status.lines().find_map(|line| line.strip_prefix(field)).context("memory")?;
+    Ok(value.trim().trim_end_matches(" kB").parse()?)
+}
+
+#[test]
+fn uploads_that_nobody_takes_do_not_fill_a_sidecar() -> Result<()> {
+    let lab = Lab::new()?;
+    let rules = format!(r#"{{"defaultAction":"deny","egress":[{{"action":"allow","target":"{SILENT}"}}]}}"#);
+    let port = PORT.to_string();
+    let sidecar = lab.sidecar(&[
+        ("RULES", &rules),
+        ("MITMPROXY_TRANSPARENT", "true"),
+        ("MITMPROXY_EXTRA_PORTS", &port),
+        ("CA_FILE", "ca.pem"),
+    ])?;
+    // Connections are taken there, and nothing is ever read.
+    let _silent = lab.outside.run(|| TcpListener::bind((SILENT, PORT)))??;
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    lab.inside.run(|| runtime()?.block_on(be_greedy()))??;
+    let peak = kilobytes(&sidecar, "VmHWM:")?;
+    ensure!(peak < FULL_KILOBYTES, "{peak} kB for uploads that nobody takes");
+    // There is room again when they are gone.
+    lab.inside.run(|| {
+        runtime()?.block_on(async { timeout(PATIENCE, open(&mut JoinSet::new())).await.context("no room")? })
+    })??;
+    Ok(())
+}
+
+/// Uploads all at once, until the sidecar ends a connection.
+async fn be_greedy() -> Result<()> {
+    let mut connections = JoinSet::new();
+    let mut senders = Vec::new();
+    for _ in 0..GREEDY {
+        senders.push(open(&mut connections).await?);
+    }
+    let mut uploads = JoinSet::new();
+    for sender in senders.iter().flat_map(|sender| std::iter::repeat_n(sender, UPLOADS)) {
+        let upload = Request::post(format!("http://{SILENT}:{PORT}/")).body(Full::from(UPLOAD))?;
+        uploads.spawn(sender.clone().send_request(upload));
+    }
+    timeout(PATIENCE, connections.join_next()).await.context("the sidecar holds everything")?;
+    Ok(())
+}
+
+/// A connection that the sidecar has taken: it refuses a request by itself.
+async fn open(connections: &mut JoinSet<hyper::Result<()>>) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect((SILENT, PORT)).await?;
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    connections.spawn(connection);
+    let denied = Request::get(format!("http://denied.test:{PORT}/")).body(Full::default())?;
+    assert_eq!(sender.send_request(denied).await?.status(), StatusCode::FORBIDDEN);
+    Ok(sender)
 }

@@ -23,6 +23,8 @@ use tower::ServiceExt;
 
 /// A connection without a whole request head for this long is closed, so that those of a flood make room again.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest head. Anybody in the namespace may begin one on every connection there is.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 /// A connection that lasts longer is closed, whatever it does.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// Connections from elsewhere open at the same time; later ones wait.
@@ -89,6 +91,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, service: Router) {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .await;
     if let Err(error) = served {

@@ -37,7 +37,7 @@ pub(super) enum Protocol {
 /// What a body fails with.
 pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's body on its way out.
+/// A request's body on its way out. Sent in a box: every connection has room for dozens of requests.
 pub(super) enum RequestBody {
     /// As it comes.
     Plain(Incoming),

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::body::Protocol;
+use super::{body::Protocol, bounded::Bounded};
 use crate::{firewall::mark, roots::Roots};
 
 /// How long connecting may take, and how long the handshake after it.
@@ -127,10 +127,10 @@ impl Connector {
         host: &str,
         address: SocketAddr,
         offer: Offer,
-    ) -> Result<(TlsStream<TcpStream>, Protocol), ConnectError> {
+    ) -> Result<(TlsStream<Bounded>, Protocol), ConnectError> {
         let failed = |reason: String| ConnectError::Tls { host: host.to_owned(), address, reason };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(error.to_string()))?;
-        let stream = self.plain(address).await?;
+        let stream = Bounded(self.plain(address).await?);
         let configs = self.configs().await;
         let config = match offer {
             Offer::Both => &configs.both,

@@ -5,6 +5,8 @@ use std::{io, time::Duration};
 use rustls::server::Acceptor;
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
+use super::bounded;
+
 /// A client that says nothing at all for so long is waiting for the server to begin.
 const SILENCE: Duration = Duration::from_secs(3);
 /// A client that has begun must have said who it wants by then.
@@ -75,6 +77,7 @@ async fn read_unbounded(stream: &mut TcpStream) -> io::Result<Hello> {
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        bounded::room()?;
         if bytes.len() > MAX_HELLO {
             return Err(io::Error::other("the ClientHello is too large"));
         }

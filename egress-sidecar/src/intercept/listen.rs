@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Authority, Gate, Shared,
+    Authority, Gate, Shared, bounded,
     connect::{Connector, Trust},
     original, pool, session,
 };
@@ -78,6 +78,8 @@ impl Proxy {
             tasks.spawn(accept(listener, self.shared.clone(), slots.clone()));
         }
         self.shared.connector.prepare().await;
+        // To read the authorities took more than they do.
+        memory::release();
         tokio::select! {
             () = async { while tasks.join_next().await.is_some() {} } => {}
             () = let_go(&self.shared) => {}
@@ -91,7 +93,7 @@ async fn let_go(shared: &Shared) {
         sleep(pool::LONGEST / 4).await;
         if shared.pool.let_go() {
             sleep(SETTLE).await;
-            crate::memory::release();
+            memory::release();
         }
     }
 }
@@ -102,7 +104,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, slots: Arc<Semaphore
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = async {
+                uncrowded().await;
+                listener.accept().await
+            } => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
@@ -120,6 +125,16 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, slots: Arc<Semaphore
                 sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// Waits until there is memory for another connection.
+async fn uncrowded() {
+    if bounded::is_crowded() {
+        tracing::warn!("intercepted connections hold too much memory; new ones wait");
+    }
+    while bounded::is_crowded() {
+        sleep(PAUSE).await;
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod authority;
 mod body;
+mod bounded;
 mod ca;
 mod connect;
 #[cfg(any(test, feature = "fuzzing"))]

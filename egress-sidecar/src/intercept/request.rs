@@ -19,6 +19,7 @@ use super::{
     Destination, Verdict,
     authority::host_of,
     body::{Protocol, RequestBody, ResponseBody},
+    bounded::Bounded,
     connect::{ConnectError, Offer},
     guard::Guard,
     headers,
@@ -222,7 +223,7 @@ async fn prepare(
     injection: Option<&Injection>,
     request: Request<Incoming>,
     change: Option<HeaderValue>,
-) -> Result<Request<RequestBody>, Refused> {
+) -> Result<Request<Box<RequestBody>>, Refused> {
     let (mut parts, body) = request.into_parts();
     headers::end_to_end(&mut parts.headers, session.protocol, change);
     let expects = session.protocol == Protocol::H1 && headers::expects_continue(&parts.headers);
@@ -230,7 +231,7 @@ async fn prepare(
         None => RequestBody::Plain(body),
         Some(injection) => {
             inject(injection, &mut parts);
-            replace_in_body(injection, &mut parts, body, session.protocol).await?
+            Box::pin(replace_in_body(injection, &mut parts, body, session.protocol)).await?
         }
     };
     set_target(&mut parts, session, target);
@@ -238,7 +239,7 @@ async fn prepare(
         RequestBody::Plain(body) if expects => return Ok(asked_for(parts, body)),
         other => other,
     };
-    Ok(Request::from_parts(parts, body))
+    Ok(Request::from_parts(parts, Box::new(body)))
 }
 
 /// Sets headers, and replaces marks in everything but the body.
@@ -323,10 +324,10 @@ fn authority(host: &str, destination: Destination, is_secure: bool) -> Option<ur
 }
 
 /// A request whose body the client sends only when it is asked to.
-fn asked_for(parts: Parts, body: Incoming) -> Request<RequestBody> {
+fn asked_for(parts: Parts, body: Incoming) -> Request<Box<RequestBody>> {
     let asked = Arc::new(Notify::new());
     let body = RequestBody::asked(body, asked.clone().notified_owned(), CONTINUE_PATIENCE);
-    let mut request = Request::from_parts(parts, body);
+    let mut request = Request::from_parts(parts, Box::new(body));
     hyper::ext::on_informational(&mut request, move |response| {
         if response.status() == StatusCode::CONTINUE {
             asked.notify_one();
@@ -339,7 +340,7 @@ fn asked_for(parts: Parts, body: Incoming) -> Request<RequestBody> {
 async fn send(
     session: &Session,
     target: &Target,
-    mut request: Request<RequestBody>,
+    mut request: Request<Box<RequestBody>>,
     with_secret: bool,
 ) -> Result<(Response<Incoming>, Busy), Refused> {
     for _ in 0..ATTEMPTS {
@@ -347,7 +348,7 @@ async fn send(
         let kept = slot.take().filter(|upstream| upstream.key.host == target.host && upstream.is_usable());
         let mut upstream = match kept {
             Some(upstream) => upstream,
-            None => connect(session, target).await?,
+            None => Box::pin(connect(session, target)).await?,
         };
         // An HTTP/2 connection is for several requests at once; an HTTP/1.1 one stays locked until the answer comes.
         let mut slot = match upstream.share() {
@@ -398,7 +399,7 @@ async fn connect(session: &Session, target: &Target) -> Result<Upstream, Connect
     }
     let stream = shared.connector.plain(address).await?;
     let socket = stream.as_fd().try_clone_to_owned();
-    start(shared, stream, socket, key).await
+    start(shared, Bounded(stream), socket, key).await
 }
 
 /// Brings the answer back.

@@ -6,20 +6,19 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::bounded::Bounded;
 
 /// First the bytes, then the connection.
 pub(super) struct Rewind {
     first: Vec<u8>,
     read: usize,
-    stream: TcpStream,
+    stream: Bounded,
 }
 
 impl Rewind {
-    pub(super) fn new(first: Vec<u8>, stream: TcpStream) -> Self {
+    pub(super) fn new(first: Vec<u8>, stream: Bounded) -> Self {
         Self { first, read: 0, stream }
     }
 }

@@ -22,11 +22,12 @@ use tokio::{
     sync::Mutex,
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     Destination, Shared, Verdict,
     body::Protocol,
+    bounded::{self, Bounded},
     connect::{ConnectError, Offer},
     guard::Holders,
     hello::{self, Hello, Spoken},
@@ -124,6 +125,9 @@ fn lock<T>(mutex: &SyncMutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Serves a client until it or the policy ends it.
+///
+/// What is only needed once is in boxes here and in [`request`]: a connection keeps room for all that is not, as long as it
+/// lasts.
 pub(super) async fn serve(
     mut stream: TcpStream,
     destination: Destination,
@@ -131,12 +135,15 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     match hello::listen(&stream).await? {
         Spoken::Tls => {
-            let hello = hello::read(&mut stream).await?;
-            tls(stream, hello, destination, shared).await
+            let hello = Box::pin(hello::read(&mut stream)).await?;
+            match Box::pin(open(stream, hello, destination, shared)).await? {
+                Some((stream, session)) => run(stream, session).await,
+                None => Ok(()),
+            }
         }
         Spoken::Http => plain(stream, Protocol::H1, destination, shared).await,
         Spoken::Http2 => plain(stream, Protocol::H2, destination, shared).await,
-        Spoken::Unknown => unopened(stream, None, &[], destination, &shared).await,
+        Spoken::Unknown => Box::pin(unopened(stream, None, &[], destination, &shared)).await,
     }
 }
 
@@ -146,35 +153,38 @@ async fn plain(
     destination: Destination,
     shared: Arc<Shared>,
 ) -> io::Result<()> {
-    run(stream, Session::new(shared, destination, protocol)).await
+    run(Bounded(stream), Session::new(shared, destination, protocol)).await
 }
 
-async fn tls(
+/// Opens TLS. Nothing: the connection was denied, or passed on as it is until it ended.
+async fn open(
     stream: TcpStream,
     hello: Hello,
     destination: Destination,
     shared: Arc<Shared>,
-) -> io::Result<()> {
+) -> io::Result<Option<(Box<TlsStream<Rewind>>, Session)>> {
     let Hello { bytes, name, protocols } = hello;
     let host = name.clone().unwrap_or_else(|| destination.ip().to_string());
     let verdict = shared.gate.judge(name.as_deref(), destination.ip());
     if !verdict.allowed {
         shared.audit.record(event(AuditKind::Https, destination, Some(host), &verdict));
-        return Ok(());
+        return Ok(None);
     }
     let is_passed =
         name.as_ref().is_some_and(|name| shared.settings.pass.iter().any(|host| host.matches(name)));
     let Some(offer) = offer(protocols.as_deref()).filter(|_| !is_passed) else {
-        return unopened(stream, name.filter(|_| is_passed), &bytes, destination, &shared).await;
+        unopened(stream, name.filter(|_| is_passed), &bytes, destination, &shared).await?;
+        return Ok(None);
     };
     let (protocol, upstream, failure) =
         first_upstream(&shared, &host, name.as_deref(), destination, offer).await;
     let config =
         server_config(&shared, &host, name.is_some(), (offer != Offer::Nothing).then_some(protocol))?;
-    let accept = TlsAcceptor::from(config).accept(Rewind::new(bytes, stream));
+    let accept = TlsAcceptor::from(config).accept(Rewind::new(bytes, Bounded(stream)));
     let stream = timeout(HANDSHAKE_LIMIT, accept).await.map_err(io::Error::from)??;
     let session = Session::new(shared, destination, protocol);
-    run(stream, Session { host: Some(host), name, upstream: Mutex::new(upstream), failure, ..session }).await
+    let session = Session { host: Some(host), name, upstream: Mutex::new(upstream), failure, ..session };
+    Ok(Some((Box::new(stream), session)))
 }
 
 /// What an upstream can be offered on behalf of a client. Nothing: the client does not want HTTP.
@@ -278,6 +288,7 @@ async fn unopened(
     if !verdict.allowed {
         return Ok(());
     }
+    bounded::room()?;
     let address = match &name {
         Some(name) => named_address(shared, name, destination).await.map_err(io::Error::other)?,
         None => destination,
@@ -331,6 +342,7 @@ where
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_LIMIT)
                     .max_headers(upstream::HEADERS)
+                    .max_buf_size(upstream::BUFFER)
                     .auto_date_header(false)
                     .serve_connection(stream, service)
                     .with_upgrades()

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     os::fd::OwnedFd,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -30,6 +31,9 @@ pub(super) const CONNECTION_WINDOW: u32 = 4 << 20;
 /// HTTP/2: largest frame, and what is kept of one that cannot be sent yet.
 pub(super) const FRAME: u32 = 64 << 10;
 pub(super) const SEND_BUFFER: usize = 512 << 10;
+/// HTTP/1.1: largest head of a message, what is read at once, and what is kept of a body that cannot be sent yet. Each of
+/// many connections may hold so much several times; four times as much makes none faster.
+pub(super) const BUFFER: usize = 64 << 10;
 /// Largest head of a message, HTTP/2.
 pub(super) const HEAD: u32 = 256 << 10;
 /// Most headers of a message, HTTP/1.1.
@@ -48,8 +52,8 @@ pub(super) struct Key {
 }
 
 enum Sender {
-    H1(http1::SendRequest<RequestBody>),
-    H2(http2::SendRequest<RequestBody>),
+    H1(http1::SendRequest<Box<RequestBody>>),
+    H2(http2::SendRequest<Box<RequestBody>>),
 }
 
 /// What the driving task must know of those who use the connection.
@@ -103,9 +107,12 @@ impl Upstream {
         let link = Arc::new(Link::default());
         let sender = match key.protocol {
             Protocol::H1 => {
-                let (sender, connection) =
-                    http1::Builder::new().max_headers(HEADERS).handshake(TokioIo::new(stream)).await?;
-                tokio::spawn(drive(connection.with_upgrades(), socket, link.clone(), changes));
+                let (sender, connection) = http1::Builder::new()
+                    .max_headers(HEADERS)
+                    .max_buf_size(BUFFER)
+                    .handshake(TokioIo::new(stream))
+                    .await?;
+                tokio::spawn(drive(Box::pin(connection.with_upgrades()), socket, link.clone(), changes));
                 Sender::H1(sender)
             }
             Protocol::H2 => {
@@ -120,7 +127,7 @@ impl Upstream {
                     .max_header_list_size(HEAD)
                     .handshake(TokioIo::new(stream))
                     .await?;
-                tokio::spawn(drive(connection, socket, link.clone(), changes));
+                tokio::spawn(drive(Box::pin(connection), socket, link.clone(), changes));
                 Sender::H2(sender)
             }
         };
@@ -169,9 +176,9 @@ impl Upstream {
     /// Sends a request; gives it back if nothing of it was sent.
     pub(super) async fn send(
         &mut self,
-        request: Request<RequestBody>,
+        request: Request<Box<RequestBody>>,
         with_secret: bool,
-    ) -> Result<(Response<Incoming>, Busy), TrySendError<Request<RequestBody>>> {
+    ) -> Result<(Response<Incoming>, Busy), TrySendError<Request<Box<RequestBody>>>> {
         if with_secret {
             self.link.had_secret.store(true, Ordering::Release);
         }
@@ -187,7 +194,7 @@ impl Upstream {
 /// Drives a connection until it ends. When the vault changes, one that has carried a secret ends as soon as nobody uses
 /// it, and at once when the vault was deleted: what its buffers hold goes with it.
 async fn drive(
-    connection: impl Future<Output = hyper::Result<()>>,
+    connection: Pin<Box<impl Future<Output = hyper::Result<()>>>>,
     socket: OwnedFd,
     link: Arc<Link>,
     changes: watch::Receiver<Changes>,
