@@ -19,7 +19,7 @@ use super::{
     connect::{Connector, Trust},
     original, pool, session,
 };
-use crate::{audit::Audit, roots::Roots, vault::HostPattern, vault::store::Store};
+use crate::{audit::Audit, memory, roots::Roots, vault::HostPattern, vault::store::Store};
 
 /// Connections open at the same time; later ones wait.
 const MOST: usize = 4096;
