@@ -280,8 +280,15 @@ fn a_removed_sandbox_is_removed_whatever_its_start_was_at() {
             bed.runtime.destroy(&spec.id).await.unwrap();
             let directory = bed.config.state_dir.join("sandboxes").join(&spec.id);
             let cgroup = format!("sandkeep-{}/{}", bed.tag, spec.slot.number);
-            let processes = sh(&format!("grep -lsx '.*{cgroup}' /proc/[0-9]*/cgroup || true"));
-            assert!(!directory.exists() && processes.is_empty(), "{round} {given_up:?}: {processes}");
+            let listed = sh(&format!("grep -lsx '.*{cgroup}' /proc/[0-9]*/cgroup || true"));
+            // One that has ended and waits for its parent to ask after it is there, but runs no more.
+            let runs = |process: &&str| {
+                let status = fs::read_to_string(process.replace("cgroup", "status")).unwrap_or_default();
+                let state = status.lines().find_map(|line| line.strip_prefix("State:")).unwrap_or("Z").trim();
+                !state.starts_with(['Z', 'X'])
+            };
+            let processes: Vec<&str> = listed.lines().filter(runs).collect();
+            assert!(!directory.exists() && processes.is_empty(), "{round} {given_up:?}: {processes:?}");
         }
         let kept = bed.launch("echo END; sleep 1000").await;
         bed.printed(&kept.id, "END").await;

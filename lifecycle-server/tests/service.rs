@@ -74,13 +74,13 @@ const LONG: Duration = Duration::from_secs(60);
 const ALL: PageRequest = PageRequest { page: 1, page_size: 100 };
 
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if condition() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{what} did not happen within 5 s");
+    panic!("{what} did not happen within 30 s");
 }
 
 #[tokio::test]

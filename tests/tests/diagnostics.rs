@@ -155,7 +155,8 @@ async fn only_an_end_for_want_of_memory_is_called_one() -> Result<()> {
         (ends_well, "Terminated", "SANDBOX_EXITED"),
         (ends_badly, "Failed", "SANDBOX_EXITED_ERROR"),
     ] {
-        sandbox.execd().await?.output("touch /go").await?;
+        // The sandbox may end before its answer is through.
+        let _ = sandbox.execd().await?.output("touch /go").await;
         assert_eq!(sandbox.wait_state(state).await?["status"]["reason"], reason);
         sandbox.delete().await?;
     }
