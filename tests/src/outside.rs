@@ -3,8 +3,10 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
+    net::UdpSocket,
     path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -88,6 +90,19 @@ impl Lab {
     /// Questions that got out, as `SERVER udp|tcp NAME TYPE`.
     pub fn questions(&self) -> Result<Vec<String>> {
         Ok(fs::read_to_string(self.dir.path().join("questions"))?.lines().map(str::to_owned).collect())
+    }
+
+    /// Returns when every question that has got to a name server by now is among [`Lab::questions`].
+    pub fn settle(&self, server: &str) -> Result<()> {
+        const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x05after\x02ok\x04test\0\0\x01\0\x01";
+        self.outside.run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket.set_read_timeout(Some(Duration::from_secs(60)))?;
+            // They are answered in turn.
+            socket.send_to(QUESTION, (server, 53))?;
+            socket.recv(&mut [0; 512]).context("a name server of the outside is silent")?;
+            Ok(())
+        })?
     }
 
     /// Starts a sidecar with these settings (names without their prefix), and returns when it says that it is ready.

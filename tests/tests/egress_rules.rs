@@ -216,7 +216,8 @@ fn powers(t: &mut Table<'_>) -> Result<()> {
 
 /// The kernel remembers for a while what the sidecar asked its own name server, and from where.
 fn spray(t: &mut Table<'_>) -> Result<()> {
-    t.intruder.tries("spray", json!(["sprayed.test", RESOLVER, 50]))?;
+    assert_eq!(t.intruder.tries("spray", json!(["sprayed.test", RESOLVER, 50]))?, "sent");
+    t.lab.settle(RESOLVER)?;
     let out = t.lab.questions()?.iter().filter(|question| question.contains("sprayed.test")).count();
     let what = "A denied name, asked of the sidecar's own server from each of its ports";
     t.section.row(what, "0 got out", &format!("{out} got out"))
