@@ -68,6 +68,10 @@ async fn a_create_request_is_refused_with_the_member_at_fault() -> Result<()> {
         (json!({"platform": {"os": "linux", "arch": "pdp11"}}), "platform"),
         (json!({"extensions": {"access.renew.extend.seconds": "10"}}), "access.renew.extend.seconds"),
         (json!({"networkPolicy": {"egress": [{"action": "deny", "target": " "}]}}), "networkPolicy"),
+        (
+            json!({"networkPolicy": {}, "env": {"OPENSANDBOX_EGRESS_DENY_WEBHOOK": "ftp://a.example"}}),
+            "env.OPENSANDBOX_EGRESS_DENY_WEBHOOK",
+        ),
         (json!({"credentialProxy": {"enabled": true}}), "credentialProxy"),
         (json!({"volumes": [{"name": "v", "host": {"path": "/"}, "mountPath": "/v"}]}), "allowed_host_paths"),
         (json!({"snapshotId": "x"}), "snapshotId"),

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sandkeep_specs::egress::settings;
+
 use super::{ConfigError, PREFIX};
 
 /// Reads variables; a blank one counts as absent.
@@ -47,10 +49,7 @@ impl<'a> Environment<'a> {
         name: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, ConfigError> {
-        let parts = |text: &str| {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            parts.map(&parse).collect()
-        };
+        let parts = |text: &str| settings::parts(text).map(&parse).collect();
         Ok(self.parsed(name, parts)?.unwrap_or_default())
     }
 }

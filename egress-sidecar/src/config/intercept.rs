@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use sandkeep_specs::egress::settings;
+
 use crate::{roots::Roots, vault::HostPattern};
 
-use super::{Cidr, ConfigError, environment::Environment, not};
+use super::{Cidr, ConfigError, environment::Environment};
 
 const DEFAULT_PORT: u16 = 18081;
 const DEFAULT_SOCKET: &str = "/run/opensandbox/credential-proxy/active.sock";
@@ -49,17 +51,13 @@ impl InterceptConfig {
     }
 
     pub(super) fn read(env: &Environment<'_>) -> Result<Self, ConfigError> {
-        let port = |text: &str| match text.parse() {
-            Ok(0) | Err(_) => Err(not("a port", text)),
-            Ok(port) => Ok(port),
-        };
         let mut ports = WEB_PORTS.to_vec();
-        ports.extend(env.list("MITMPROXY_EXTRA_PORTS", port)?);
+        ports.extend(env.list("MITMPROXY_EXTRA_PORTS", settings::port)?);
         ports.sort_unstable();
         ports.dedup();
         Ok(Self {
             enabled: env.flag("MITMPROXY_TRANSPARENT"),
-            port: env.parsed("MITMPROXY_PORT", port)?.unwrap_or(DEFAULT_PORT),
+            port: env.parsed("MITMPROXY_PORT", settings::port)?.unwrap_or(DEFAULT_PORT),
             ports,
             ssl_insecure: env.flag("MITMPROXY_SSL_INSECURE"),
             trust_dir: env.path("MITMPROXY_UPSTREAM_TRUST_DIR"),

@@ -1,6 +1,5 @@
 //! Everything the sidecar is told, all of it by environment variables.
 
-mod cidr;
 mod environment;
 mod intercept;
 mod warnings;
@@ -15,8 +14,10 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
-pub use self::{cidr::Cidr, intercept::InterceptConfig};
+pub use self::intercept::InterceptConfig;
 use environment::Environment;
+pub use sandkeep_specs::egress::Cidr;
+use sandkeep_specs::egress::settings;
 
 /// What all variables but two begin with.
 pub const PREFIX: &str = "OPENSANDBOX_EGRESS_";
@@ -159,7 +160,7 @@ impl Config {
             nameserver_exempt: env.list("NAMESERVER_EXEMPT", address)?,
             upstreams: env.list("DNS_UPSTREAM", upstream)?,
             upstream_timeout: env
-                .parsed("DNS_UPSTREAM_TIMEOUT", seconds)?
+                .parsed("DNS_UPSTREAM_TIMEOUT", settings::duration)?
                 .map_or(DEFAULT_UPSTREAM_TIMEOUT, |timeout| timeout.min(MAX_UPSTREAM_TIMEOUT)),
             upstream_probe: env.flag("DNS_UPSTREAM_PROBE"),
             probe_interval: period(
@@ -211,19 +212,6 @@ fn upstream(text: &str) -> Result<SocketAddr, String> {
         .map(|address| (address, DNS_PORT).into())
         .or_else(|_| text.parse())
         .map_err(|_| not("an address with or without a port", text))
-}
-
-/// Whole or broken seconds, with or without the unit.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let refuse = || not("a positive number of seconds", text);
-    let number = text.strip_suffix('s').unwrap_or(text);
-    let (number, unit) =
-        number.strip_suffix('m').map_or((number, 1.0), |number| match text.ends_with("ms") {
-            true => (number, 0.001),
-            false => (number, 60.0),
-        });
-    let seconds = number.parse::<f64>().map_err(|_| refuse())? * unit;
-    if seconds > 0.0 { Duration::try_from_secs_f64(seconds).map_err(|_| refuse()) } else { Err(refuse()) }
 }
 
 fn webhook(text: &str) -> Result<hyper::Uri, String> {

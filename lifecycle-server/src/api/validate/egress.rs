@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sandkeep_specs::lifecycle::{CredentialProxyConfig, NetworkPolicy};
 
-use super::env::SIDECAR_PREFIX;
+use super::{env::SIDECAR_PREFIX, sidecar};
 use crate::{
     api::error::ApiError,
     sandbox::{EgressWish, INTERCEPTION_VARIABLE},
@@ -40,6 +40,7 @@ pub(super) fn check(
         }
         return Ok(None);
     };
+    sidecar::check(&sidecars)?;
     let truthy = |name: &str| sidecars.get(name).is_some_and(|value| is_true(value));
     if wants_proxy && truthy(INSECURE) {
         let problem = "cannot be set with credentialProxy.enabled: secrets go to verified destinations only";

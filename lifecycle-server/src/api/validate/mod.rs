@@ -14,6 +14,7 @@ mod platform;
 mod pod;
 mod pool;
 mod resources;
+mod sidecar;
 mod snapshot;
 mod source;
 mod template;
