@@ -92,7 +92,7 @@ fn default_limits(table: &NativeTable) -> Limits {
     Limits {
         cpu_millis: table.default_cpu.as_ref().and_then(|cpu| cpu.cpu_millis().ok()),
         memory_bytes: table.default_memory.as_ref().and_then(|memory| memory.bytes().ok()),
-        pids: Some(table.default_pids),
+        pids: Some(table.default_pids()),
         disk_bytes: table.default_disk.bytes().ok(),
         guaranteed: Guaranteed::NOTHING,
     }

@@ -95,11 +95,12 @@ fn native_config(table: &NativeTable) -> Result<NativeConfig> {
         egress_sidecar,
         subnet: table.subnet.as_deref().map(|text| cidr("native.subnet", text)).transpose()?,
         oci_runtime: table.oci_runtime.clone(),
-        no_new_privileges: table.no_new_privileges,
+        criu: table.criu.clone().unwrap_or(defaults.criu),
+        no_new_privileges: table.no_new_privileges(),
         default_limits: DefaultLimits {
             cpu_millis: table.default_cpu.as_ref().map(Quantity::cpu_millis).transpose()?,
             memory_bytes: table.default_memory.as_ref().map(Quantity::bytes).transpose()?,
-            pids: Some(table.default_pids),
+            pids: Some(table.default_pids()),
             disk_bytes: Some(table.default_disk.bytes()?),
         },
         watermark: Watermark {

@@ -107,7 +107,7 @@ fn options(config: &Config) -> Result<ServiceOptions> {
     let buckets = config.storage.ossfs_mount_root.clone().unwrap_or_else(own);
     Ok(ServiceOptions {
         create_wait: CREATE_WAIT,
-        env: Vec::new(),
+        env: config.docker.sandbox_env.clone().into_iter().collect(),
         committed_memory: parts::committed_memory(&config.native)?,
         volumes: Volumes::new(directory, config.storage.allowed_host_paths.clone(), &buckets),
         egress: EgressOptions {

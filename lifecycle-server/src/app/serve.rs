@@ -28,8 +28,8 @@ const KERNEL_CEILING: &str = "/proc/sys/fs/nr_open";
 /// When a part cannot start; the text says which and why.
 pub async fn serve(config: Config) -> Result<()> {
     raise_descriptor_limit();
-    for table in config.ignored_tables() {
-        tracing::warn!(table, "this table of the configuration has no effect here");
+    for key in config.without_effect() {
+        tracing::warn!(key, "this part of the configuration has no effect here");
     }
     if config.server.api_key.is_none() && config.tenants.is_none() {
         tracing::warn!("serving without an API key: anybody who reaches this address can run programs");

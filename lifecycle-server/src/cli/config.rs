@@ -22,8 +22,8 @@ pub(super) fn run(command: &Command, path: Option<&Path>) -> Result<()> {
         Command::Check => {
             let config = load(path)?;
             config.require_api_key(&environment)?;
-            let ignored = config.ignored_tables();
-            let notes = ignored.iter().map(|table| format!("[{table}] has no effect here\n"));
+            let ignored = config.without_effect();
+            let notes = ignored.iter().map(|key| format!("{key} has no effect here\n"));
             print(&(notes.collect::<String>() + "the configuration is valid\n"))
         }
     }

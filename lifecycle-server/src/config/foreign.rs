@@ -1,25 +1,7 @@
 //! Keys of tables that are not read here, or only in part: a misspelt one has no effect anywhere, and its author should know.
 
 /// Such tables and what may stand in them.
-const TABLES: [(&str, &[&str]); 5] = [
-    (
-        "docker",
-        &[
-            "network_mode",
-            "api_timeout",
-            "host_ip",
-            "publish_host",
-            "port_range_min",
-            "port_range_max",
-            "drop_capabilities",
-            "no_new_privileges",
-            "apparmor_profile",
-            "seccomp_profile",
-            "pids_limit",
-            "sandbox_env",
-            "sandbox_binds",
-        ],
-    ),
+const TABLES: [(&str, &[&str]); 4] = [
     (
         "kubernetes",
         &[
@@ -71,10 +53,10 @@ mod tests {
 
     #[test]
     fn strange_keys_are_found_and_known_ones_are_not() {
-        let file = "[docker]\nnetwork_mode = 'bridge'\npid_limit = 3\n[kubernetes]\nnamespace = 'x'\n[server]\nx = 1\n\
+        let file = "[kubernetes]\nnamespace = 'x'\nread_pqs = 3\n[server]\nx = 1\n\
                     [renew_intent.redis]\nurl = 'x'\n";
         let found = unknown(&toml::from_str(file).unwrap());
         let names: Vec<_> = found.iter().map(|(table, key, _)| format!("{table}.{key}")).collect();
-        assert_eq!(names, ["docker.pid_limit", "renew_intent.redis.url"]);
+        assert_eq!(names, ["kubernetes.read_pqs", "renew_intent.redis.url"]);
     }
 }

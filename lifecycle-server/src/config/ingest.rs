@@ -66,6 +66,7 @@ impl Config {
             config.store.postgresql.dsn = Some(dsn);
         }
         config.otel.settle(environment)?;
+        config.native.settle(&config.docker);
         self.check()?;
         Ok(self)
     }
@@ -84,6 +85,7 @@ impl Config {
         self.proxy.check()?;
         self.log.check()?;
         self.runtime.check()?;
+        self.docker.check()?;
         self.native.check()?;
         self.images.check()?;
         self.storage.check()?;

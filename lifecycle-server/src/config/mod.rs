@@ -1,5 +1,6 @@
 //! The configuration: a TOML file, some environment variables on top, checked once at start.
 
+mod docker;
 mod egress;
 mod error;
 mod foreign;
@@ -20,6 +21,7 @@ mod store;
 mod tenants;
 mod unsupported;
 
+pub use docker::DockerTable;
 pub use egress::EgressConfig;
 pub use error::ConfigError;
 pub use images::ImagesConfig;
@@ -58,9 +60,9 @@ pub struct Config {
     pub tenants: Option<TenantsConfig>,
     pub ingress: IngressConfig,
     pub otel: OtelConfig,
+    pub docker: DockerTable,
     // Tables of other runtimes and features. They are accepted so that one file can serve several servers, and refused
     // where ignoring them would be dangerous.
-    docker: toml::Table,
     kubernetes: toml::Table,
     agent_sandbox: toml::Table,
     pub storage: StorageConfig,

@@ -5,10 +5,13 @@ use std::{net::IpAddr, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
-    Quantity,
+    DockerTable, Quantity,
     error::Problem,
     ingest::{at_least, percent},
 };
+
+/// Processes and threads of a sandbox unless something else is said.
+const DEFAULT_PIDS: u64 = 4096;
 
 /// Sandboxes as namespaces and control groups of this machine.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,14 +28,16 @@ pub struct NativeTable {
     pub execd: Option<PathBuf>,
     /// The egress sidecar's program. Default: beside the server's own program.
     pub egress_sidecar: Option<PathBuf>,
+    /// Directory of CRIU with its loader and libraries. Default `/usr/local/lib/sandkeep/criu`.
+    pub criu: Option<PathBuf>,
     /// Keeps setuid programs such as sudo from gaining anything inside a sandbox. Default true.
-    pub no_new_privileges: bool,
+    pub no_new_privileges: Option<bool>,
     /// CPUs of a sandbox whose request names none, such as `2` or `500m`. Default none.
     pub default_cpu: Option<Quantity>,
     /// Memory of a sandbox whose request names none. Default none.
     pub default_memory: Option<Quantity>,
     /// Processes and threads of a sandbox whose request names none. Default 4096.
-    pub default_pids: u64,
+    pub default_pids: Option<u64>,
     /// Bytes a sandbox whose request names none may write to its own file system. Default `10Gi`.
     pub default_disk: Quantity,
     /// Space that must stay free under `state_dir`; with less, creates are refused. Default `1Gi`.
@@ -85,10 +90,11 @@ impl Default for NativeTable {
             oci_runtime: String::new(),
             execd: None,
             egress_sidecar: None,
-            no_new_privileges: true,
+            criu: None,
+            no_new_privileges: None,
             default_cpu: None,
             default_memory: None,
-            default_pids: 4096,
+            default_pids: None,
             default_disk: Quantity::gibibytes(10),
             min_free_disk: Quantity::gibibytes(1),
             min_free_disk_percent: 2,
@@ -108,11 +114,28 @@ impl Default for NativeTable {
 }
 
 impl NativeTable {
+    /// Takes over what `[docker]` says and this table doesn't.
+    pub(super) fn settle(&mut self, docker: &DockerTable) {
+        self.no_new_privileges = self.no_new_privileges.or(docker.no_new_privileges);
+        self.default_pids = self.default_pids.or(docker.pids_limit);
+    }
+
+    pub fn no_new_privileges(&self) -> bool {
+        self.no_new_privileges.unwrap_or(true)
+    }
+
+    pub fn default_pids(&self) -> u64 {
+        self.default_pids.unwrap_or(DEFAULT_PIDS)
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         if !self.state_dir.is_absolute() {
             return Err(("native.state_dir", format!("must be an absolute path, is {:?}", self.state_dir)));
         }
-        at_least("native.default_pids", self.default_pids, 1)?;
+        at_least("native.default_pids", self.default_pids(), 1)?;
+        if let Some(path) = self.criu.as_ref().filter(|path| !path.is_absolute()) {
+            return Err(("native.criu", format!("must be an absolute path, is {path:?}")));
+        }
         at_least("native.max_flows", self.max_flows.into(), 1)?;
         if let Some(cpu) = &self.default_cpu {
             cpu.cpu_millis().map_err(|error| ("native.default_cpu", error.to_string()))?;

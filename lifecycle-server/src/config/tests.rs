@@ -39,7 +39,19 @@ fn the_contracts_other_tables_are_accepted_and_reported() {
          \"bridge\"\n[egress]\nimage = \"e\"\n[server]\nthread_pool_size = 4\nloop = \"auto\"\nhttp = \"auto\"\n",
     )
     .unwrap();
-    assert_eq!(config.ignored_tables(), ["docker"]);
+    assert_eq!(config.without_effect(), ["docker.network_mode"]);
+}
+
+#[test]
+fn what_docker_is_told_of_sandboxes_holds_here() {
+    let told = "[docker]\nno_new_privileges = false\npids_limit = 99\nsandbox_env = { A = \"1\" }\ndrop_capabilities = \
+                [\"NET_ADMIN\", \"CAP_MKNOD\"]\nseccomp_profile = \"\"\n";
+    let config = parse(told).unwrap();
+    assert_eq!((config.native.no_new_privileges(), config.native.default_pids()), (false, 99));
+    assert_eq!(config.docker.sandbox_env["A"], "1");
+    assert_eq!(config.without_effect(), [""; 0]);
+    let config = parse(&format!("{told}[native]\nno_new_privileges = true\ndefault_pids = 7\n")).unwrap();
+    assert_eq!((config.native.no_new_privileges(), config.native.default_pids()), (true, 7));
 }
 
 #[test]
@@ -52,6 +64,16 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[tenants]\nauth_header = \"x\"", "tenants.auth_header"),
         ("[tenants]\n[server]\napi_key = \"k\"", "server.api_key"),
         ("[ingress]\nmode = \"gateway\"", "ingress.gateway"),
+        ("[native]\ncriu = \"criu\"", "native.criu"),
+        ("[docker]\npids_limit = 0", "docker.pids_limit"),
+        ("[docker]\nsandbox_env = { \"A=B\" = \"x\" }", "docker.sandbox_env"),
+        ("[docker]\ndrop_capabilities = [\"NET_ADMIN\", \"CHOWN\"]", "docker.drop_capabilities"),
+        ("[docker]\ndrop_capabilities = [\"NET_ADMYN\"]", "docker.drop_capabilities"),
+        ("[docker]\nseccomp_profile = \"p.json\"", "docker.seccomp_profile"),
+        ("[docker]\napparmor_profile = \"p\"", "docker.apparmor_profile"),
+        ("[docker]\nsandbox_binds = [\"/a:/b\"]", "docker.sandbox_binds"),
+        ("[docker]\nnetwork_mode = \"none\"", "docker.network_mode"),
+        ("[docker]\npid_limit = 3", "docker.pid_limit"),
         ("[secure_runtime]\ntype = \"gvisor\"", "secure_runtime.type"),
         ("[egress]\nmode = \"nft\"", "egress.mode"),
         ("[egress]\nreadiness_timeout_seconds = 0", "egress.readiness_timeout_seconds"),

@@ -12,13 +12,11 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
 }
 
 impl Config {
-    /// Names of tables that are present and have no effect.
-    pub fn ignored_tables(&self) -> Vec<&'static str> {
-        [("docker", &self.docker), ("kubernetes", &self.kubernetes), ("agent_sandbox", &self.agent_sandbox)]
-            .into_iter()
-            .filter(|(_, table)| !table.is_empty())
-            .map(|(name, _)| name)
-            .collect()
+    /// Keys and tables that are present and have no effect.
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let tables = [("[kubernetes]", &self.kubernetes), ("[agent_sandbox]", &self.agent_sandbox)];
+        let tables = tables.into_iter().filter(|(_, table)| !table.is_empty()).map(|(name, _)| name);
+        self.docker.without_effect().chain(tables).collect()
     }
 }
 

@@ -341,7 +341,7 @@ pub trait Runtime: Send + Sync + 'static {
     async fn start(&self, wish: &StartSpec) -> Result<LaunchReport, RuntimeError>;
 
     /// Whether a stopped sandbox could keep its memory.
-    fn memory_stop(&self) -> MemoryStop;
+    async fn memory_stop(&self) -> MemoryStop;
 
     /// Stops every process of a sandbox where it is; returns once all of them stand still, or undoes it. One that is
     /// frozen already is fine.

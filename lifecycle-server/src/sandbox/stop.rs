@@ -30,7 +30,10 @@ impl Service {
     pub async fn stop(&self, id: &str, memory: bool) -> Result<bool, ServiceError> {
         let entry = self.inner.book.entry(id)?;
         let inner = Arc::clone(&self.inner);
-        let keep = if memory && self.memory_stop().reason.is_none() { Keep::Memory } else { Keep::Files };
+        let keep = match memory && self.memory_stop().await.reason.is_none() {
+            true => Keep::Memory,
+            false => Keep::Files,
+        };
         self.owned(async move { inner.stop(&entry, keep).await }).await
     }
 
@@ -46,8 +49,8 @@ impl Service {
     }
 
     /// Whether stopped sandboxes can keep their memory here.
-    pub fn memory_stop(&self) -> MemoryStop {
-        self.inner.runtime.memory_stop()
+    pub async fn memory_stop(&self) -> MemoryStop {
+        self.inner.runtime.memory_stop().await
     }
 }
 

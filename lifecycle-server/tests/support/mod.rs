@@ -143,7 +143,7 @@ impl Runtime for MemoryRuntime {
         Ok(!self.probes_fail.load(Ordering::SeqCst))
     }
 
-    fn memory_stop(&self) -> MemoryStop {
+    async fn memory_stop(&self) -> MemoryStop {
         MemoryStop { version: None, reason: Some("nothing here has memory".to_owned()) }
     }
 

@@ -49,7 +49,7 @@ async fn stop_sandbox(
 ) -> Result<JsonBody<StopSandboxResponse>, ApiError> {
     let wants_memory = request.is_some_and(|Json(request)| request.memory);
     let memory = state.service.stop(&id, wants_memory).await?;
-    let reason = (wants_memory && !memory).then(|| state.service.memory_stop().reason).flatten();
+    let reason = if wants_memory && !memory { state.service.memory_stop().await.reason } else { None };
     Ok(JsonBody(StopSandboxResponse { memory, reason }))
 }
 
@@ -95,7 +95,7 @@ async fn start_sandbox(
 )]
 async fn capabilities(State(state): State<ApiState>) -> JsonBody<Capabilities> {
     let yes = Capability { available: true, version: None, reason: None };
-    let memory = state.service.memory_stop();
+    let memory = state.service.memory_stop().await;
     let memory =
         Capability { available: memory.reason.is_none(), version: memory.version, reason: memory.reason };
     let named = [("pause", yes.clone()), ("stop", yes), ("stop.memory", memory)];

@@ -128,6 +128,8 @@ pub struct NativeConfig {
     pub egress_sidecar: Option<PathBuf>,
     /// Name or path of an OCI runtime binary (`runc`, `runsc`); empty means a direct launch.
     pub oci_runtime: String,
+    /// Directory of CRIU with its loader and libraries.
+    pub criu: PathBuf,
     /// Programs inside gain no rights by exec: set-user-id binaries such as sudo stay powerless.
     pub no_new_privileges: bool,
     pub default_limits: DefaultLimits,
@@ -178,6 +180,7 @@ impl Default for NativeConfig {
             execd: PathBuf::new(),
             egress_sidecar: None,
             oci_runtime: String::new(),
+            criu: PathBuf::from("/usr/local/lib/sandkeep/criu"),
             no_new_privileges: true,
             default_limits: DefaultLimits::default(),
             watermark: Watermark::default(),

@@ -50,7 +50,7 @@ struct Preparing {
 pub(crate) struct Inner {
     pub host: Host,
     pub oci: Option<OciRuntime>,
-    pub criu: criu::Found,
+    pub criu: criu::Probe,
     pub live: Mutex<HashMap<String, Live>>,
     pub starts: Starts,
     pub exits: mpsc::UnboundedSender<Exit>,
@@ -83,7 +83,7 @@ impl NativeRuntime {
         let logs = Logs::new(host.paths.logs(), log_bytes);
         let (sender, receiver) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
-            criu: criu::Found::probe(oci.is_some()),
+            criu: criu::Probe::begin(host.config.criu.clone(), oci.is_some()),
             host,
             oci,
             live: Mutex::default(),
@@ -257,8 +257,8 @@ impl Runtime for NativeRuntime {
             .await
     }
 
-    fn memory_stop(&self) -> MemoryStop {
-        self.inner.criu.report()
+    async fn memory_stop(&self) -> MemoryStop {
+        self.inner.criu.found().await.report()
     }
 
     async fn destroy(&self, id: &str) -> Result<(), RuntimeError> {

@@ -15,13 +15,15 @@ mod wire;
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::{MetadataExt, PermissionsExt, fchown},
     },
-    path::Path,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{Arc, OnceLock},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -34,11 +36,9 @@ pub(super) use save::{Saved, save};
 use super::sys;
 use crate::runtime::MemoryStop;
 
-/// Where the set-up puts CRIU with the libraries it was built for, apart from the host's own.
-const HOME: &str = "/usr/local/lib/sandkeep/criu";
 /// Older ones fail on current kernels.
 const OLDEST: (u32, u32) = (4, 2);
-/// How long the program may take to name its version.
+/// How long the program may take to name its version, and to look at the kernel.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_PAUSE: Duration = Duration::from_millis(5);
 
@@ -57,21 +57,53 @@ pub(crate) enum Found {
     Nothing { version: Option<String>, reason: String },
 }
 
+/// Found out beside the start of the server: trying out the kernel takes longer than the rest of that.
+#[derive(Clone, Default)]
+pub(crate) struct Probe(Arc<OnceLock<Found>>);
+
+impl Probe {
+    /// The thread ends within the bounds of two programs.
+    pub(crate) fn begin(home: PathBuf, oci_runtime: bool) -> Self {
+        let probe = Self::default();
+        let found = probe.0.clone();
+        let work = move || drop(found.set(Found::probe(&home, oci_runtime)));
+        if let Err(error) = thread::Builder::new().name("criu-probe".to_owned()).spawn(work) {
+            let reason = format!("CRIU cannot be tried out: {error}");
+            let _ = probe.0.set(Found::Nothing { version: None, reason });
+        }
+        probe
+    }
+
+    /// Waits for it where it is not known yet.
+    pub(crate) async fn found(&self) -> &Found {
+        if self.0.get().is_none() {
+            let found = self.0.clone();
+            let _ = tokio::task::spawn_blocking(move || {
+                found.wait();
+            })
+            .await;
+        }
+        self.0.wait()
+    }
+}
+
 impl Found {
-    pub(crate) fn probe(oci_runtime: bool) -> Self {
+    fn probe(home: &Path, oci_runtime: bool) -> Self {
         let nothing = |version: Option<String>, reason: String| Self::Nothing { version, reason };
         if oci_runtime {
             return nothing(None, "only sandboxes without an OCI runtime can be saved".to_owned());
         }
-        let home = Path::new(HOME);
         let Some(version) = ask_version(home) else {
-            return nothing(
-                None,
-                format!("CRIU is not installed in {HOME}, and without it only files outlast a stop"),
-            );
+            let place = home.display();
+            let text = format!("CRIU is not installed in {place}, and without it only files outlast a stop");
+            return nothing(None, text);
         };
         if parse(&version).is_none_or(|found| found < OLDEST) {
             let text = format!("CRIU {version} is too old: {}.{} is needed", OLDEST.0, OLDEST.1);
+            return nothing(Some(version), text);
+        }
+        if let Err(problem) = check_kernel(home) {
+            let text = format!("CRIU {version} cannot work on this host: {problem}");
             return nothing(Some(version), text);
         }
         match Tool::open(home, version.clone()) {
@@ -125,30 +157,53 @@ fn cache(mode: &std::ffi::CStr) -> io::Result<OwnedFd> {
     Ok(openat(&mount, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-fn ask_version(home: &Path) -> Option<String> {
+/// CRIU through its own loader, as it runs to save.
+fn command(home: &Path) -> Command {
     let mut command = Command::new(home.join("ld.so"));
-    command.arg("--library-path").arg(home.join("lib")).arg(home.join("criu")).arg("--version");
-    version(&output(command)?)
+    command.arg("--inhibit-cache").arg("--library-path").arg(home.join("lib")).arg(home.join("criu"));
+    command.env_clear();
+    command
 }
 
-/// What a program prints, if it ends well and in time.
-fn output(mut command: Command) -> Option<String> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+fn ask_version(home: &Path) -> Option<String> {
+    let mut command = command(home);
+    command.arg("--version");
+    let output = output(command).ok().filter(|output| output.status.success())?;
+    version(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Whether the kernel has what CRIU needs, or the first thing it misses.
+fn check_kernel(home: &Path) -> Result<(), String> {
+    // Of its own: what is found out here, outside every sandbox, need not hold inside.
+    let cache = cache(c"0700").map_err(|error| error.to_string())?;
+    let place = format!("/proc/{}/fd/{}", std::process::id(), cache.as_raw_fd());
+    let mut command = command(home);
+    command.args(["--no-default-config", "--libdir"]).arg(home.join("plugins")).arg("check");
+    command.env("XDG_RUNTIME_DIR", place).current_dir("/");
+    let output = output(command).map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = session::complaint(&String::from_utf8_lossy(&output.stderr));
+    Err(complaint.unwrap_or_else(|| format!("criu check ended with {}", output.status)))
+}
+
+/// What a program prints until it ends, in time.
+fn output(mut command: Command) -> io::Result<Output> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
     let since = Instant::now();
-    let status = loop {
+    loop {
         match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if since.elapsed() < PROBE_TIMEOUT => std::thread::sleep(PROBE_PAUSE),
-            _ => {
+            Ok(Some(_)) => return child.wait_with_output(),
+            Ok(None) if since.elapsed() < PROBE_TIMEOUT => thread::sleep(PROBE_PAUSE),
+            other => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return None;
+                return Err(other.err().unwrap_or_else(|| io::ErrorKind::TimedOut.into()));
             }
         }
-    };
-    let mut text = String::new();
-    child.stdout.take()?.read_to_string(&mut text).ok()?;
-    status.success().then_some(text)
+    }
 }
 
 fn version(text: &str) -> Option<String> {
@@ -176,20 +231,28 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_fails_or_is_missing_has_no_output() {
-        let shell = |script: &str| {
-            let mut command = Command::new("sh");
-            command.args(["-c", script]);
-            output(command)
+    fn what_stands_in_the_way_is_said() {
+        let home = tempfile::tempdir().unwrap();
+        let said = |loader: Option<&str>| {
+            if let Some(script) = loader {
+                // A program that this process itself had open to write might still be so in a child of another test.
+                let write = "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"";
+                let path = home.path().join("ld.so");
+                let done = Command::new("sh").args(["-c", write, "sh", script]).arg(path).status().unwrap();
+                assert!(done.success());
+            }
+            Found::probe(home.path(), false).report()
         };
-        assert_eq!(shell("echo Version: 1").as_deref(), Some("Version: 1\n"));
-        assert_eq!(shell("echo Version: 1; exit 1"), None);
-        assert_eq!(output(Command::new("/nonexistent")), None);
-    }
-
-    #[test]
-    fn what_is_missing_is_said() {
-        let Found::Nothing { reason, .. } = Found::probe(true) else { panic!("an OCI runtime") };
-        assert!(reason.contains("OCI runtime"), "{reason}");
+        assert!(Found::probe(home.path(), true).report().reason.unwrap().contains("OCI runtime"));
+        assert!(said(None).reason.unwrap().contains("is not installed"));
+        assert!(said(Some("#!/bin/sh\necho Version: 9; exit 1\n")).reason.unwrap().contains("not installed"));
+        let old = said(Some("#!/bin/sh\necho Version: 3.17.1\n"));
+        assert_eq!(old.version.as_deref(), Some("3.17.1"));
+        assert!(old.reason.unwrap().contains("too old"));
+        let poor = "#!/bin/sh\ncase \"$*\" in *--version) echo Version: 4.2;; *check) echo 'Error (criu/x.c:1): no \
+                    such call' >&2; exit 1;; esac\n";
+        let poor = said(Some(poor));
+        assert_eq!(poor.version.as_deref(), Some("4.2"));
+        assert!(poor.reason.unwrap().ends_with(": no such call"));
     }
 }

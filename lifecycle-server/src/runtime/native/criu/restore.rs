@@ -56,7 +56,7 @@ const RESTORED: &str = "post-restore";
 
 /// Starts a stopped sandbox from its memory. After an error it is stopped as before.
 pub(crate) async fn restore(inner: &Arc<Inner>, spec: &LaunchSpec) -> Result<LaunchReport, RuntimeError> {
-    let Found::Tool(tool) = &inner.criu else {
+    let Found::Tool(tool) = inner.criu.found().await else {
         let text = "its memory was kept, and this host has no CRIU any more that could bring it back";
         return Err(RuntimeError::StartFailed(text.to_owned()));
     };

@@ -66,7 +66,7 @@ pub(crate) async fn save(
     slot: u16,
     process: &Process,
 ) -> Result<Saved, RuntimeError> {
-    let Found::Tool(tool) = &inner.criu else {
+    let Found::Tool(tool) = inner.criu.found().await else {
         return Err(RuntimeError::NotSaved("this host has no CRIU that works".to_owned()));
     };
     let directory = inner.host.paths.sandbox(id);
