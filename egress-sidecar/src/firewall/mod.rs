@@ -87,25 +87,45 @@ pub struct Firewall {
     sets: Vec<String>,
 }
 
+/// Sets that rules can ask.
+struct Filled {
+    /// Their names.
+    sets: Vec<String>,
+    /// Which lists have one, for IPv4 and IPv6.
+    lists: [[bool; 2]; chains::LISTS.len()],
+}
+
 impl Firewall {
     /// Puts the table in force, in place of one an earlier sidecar left.
     pub fn start(fixed: Fixed, plan: &Plan) -> io::Result<Self> {
         let mut firewall = Self { socket: Socket::new()?, fixed, generation: 0, sets: Vec::new() };
         let mut batch = firewall.socket.batch();
         chains::add_table(&mut batch, &firewall.fixed);
-        let sets = firewall.fill(&mut batch, plan, 1);
+        let filled = firewall.fill(&mut batch, plan, 1);
+        firewall.rule(&mut batch, plan, &filled, 1);
         firewall.socket.commit(batch)?;
-        (firewall.generation, firewall.sets) = (1, sets);
+        (firewall.generation, firewall.sets) = (1, filled.sets);
         Ok(firewall)
     }
 
     /// Replaces what is said of addresses.
+    ///
+    /// In two steps: a kernel may show what is in a new set only a moment after the rules that ask it.
     pub fn replace(&mut self, plan: &Plan) -> io::Result<()> {
         let generation = self.generation + 1;
         let mut batch = self.socket.batch();
-        let sets = self.fill(&mut batch, plan, generation);
+        let filled = self.fill(&mut batch, plan, generation);
         self.socket.commit(batch)?;
-        (self.generation, self.sets) = (generation, sets);
+        let mut batch = self.socket.batch();
+        self.rule(&mut batch, plan, &filled, generation);
+        if let Err(error) = self.socket.commit(batch) {
+            // Without rules that ask them they would only be in the way of the next ones.
+            let mut batch = self.socket.batch();
+            filled.sets.iter().for_each(|set| set::delete(&mut batch, set));
+            self.socket.commit(batch)?;
+            return Err(error);
+        }
+        (self.generation, self.sets) = (generation, filled.sets);
         Ok(())
     }
 
@@ -117,8 +137,8 @@ impl Firewall {
         self.socket.commit(batch)
     }
 
-    /// Sets and rules of a generation; returns the names of the sets.
-    fn fill(&self, batch: &mut Batch, plan: &Plan, generation: u64) -> Vec<String> {
+    /// The sets of a generation.
+    fn fill(&self, batch: &mut Batch, plan: &Plan, generation: u64) -> Filled {
         let mut sets = Vec::new();
         let mut lists = [const { [false; 2] }; chains::LISTS.len()];
         if self.fixed.mode == Mode::DnsNft {
@@ -145,11 +165,15 @@ impl Firewall {
             }
             self.add_named(batch, &plan.named, generation, false);
         }
-        chains::replace_rules(batch, &self.fixed, plan.default_allow, &lists, generation);
+        Filled { sets, lists }
+    }
+
+    /// The rules of a generation, in place of those in force and their sets.
+    fn rule(&self, batch: &mut Batch, plan: &Plan, filled: &Filled, generation: u64) {
+        chains::replace_rules(batch, &self.fixed, plan.default_allow, &filled.lists, generation);
         for old in &self.sets {
             set::delete(batch, old);
         }
-        sets
     }
 
     /// Lets addresses of an allowed name pass; they do when this returns.
