@@ -1,8 +1,8 @@
 //! What the kernel lets pass, as one nftables table, spoken to over netlink.
 //!
-//! Every change is one transaction: a packet meets all of the old rules or all of the new ones. What a policy says of
-//! addresses is in sets that are replaced together with the rules that look into them; what names stand for comes and
-//! goes in sets of its own, with a time to live. Packets are judged before their destination is rewritten, each of them
+//! Rules change in one transaction: a packet meets all of the old ones or all of the new ones. What a policy says of
+//! addresses is in sets of its own, filled before the rules that look into them are there; what names stand for comes and
+//! goes in sets with a time to live. Packets are judged before their destination is rewritten, each of them
 //! and not only the first of a connection, so that a connection ends with the rule that let it pass.
 
 mod chains;
