@@ -10,6 +10,7 @@ pub mod execd;
 pub mod guarded;
 pub mod intercepted;
 pub mod internet;
+pub mod layout;
 pub mod leaks;
 pub mod names;
 pub mod node;

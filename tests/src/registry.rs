@@ -26,7 +26,7 @@ pub use self::{
     image::{Layer, docker_archive, files, noise, oci_archive, tar},
     proxy::{Limit, Proxy},
 };
-use crate::paths;
+use crate::{layout::Layout, paths};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
 const START_ATTEMPTS: u32 = 3;
@@ -127,6 +127,14 @@ impl Registry {
         let mut descriptor = image::descriptor(image::MANIFEST, &manifest);
         descriptor["platform"] = json!({"os": "linux", "architecture": architecture});
         Ok(descriptor)
+    }
+
+    /// Puts the image of a layout under a tag, as it is.
+    pub async fn push_layout(&self, repository: &str, tag: &str, layout: &Layout) -> Result<()> {
+        for blob in layout.manifest.layers().iter().chain([layout.manifest.config()]) {
+            self.push_blob(repository, &layout.read(blob)?).await?;
+        }
+        self.push_manifest(repository, tag, image::MANIFEST, &layout.read(&layout.entry)?).await
     }
 
     pub async fn push_index(&self, repository: &str, tag: &str, manifests: &[Value]) -> Result<()> {

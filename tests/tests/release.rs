@@ -8,10 +8,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
+    api::Api,
+    layout::{self, Layout},
     paths,
+    registry::Registry,
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
+
+/// All crates have the same version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn directory() -> Result<PathBuf> {
     let dir = paths::workspace().join("target/release-archive");
@@ -40,15 +46,20 @@ fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn member(archive: &Path, name: &str) -> Result<Value> {
-    let text = output(Command::new("tar").arg("-xOf").arg(archive).arg(name))?;
-    Ok(serde_json::from_str(&text)?)
-}
-
-/// The image's configuration, from a docker archive.
-fn image_config(archive: &Path) -> Result<Value> {
-    let manifest = member(archive, "manifest.json")?;
-    member(archive, manifest[0]["Config"].as_str().context("a configuration")?)
+/// An image's archive, whose two tables of contents must tell of the same image.
+fn layout(archive: &Path, name: &str) -> Result<Layout> {
+    let layout = Layout::open(archive)?;
+    let annotations = layout.entry.annotations().as_ref().context("an image has a name")?;
+    assert_eq!(annotations["org.opencontainers.image.ref.name"], VERSION);
+    assert_eq!(annotations["io.containerd.image.name"], format!("docker.io/{name}"));
+    let of_docker: Value = layout.document("manifest.json")?;
+    let layers: Vec<_> = layout.manifest.layers().iter().map(layout::path).collect();
+    let config = layout::path(layout.manifest.config());
+    assert_eq!(of_docker, json!([{"Config": config, "RepoTags": [name], "Layers": layers}]));
+    let labels = layout.configuration.labels_of_config().context("labels")?;
+    assert_eq!(labels["org.opencontainers.image.version"], VERSION);
+    assert_eq!(labels["org.opencontainers.image.licenses"], "Apache-2.0");
+    Ok(layout)
 }
 
 #[test]
@@ -97,23 +108,13 @@ fn the_archive_holds_what_a_machine_is_set_up_from() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn the_image_of_execd_runs_from_our_own_store() -> Result<()> {
-    let archive = find("sandkeep-execd-", ".image.tar")?;
-    let config = image_config(&archive)?;
-    assert_eq!(config["config"]["Entrypoint"], json!(["/execd"]));
-    assert_eq!(config["config"]["ExposedPorts"], json!({"44772/tcp": {}}));
-    assert_eq!(config["config"]["Labels"]["org.opencontainers.image.title"], "execd");
-    assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(1));
-
-    let server = Server::start(Setup::default().without_image())?;
-    let imported = server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
-    ensure!(imported.contains("sandkeep/execd:latest"), "{imported}");
+/// Runs execd as a sandbox of its own image.
+async fn run_execd(api: &Api, image: &str) -> Result<()> {
     let body = json!({
-        "image": {"uri": "sandkeep/execd:latest"}, "resourceLimits": {}, "timeout": 300,
+        "image": {"uri": image}, "resourceLimits": {}, "timeout": 300,
         "entrypoint": ["/execd", "--port", "44799", "--access-token", "inner"],
     });
-    let sandbox = server.api().create(body).await?;
+    let sandbox = api.create(body).await?;
     let (address, _) = sandbox.endpoint(44799, false).await?;
     let url = format!("http://{address}/ping");
     let retried = ["--silent", "--fail", "--retry", "20", "--retry-connrefused", "--retry-delay", "1"];
@@ -122,20 +123,49 @@ async fn the_image_of_execd_runs_from_our_own_store() -> Result<()> {
     sandbox.delete().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_image_of_execd_runs_from_our_own_store_and_from_a_registry() -> Result<()> {
+    let archive = find("sandkeep-execd-", ".image.tar")?;
+    let name = format!("sandkeep/execd:{VERSION}");
+    let layout = layout(&archive, &name)?;
+    let config = layout.configuration.config().as_ref().context("a configuration")?;
+    assert_eq!(config.entrypoint(), &Some(vec!["/execd".to_owned()]));
+    assert_eq!(config.exposed_ports(), &Some(vec!["44772/tcp".to_owned()]));
+    assert_eq!(config.user().as_deref(), Some("0:0"));
+    assert_eq!(
+        layout.configuration.labels_of_config().map(|l| &*l["org.opencontainers.image.title"]),
+        Some("execd")
+    );
+    assert_eq!(layout.manifest.layers().len(), 1);
+
+    let server = Server::start(Setup::default().without_image())?;
+    let imported = server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
+    ensure!(imported.contains(&name), "{imported}");
+    run_execd(&server.api(), &name).await?;
+
+    // A registry of others takes the very same manifest, and what comes back from it runs as well.
+    let registry = Registry::start().await?;
+    registry.push_layout("daemons/execd", VERSION, &layout).await?;
+    let digest = layout.entry.digest();
+    run_execd(&server.api(), &registry.name(&format!("daemons/execd@{digest}"))).await
+}
+
 #[tokio::test]
 async fn the_image_of_the_server_has_all_that_the_server_calls() -> Result<()> {
     let archive = find("sandkeep-lifecycle-server-", ".image.tar")?;
-    let config = image_config(&archive)?;
-    assert_eq!(config["config"]["Entrypoint"], json!(["/usr/local/bin/lifecycle-server"]));
-    assert_eq!(config["config"]["Cmd"], json!(["--config", "/etc/sandkeep/config.toml"]));
-    assert_eq!(config["config"]["Volumes"], json!({"/var/lib/sandkeep": {}}));
-    assert_eq!(config["rootfs"]["diff_ids"].as_array().map(Vec::len), Some(2));
+    let name = format!("sandkeep/lifecycle-server:{VERSION}");
+    let layout = layout(&archive, &name)?;
+    let config = layout.configuration.config().as_ref().context("a configuration")?;
+    assert_eq!(config.entrypoint(), &Some(vec!["/usr/local/bin/lifecycle-server".to_owned()]));
+    assert_eq!(config.cmd(), &Some(vec!["--config".to_owned(), "/etc/sandkeep/config.toml".to_owned()]));
+    assert_eq!(config.volumes(), &Some(vec!["/var/lib/sandkeep".to_owned()]));
+    assert_eq!(config.user().as_deref(), Some("0:0"));
+    assert_eq!(layout.manifest.layers().len(), 2);
 
     let server = Server::start(Setup::default().without_image())?;
     server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
     let body = json!({
-        "image": {"uri": "sandkeep/lifecycle-server:latest"}, "resourceLimits": {}, "timeout": 300,
-        "entrypoint": ["sleep", "infinity"],
+        "image": {"uri": name}, "resourceLimits": {}, "timeout": 300, "entrypoint": ["sleep", "infinity"],
     });
     let sandbox = server.api().create(body).await?;
     let execd = sandbox.execd().await?;

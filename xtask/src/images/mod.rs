@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::json;
+use oci_spec::image::ConfigBuilder;
 
 use crate::paths;
 use crate::progress::step;
@@ -70,10 +70,15 @@ fn make(recipe: &Recipe, fresh: bool) -> Result<PathBuf> {
         let layer = rootfs::build(recipe, &work)?;
         let image = archive::Description {
             tags: recipe.tags,
-            config: json!({ "Env": recipe.env, "Cmd": ["bash"], "WorkingDir": "/" }),
+            config: ConfigBuilder::default()
+                .env(recipe.env.iter().map(|&variable| variable.to_owned()).collect::<Vec<_>>())
+                .cmd(vec!["bash".to_owned()])
+                .working_dir("/")
+                .build()?,
             created_by: "cargo xtask images",
+            packing: archive::Packing::Plain,
         };
-        archive::write(image, &[&layer], &work, &tar)?;
+        archive::write(&image, &[&layer], &work, &tar)?;
         fs::remove_dir_all(&work)?;
         Ok(fs::write(&stamp, &digest)?)
     })?;

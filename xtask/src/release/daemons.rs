@@ -1,13 +1,17 @@
 //! Images of the daemons, made without a container engine.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use oci_spec::image::{
+    ANNOTATION_DESCRIPTION, ANNOTATION_LICENSES, ANNOTATION_SOURCE, ANNOTATION_TITLE, ANNOTATION_VERSION,
+    Config, ConfigBuilder,
+};
 
 use super::bundle::install;
-use crate::images::archive::{Description, plain_tar, write};
+use crate::images::archive::{Description, Packing, plain_tar, write};
 use crate::images::recipe::{PATH, Recipe};
 use crate::images::rootfs;
 use crate::{dist, paths, shell};
@@ -20,35 +24,33 @@ const SERVER_PORT: &str = "8080/tcp";
 /// Where the image keeps everything that must outlive the container.
 const STATE: &str = "/var/lib/sandkeep";
 const CONFIG: &str = "/etc/sandkeep/config.toml";
+/// Root, by number: the image of execd has no list of users.
+const USER: &str = "0:0";
 const CREATED_BY: &str = "cargo xtask release --images";
 
 /// What the server calls or needs at run time: firewall, disks, addresses, certificates of registries.
 const SERVER_BASE: Recipe = Recipe {
     name: "lifecycle-server",
-    tags: &[
-        concat!("sandkeep/lifecycle-server:", env!("CARGO_PKG_VERSION")),
-        "sandkeep/lifecycle-server:latest",
-    ],
+    tags: &[concat!("sandkeep/lifecycle-server:", env!("CARGO_PKG_VERSION"))],
     packages: &["ca-certificates", "e2fsprogs", "iproute2", "nftables", "usr-is-merged", "util-linux"],
     env: &[PATH, "LANG=C.UTF-8"],
     files: &[],
 };
 
-const EXECD_TAGS: &[&str] = &[concat!("sandkeep/execd:", env!("CARGO_PKG_VERSION")), "sandkeep/execd:latest"];
+/// One name only: readers that are not told which image of an archive they shall take want it to hold no other.
+const EXECD_TAGS: &[&str] = &[concat!("sandkeep/execd:", env!("CARGO_PKG_VERSION"))];
 
 /// One static program and nothing else: made to be copied from, and runs by itself.
 pub(super) fn write_execd(out: &Path) -> Result<()> {
     let work = fresh_work(EXECD)?;
     let layer = layer(&work, &[(paths::dist().join(EXECD), "execd", 0o755)])?;
-    let config = json!({
-        "Entrypoint": ["/execd"],
-        "Env": [PATH],
-        "ExposedPorts": { EXECD_PORT: {} },
-        "Labels": labels("execd", "The daemon inside every sandbox: commands, code, files"),
-        "WorkingDir": "/",
-    });
-    let image = Description { tags: EXECD_TAGS, config, created_by: CREATED_BY };
-    write(image, &[&layer], &work, &out.join(file_name(EXECD)))?;
+    let config = common("execd", "The daemon inside every sandbox: commands, code, files")
+        .entrypoint(words(&["/execd"]))
+        .env(words(&[PATH]))
+        .exposed_ports(words(&[EXECD_PORT]))
+        .build()?;
+    let image = described(EXECD_TAGS, config);
+    write(&image, &[&layer], &work, &out.join(file_name(EXECD)))?;
     Ok(fs::remove_dir_all(&work)?)
 }
 
@@ -67,18 +69,16 @@ pub(super) fn write_server(out: &Path) -> Result<()> {
             (paths::root().join("packaging/image/config.toml"), &CONFIG[1..], 0o644),
         ],
     )?;
-    let config = json!({
-        "Entrypoint": ["/usr/local/bin/lifecycle-server"],
-        "Cmd": ["--config", CONFIG],
-        "Env": SERVER_BASE.env,
-        "ExposedPorts": { SERVER_PORT: {} },
-        "Labels": labels("lifecycle-server", "Creates, finds, renews and removes sandboxes"),
-        "StopSignal": "SIGTERM",
-        "Volumes": { STATE: {} },
-        "WorkingDir": "/",
-    });
-    let image = Description { tags: SERVER_BASE.tags, config, created_by: CREATED_BY };
-    write(image, &[&base, &layer], &work, &out.join(file_name(SERVER_BASE.name)))?;
+    let config = common("lifecycle-server", "Creates, finds, renews and removes sandboxes")
+        .entrypoint(words(&["/usr/local/bin/lifecycle-server"]))
+        .cmd(words(&["--config", CONFIG]))
+        .env(words(SERVER_BASE.env))
+        .exposed_ports(words(&[SERVER_PORT]))
+        .stop_signal("SIGTERM")
+        .volumes(words(&[STATE]))
+        .build()?;
+    let image = described(SERVER_BASE.tags, config);
+    write(&image, &[&base, &layer], &work, &out.join(file_name(SERVER_BASE.name)))?;
     Ok(fs::remove_dir_all(&work)?)
 }
 
@@ -86,14 +86,25 @@ fn file_name(daemon: &str) -> String {
     format!("sandkeep-{daemon}-{}-{}.image.tar", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH)
 }
 
-fn labels(title: &str, description: &str) -> Value {
-    json!({
-        "org.opencontainers.image.title": title,
-        "org.opencontainers.image.description": description,
-        "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
-        "org.opencontainers.image.source": env!("CARGO_PKG_REPOSITORY"),
-        "org.opencontainers.image.version": env!("CARGO_PKG_VERSION"),
-    })
+fn described<'a>(tags: &'a [&'a str], config: Config) -> Description<'a> {
+    Description { tags, config, created_by: CREATED_BY, packing: Packing::Gzip }
+}
+
+/// What the images have in common.
+fn common(title: &str, description: &str) -> ConfigBuilder {
+    let labels = [
+        (ANNOTATION_TITLE, title),
+        (ANNOTATION_DESCRIPTION, description),
+        (ANNOTATION_LICENSES, env!("CARGO_PKG_LICENSE")),
+        (ANNOTATION_SOURCE, env!("CARGO_PKG_REPOSITORY")),
+        (ANNOTATION_VERSION, env!("CARGO_PKG_VERSION")),
+    ];
+    let labels: HashMap<_, _> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    ConfigBuilder::default().labels(labels).user(USER).working_dir("/")
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 fn fresh_work(name: &str) -> Result<PathBuf> {
