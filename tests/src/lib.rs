@@ -14,6 +14,7 @@ pub mod layout;
 pub mod leaks;
 pub mod names;
 pub mod node;
+pub mod old_records;
 pub mod outside;
 pub mod paths;
 pub mod postgresql;

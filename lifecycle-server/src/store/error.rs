@@ -2,12 +2,19 @@
 
 use std::borrow::Cow;
 
+use sqlx::migrate::MigrateError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error("cannot bring the database up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(MigrateError),
+    #[error(
+        "the database is that of a later version: it has step {step}, of which this one knows nothing. Nothing in it was \
+         changed. Start that version again, or put a copy from before the upgrade in its place"
+    )]
+    Later { step: i64 },
     /// It may be back in a moment.
     #[error("the database {place} cannot be used now: {problem}")]
     Unavailable { place: String, problem: String },
@@ -20,6 +27,15 @@ pub enum StoreError {
     Damaged { path: String, problem: String },
     #[error("record {id}: column {column} holds {value:?}")]
     Corrupt { id: String, column: &'static str, value: String },
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(step) => Self::Later { step },
+            other => Self::Migration(other),
+        }
+    }
 }
 
 /// `SQLITE_FULL`, the low byte of every code of that kind.
