@@ -56,24 +56,94 @@ def udp(address, port, size=5, source=0, own=""):
     client.settimeout(PATIENCE)
     if source:
         client.bind((own, source))
-    client.connect((address, port))
+    link = socket.if_nametoindex("wan") if address.startswith("ff02:") else 0
+    client.connect((address, port, 0, link) if link else (address, port))
     client.send(b"x" * size)
     return client.recv(64).decode()
 
 
-def lite(address, port):
-    client = socket.socket(family(address), socket.SOCK_DGRAM, 136)
+def broadcast(port):
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    client.sendto(b"x" * 300, ("255.255.255.255", port))
+    return "sent"
+
+
+def rare(kind, protocol, address, port):
+    """A protocol few speak; a kernel that does not know it has no way out for it either."""
+    try:
+        client = socket.socket(family(address), kind, protocol)
+        client.settimeout(PATIENCE)
+        client.connect((address, port))
+        client.send(b"x")
+        return client.recv(64).decode()
+    except OSError as error:
+        if error.errno in (1, 92, 93, 94, 97, 111, 113):
+            return "refused"
+        raise
+
+
+def forged(own, address, port):
+    """Sends in the name of somebody else, which needs no power as long as nothing is sent."""
+    client = socket.socket(family(address), socket.SOCK_DGRAM)
+    level, option = (socket.IPPROTO_IPV6, 78) if ":" in address else (socket.SOL_IP, 15)
+    client.setsockopt(level, option, 1)
+    client.bind((own, 0))
+    try:
+        client.sendto(b"x", (address, port))
+    except OSError as error:
+        if error.errno in (1, 22, 101):
+            return "not permitted"
+        raise
+    return "sent"
+
+
+def routed(way, address, port):
+    """Has IPv6 lead a packet to `address` by way of another one."""
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     client.settimeout(PATIENCE)
-    client.sendto(b"x", (address, port))
+    stations = b"".join(socket.inet_pton(socket.AF_INET6, station) for station in (address, way))
+    try:
+        client.setsockopt(socket.IPPROTO_IPV6, 57, b"\0\4\4\1\1\0\0\0" + stations)
+    except OSError as error:
+        if error.errno in (22, 92):
+            return "not permitted"
+        raise
+    client.connect((address, port))
+    client.send(b"x")
     return client.recv(64).decode()
 
 
-def ping(address):
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
-    client.settimeout(PATIENCE)
-    client.sendto(b"\x08\0\0\0\0\1\0\1payload!", (address, 0))
+def extended(option):
+    """An extension header of IPv6 with padding in it."""
+    client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    client.setsockopt(socket.IPPROTO_IPV6, option, b"\0\0\1\4\0\0\0\0")
+    return "granted"
+
+
+def ping(address, patience=PATIENCE):
+    kind, protocol = (b"\x80", socket.IPPROTO_ICMPV6) if ":" in address else (b"\x08", socket.IPPROTO_ICMP)
+    client = socket.socket(family(address), socket.SOCK_DGRAM, protocol)
+    client.settimeout(patience)
+    client.sendto(kind + b"\0\0\0\0\1\0\1payload!", (address, 0))
     client.recv(64)
     return "reached"
+
+
+def speak(address, port, text):
+    """Another protocol than the port's."""
+    with socket.create_connection((address, port), PATIENCE) as client:
+        client.sendall(text.encode())
+        client.shutdown(socket.SHUT_WR)
+        return client.recv(64).decode("latin-1") or "closed"
+
+
+def noise(address, port):
+    client = socket.socket(family(address), socket.SOCK_DGRAM)
+    client.settimeout(PATIENCE)
+    client.connect((address, port))
+    client.send(b"x" * 64)
+    return CODES[client.recv(64)[3] & 15]
 
 
 def question(name, kind, raw):
@@ -199,6 +269,15 @@ def crowd(count):
     return "no answer"
 
 
+def silent(count, address, port):
+    """Keeps connections open that say nothing; how many were taken is the listener's affair."""
+    kept["silent"] = [socket.socket() for _ in range(count)]
+    for client in kept["silent"]:
+        client.setblocking(False)
+        client.connect_ex((address, port))
+    return "open"
+
+
 def besiege(count):
     """Keeps so many connections to the API open that say nothing, each replaced as soon as it is closed."""
     parent = os.getpid()
@@ -234,6 +313,10 @@ def sockets(what):
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     elif what == "mark":
         socket.socket().setsockopt(socket.SOL_SOCKET, 36, 1)
+    elif what == "gre":
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+    elif what == "icmp":
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     elif what == "transparent":
         socket.socket().setsockopt(socket.SOL_IP, 19, 1)
     return "granted"

@@ -10,7 +10,7 @@ import sys
 import threading
 
 LOG = open(sys.argv[1], "a", buffering=1)
-V4 = ["1.1.1.1", "8.8.8.8", "9.9.9.9", "10.9.9.9", "93.184.216.34", "93.184.216.35", "169.254.169.254"]
+V4 = ["1.1.1.1", "8.8.8.8", "9.9.9.9", "10.9.9.9", "93.184.216.34", "93.184.216.35", "169.254.169.254", "198.51.100.1"]
 V6 = ["2001:db8:1::34", "2001:db8:1::35", "2001:db8:1::53"]
 SILENT = "198.51.100.9"
 TCP_PORTS = [80, 443, 853, 5353, 8443, 9999, 18081]
@@ -43,11 +43,19 @@ ZONE = {
     "rebind.ok.test": [(A, 60, a("169.254.169.254"))],
     "private.ok.test": [(A, 60, a("10.9.9.9"))],
     "mapped.ok.test": [(AAAA, 60, aaaa("::ffff:10.9.9.9"))],
+    "both.ok.test": [(A, 60, a("93.184.216.34")), (A, 60, a("10.9.9.9"))],
+    "turn.ok.test": [(A, 0, a("93.184.216.34"))],
+    "loop.ok.test": [(A, 60, a("127.0.0.1"))],
+    "nat64.ok.test": [(AAAA, 60, aaaa("64:ff9b::a9fe:a9fe"))],
+    "through.ok.test": [(CNAME, 60, wire("middle.test"))],
+    "middle.test": [(CNAME, 60, wire("www.ok.test"))],
     "big.ok.test": [(A, 60, a(f"93.184.217.{last}")) for last in range(120)],
     "hint.ok.test": [(HTTPS, 60, b"\0\1\0\0\4\0\4" + a("93.184.216.35"))],
     "six.ok.test": [(AAAA, 60, aaaa("2001:db8:1::44"))],
     "short.ok.test": [(A, 1, a("93.184.216.34"))],
 }
+# What some names stand for once they have been asked for.
+LATER = {"turn.ok.test": [(A, 60, a("10.9.9.9"))]}
 
 
 def answer(packet, server, over):
@@ -64,6 +72,8 @@ def answer(packet, server, over):
         found = ZONE[owner]
     records += [(owner, record) for record in found or [] if record[0] == kind]
     flags = 0x8180 if name in ZONE else 0x8183
+    if name in LATER:
+        ZONE[name] = LATER[name]
     body = b"".join(
         wire(owner) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data for owner, (kind, ttl, data) in records
     )

@@ -4,9 +4,19 @@ use std::{fmt::Write as _, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::paths;
+use crate::{paths, web::Received};
 
 const DOCUMENT: &str = "docs/egress-attempts.md";
+
+/// What arrived outside, with a secret or without.
+pub fn arrived(received: &[Received], secret: &str) -> String {
+    let has_secret = |request: &Received| format!("{request:?}").contains(secret);
+    let each = received.iter().map(|request| if has_secret(request) { "with it" } else { "without it" });
+    match received {
+        [] => "nothing arrived".to_owned(),
+        _ => each.collect::<Vec<_>>().join(", then "),
+    }
+}
 
 /// Attempts with what must come of them: one section of the document.
 pub struct Section {

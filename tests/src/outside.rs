@@ -182,18 +182,50 @@ impl Lab {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Notes from now on whom packets from inside are for, but for the addresses that may be reached. Questions the
+    /// sidecar asks and what neighbours of a link tell each other do not count.
+    pub fn watch(&self) -> Result<()> {
+        let rules = format!(
+            "table inet watch {{
+                set stray4 {{ type ipv4_addr; flags dynamic; size 1024; }}
+                set stray6 {{ type ipv6_addr; flags dynamic; size 1024; }}
+                chain arrivals {{
+                    type filter hook prerouting priority -300;
+                    iifname wan ip daddr != {{ {RESOLVER}, 93.184.216.34 }} add @stray4 {{ ip daddr }}
+                    iifname wan icmpv6 type {{ 131, 132, 133, 134, 135, 136, 143 }} accept
+                    iifname wan ip6 daddr != 2001:db8:1::34 add @stray6 {{ ip6 daddr }}
+                }}
+            }}"
+        );
+        let output = self.outside.command("nft").arg(rules).output()?;
+        ensure!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Addresses outside that something was sent to since [`Lab::watch`], though nothing may be.
+    pub fn strays(&self) -> Result<Vec<String>> {
+        let mut strays = Vec::new();
+        for set in ["stray4", "stray6"] {
+            let mut list = self.outside.command("nft");
+            let output = list.args(["--json", "list", "set", "inet", "watch", set]).output()?;
+            let listed: Value = serde_json::from_slice(&output.stdout)
+                .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+            let elements = listed["nftables"].as_array().into_iter().flatten();
+            let elements = elements.filter_map(|object| object["set"]["elem"].as_array()).flatten();
+            strays
+                .extend(elements.map(|element| element.as_str().map_or(element.to_string(), str::to_owned)));
+        }
+        Ok(strays)
+    }
+
     /// Somebody inside without any power.
     pub fn intruder(&self) -> Result<Intruder> {
-        let mut child = self
-            .inside
-            .command("python3")
-            .arg(paths::script("egress_attempts.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let input = child.stdin.take().context("its input")?;
-        let output = BufReader::new(child.stdout.take().context("its output")?);
-        Ok(Intruder { child, input, output })
+        Intruder::start(&self.inside, "egress_attempts.py")
+    }
+
+    /// Somebody at the other end of the link, as a neighbour is.
+    pub fn neighbour(&self) -> Result<Intruder> {
+        Intruder::start(&self.outside, "egress_attempts.py")
     }
 }
 
@@ -238,7 +270,17 @@ pub struct Intruder {
 }
 
 impl Intruder {
-    /// What came of an attempt of `egress_attempts.py`.
+    /// Somebody in this namespace who knows what is in this script.
+    pub fn start(netns: &Netns, script: &str) -> Result<Self> {
+        let mut command = netns.command("python3");
+        command.arg(paths::script(script)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let input = child.stdin.take().context("its input")?;
+        let output = BufReader::new(child.stdout.take().context("its output")?);
+        Ok(Self { child, input, output })
+    }
+
+    /// What came of an attempt of the script.
     pub fn tries(&mut self, attempt: &str, arguments: Value) -> Result<String> {
         self.tries_with(attempt, arguments, json!({}))
     }

@@ -1,4 +1,4 @@
-//! The egress sidecar alone, in a namespace of the test's own: what its rules say, and what somebody tries against them.
+//! The egress sidecar alone, in a namespace of the test's own: what its rules say, and that it stays small and heard.
 
 use std::{
     fs,
@@ -16,10 +16,7 @@ use hyper::{
     client::conn::http2::{self, SendRequest},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sandkeep_tests::{
-    attempts::Section,
-    outside::{Intruder, Lab, RESOLVER, SILENT, Sidecar},
-};
+use sandkeep_tests::outside::{Lab, RESOLVER, SILENT, Sidecar};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
@@ -46,187 +43,6 @@ const RULES: &str = r#"{"defaultAction":"deny","egress":[
     {"action":"deny","target":"denied.test"},
     {"action":"allow","target":"ok.test"},
     {"action":"allow","target":"*.ok.test"}]}"#;
-
-/// Attempts with what must come of them.
-struct Table<'a> {
-    lab: &'a Lab,
-    intruder: Intruder,
-    section: Section,
-}
-
-impl Table<'_> {
-    fn row(&mut self, what: &str, expected: &str, attempt: &str, arguments: Value) -> Result<()> {
-        self.row_with(what, expected, attempt, arguments, json!({}))
-    }
-
-    fn row_with(
-        &mut self,
-        what: &str,
-        expected: &str,
-        attempt: &str,
-        arguments: Value,
-        named: Value,
-    ) -> Result<()> {
-        let seen = self.intruder.tries_with(attempt, arguments, named)?;
-        self.section.row(what, expected, &seen)
-    }
-}
-
-#[test]
-fn attempts_to_get_around_the_rules_fail() -> Result<()> {
-    let lab = Lab::new()?;
-    let sidecar = lab.sidecar(&[("RULES", RULES), ("POLICY_FILE", "policy.json")])?;
-    let mut table =
-        Table { lab: &lab, intruder: lab.intruder()?, section: Section::new("Names and addresses") };
-    names(&mut table)?;
-    addresses(&mut table)?;
-    powers(&mut table)?;
-    floods(&mut table)?;
-
-    // A connection ends with the rule that let it pass, another one does not.
-    let t = &mut table;
-    t.row_with(
-        "A connection to an allowed name",
-        "reached",
-        "tcp",
-        json!(["93.184.216.34", 9999]),
-        json!({"keep": "a"}),
-    )?;
-    t.lab.ask("PATCH", "/policy", Some(r#"[{"action":"deny","target":"unrelated.test"}]"#))?;
-    t.row("It goes on when other rules change", "reached", "again", json!(["a"]))?;
-    t.lab.ask("DELETE", "/policy", Some(r#"["ok.test","*.ok.test"]"#))?;
-    t.row("It goes on after its rule is gone", "refused", "again", json!(["a"]))?;
-    t.row("A new one after its rule is gone", "refused", "tcp", json!(["93.184.216.34", 80]))?;
-    t.row("Its name after its rule is gone", "NXDOMAIN", "dns", json!(["ok.test"]))?;
-    t.lab.ask("PUT", "/policy", Some(RULES))?;
-    t.row("Its name once the rule is back", "93.184.216.34", "dns", json!(["ok.test"]))?;
-
-    // While the sidecar is away less is reached, not more, and nobody takes its place.
-    sidecar.kill()?;
-    let t = &mut table;
-    t.row("A denied address while the sidecar is killed", "refused", "tcp", json!(["93.184.216.35", 80]))?;
-    t.row("A name while the sidecar is killed", "refused", "dns", json!(["ok.test"]))?;
-    t.row("Listen at the API's port while the sidecar is killed", "listening", "impostor", json!([18080]))?;
-    let visit = lab.inside.command("curl").args(["-s", "-m", "3", "http://127.0.0.1:18080/"]).status()?;
-    ensure!(!visit.success(), "somebody else answers for the sidecar");
-    t.row("Be called there by those who look for the sidecar", "nobody came", "visitors", json!([]))?;
-    drop(std::mem::replace(&mut table.intruder, lab.intruder()?));
-    let _sidecar = lab.sidecar(&[("POLICY_FILE", "policy.json")])?;
-    let t = &mut table;
-    t.row("A denied address once the sidecar is back", "refused", "tcp", json!(["93.184.216.35", 80]))?;
-    t.row("An allowed name once the sidecar is back", "93.184.216.34", "dns", json!(["ok.test"]))?;
-    // Last, as for a while every port has asked somebody.
-    spray(t)?;
-
-    // Nothing of what was refused got out, not even as a question.
-    let out: Vec<String> =
-        lab.questions()?.into_iter().filter(|question| !question.contains("ok.test")).collect();
-    ensure!(out.is_empty(), "questions got out: {out:?}");
-    table.section.finish().with_context(|| lab.log())
-}
-
-fn names(t: &mut Table<'_>) -> Result<()> {
-    t.row("An allowed name", "93.184.216.34", "dns", json!(["ok.test"]))?;
-    t.row("An allowed name in other letters", "93.184.216.34", "dns", json!(["WWW.oK.tesT"]))?;
-    t.row("An allowed name over IPv6", "2001:db8:1::34", "dns", json!(["ok.test", "2001:db8:1::53", 28]))?;
-    t.row("A name without a rule", "NXDOMAIN", "dns", json!(["other.test"]))?;
-    t.row(
-        "It, asked of a server of one's own choice over TCP",
-        "NXDOMAIN",
-        "dns",
-        json!(["other.test", "9.9.9.9", 1, "tcp"]),
-    )?;
-    t.row("It, asked of a private server", "NXDOMAIN", "dns", json!(["other.test", "10.9.9.9"]))?;
-    t.row("It, asked of a server with IPv6", "NXDOMAIN", "dns", json!(["other.test", "2001:db8:1::53"]))?;
-    t.row(
-        "It, asked of the sidecar itself",
-        "NXDOMAIN",
-        "dns",
-        json!(["other.test", "127.0.0.1", 1, "udp", 15353]),
-    )?;
-    t.row(
-        "It, asked at an odd port",
-        "not permitted",
-        "dns",
-        json!(["other.test", "8.8.8.8", 1, "udp", 5353]),
-    )?;
-    t.row(
-        "It, asked at an odd port over TCP",
-        "refused",
-        "dns",
-        json!(["other.test", "8.8.8.8", 1, "tcp", 5353]),
-    )?;
-    let label = "0123456789abcdef".repeat(3);
-    let tunnel = format!("{label}.{label}.{label}.tunnel.test");
-    t.row("Data in a long name, as TXT", "NXDOMAIN", "dns", json!([tunnel, "8.8.8.8", 16]))?;
-    t.row(
-        "A name that is too long",
-        "FORMERR",
-        "dns",
-        json!([format!("{label}.{tunnel}.{label}.{label}.ok.test")]),
-    )?;
-    let dotted = json!({"raw": true});
-    t.row_with("A dot inside a label", "REFUSED", "dns", json!(["other.test.ok|test"]), dotted)?;
-    t.row("All types at once", "REFUSED", "dns", json!(["ok.test", "8.8.8.8", 255]))?;
-    t.row("A whole zone", "REFUSED", "dns", json!(["ok.test", "8.8.8.8", 252, "tcp"]))?;
-    t.row("Addresses and keys in an HTTPS record", "nothing", "dns", json!(["hint.ok.test", "8.8.8.8", 65]))?;
-    t.row("An alias of a denied name", "NXDOMAIN", "dns", json!(["alias.ok.test"]))?;
-    t.row("An alias of a name nobody speaks of", "93.184.216.34", "dns", json!(["cdn.ok.test"]))?;
-    t.row("A name that stands for the metadata service", "NXDOMAIN", "dns", json!(["rebind.ok.test"]))?;
-    t.row("A name that stands for a private address", "NXDOMAIN", "dns", json!(["private.ok.test"]))?;
-    t.row("The same, dressed as IPv6", "NXDOMAIN", "dns", json!(["mapped.ok.test", "8.8.8.8", 28]))?;
-    t.row("An answer larger than UDP carries", "NOERROR, cut short", "dns", json!(["big.ok.test"]))?;
-    t.row("It over TCP", "120 addresses", "dns", json!(["big.ok.test", "8.8.8.8", 1, "tcp"]))
-}
-
-fn addresses(t: &mut Table<'_>) -> Result<()> {
-    t.row("The address of an allowed name", "reached", "tcp", json!(["93.184.216.34", 80]))?;
-    t.row("It over IPv6", "reached", "tcp", json!(["2001:db8:1::34", 80]))?;
-    t.row("It over UDP", "reached", "udp", json!(["93.184.216.34", 9999]))?;
-    t.row("It by ping", "reached", "ping", json!(["93.184.216.34"]))?;
-    t.row("DNS over TLS to it", "refused", "tcp", json!(["93.184.216.34", 853]))?;
-    t.row("DNS over QUIC to it", "not permitted", "udp", json!(["93.184.216.34", 853]))?;
-    t.row("An address no name led to", "refused", "tcp", json!(["93.184.216.35", 80]))?;
-    t.row("It over IPv6", "refused", "tcp", json!(["2001:db8:1::35", 80]))?;
-    t.row("It over UDP", "not permitted", "udp", json!(["93.184.216.35", 9999]))?;
-    t.row("It in fragments", "not permitted", "udp", json!(["93.184.216.35", 9999, 5000]))?;
-    t.row("It by QUIC", "not permitted", "udp", json!(["93.184.216.35", 443]))?;
-    t.row("It by ping", "not permitted", "ping", json!(["93.184.216.35"]))?;
-    t.row("It with data in the first packet", "refused", "fast_open", json!(["93.184.216.35", 80]))?;
-    t.row("DNS over HTTPS", "refused", "tcp", json!(["9.9.9.9", 443]))?;
-    t.row("The metadata service", "refused", "tcp", json!(["169.254.169.254", 80]))?;
-    t.row("A private address", "refused", "tcp", json!(["10.9.9.9", 80]))?;
-    t.row("Names over multicast", "not permitted", "udp", json!(["224.0.0.251", 5353]))
-}
-
-fn powers(t: &mut Table<'_>) -> Result<()> {
-    for (what, kind) in [
-        ("A raw socket", "raw"),
-        ("A raw socket of IPv6", "raw6"),
-        ("A packet socket", "packet"),
-        ("The sidecar's mark", "mark"),
-        ("A foreign source address", "transparent"),
-    ] {
-        t.row(what, "not permitted", "sockets", json!([kind]))?;
-    }
-    let delete = ["nft", "delete", "table", "inet", "opensandbox"];
-    t.row("Delete the rules", "not permitted", "run", json!([delete]))?;
-    t.row("The API without its token", "401", "http", json!(["127.0.0.1", "/policy"]))
-}
-
-/// The kernel remembers for a while what the sidecar asked its own name server, and from where.
-fn spray(t: &mut Table<'_>) -> Result<()> {
-    assert_eq!(t.intruder.tries("spray", json!(["sprayed.test", RESOLVER, 50]))?, "sent");
-    t.lab.settle(RESOLVER)?;
-    let out = t.lab.questions()?.iter().filter(|question| question.contains("sprayed.test")).count();
-    let what = "A denied name, asked of the sidecar's own server from each of its ports";
-    t.section.row(what, "0 got out", &format!("{out} got out"))
-}
-
-fn floods(t: &mut Table<'_>) -> Result<()> {
-    t.row("An allowed name after 20,000 questions at once", "93.184.216.34", "flood", json!([20000]))?;
-    t.row("The API after 400 connections that say nothing", "200", "crowd", json!([400]))
-}
 
 #[test]
 fn rules_are_merged_listed_and_kept() -> Result<()> {
@@ -467,6 +283,36 @@ fn refusals_are_told_to_a_web_hook() -> Result<()> {
         (&json!("/denied?a=1"), &json!("other.test"), &json!("opensandbox-egress"), &json!("one"))
     );
     ensure!(told["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{told}");
+    Ok(())
+}
+
+#[test]
+fn a_web_hook_that_hangs_keeps_nobody_waiting() -> Result<()> {
+    let lab = Lab::new()?;
+    // Connections are taken by the kernel, and nothing is ever answered.
+    let _hook = lab.inside.run(|| TcpListener::bind(("127.0.0.1", 8099)))??;
+    let hook = "http://127.0.0.1:8099/denied";
+    let sidecar = lab.sidecar(&[("RULES", RULES), ("DENY_WEBHOOK", hook)])?;
+    let mut intruder = lab.intruder()?;
+    assert_eq!(intruder.tries("dns", json!(["other.test"]))?, "NXDOMAIN");
+    let open = || -> Result<usize> {
+        let mut list = lab.inside.command("ss");
+        let listed = list.args(["-Htn", "state", "established", "dport = 8099"]).output()?;
+        Ok(String::from_utf8(listed.stdout)?.lines().count())
+    };
+    let end = Instant::now() + PATIENCE;
+    while open()? == 0 {
+        ensure!(Instant::now() < end, "the hook is not told");
+        thread::sleep(POLL);
+    }
+    // Far more than may wait to be told, while the first one still is.
+    assert_eq!(intruder.tries("flood", json!([5000]))?, "93.184.216.34");
+    assert_eq!(intruder.tries("tcp", json!(["93.184.216.34", 80]))?, "reached");
+    lab.ask("PATCH", "/policy", Some(r#"[{"action":"deny","target":"www.ok.test"}]"#))?;
+    assert_eq!(intruder.tries("dns", json!(["www.ok.test"]))?, "NXDOMAIN");
+    ensure!(open()? <= 1, "{} connections to one hook", open()?);
+    let peak = kilobytes(&sidecar, "VmHWM:")?;
+    ensure!(peak < FLOODED_KILOBYTES, "{peak} kB for refusals that wait to be told");
     Ok(())
 }
 

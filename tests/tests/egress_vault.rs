@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 use sandkeep_tests::{
     api::{Sandbox, eventually},
-    attempts::Section,
+    attempts::{Section, arrived},
     execd::Execd,
     guarded::{Guarded, IMPOSTOR, WEB, make_vault, proxied, sidecar},
     outside::{Lab, TOKEN},
@@ -47,25 +47,13 @@ impl Attempts<'_> {
     async fn request(&mut self, what: &str, expected: &str, arguments: &str) -> Result<()> {
         let curl = format!("curl -s --max-time 60 -o /dev/null -w '%{{http_code}}' {arguments}");
         let (status, received) = self.tries(&curl).await?;
-        self.section.row(what, expected, &format!("{status}, {}", arrived(&received)))
+        self.section.row(what, expected, &format!("{status}, {}", arrived(&received, SECRET)))
     }
 
     /// A script, of which what it prints is the result.
     async fn script(&mut self, what: &str, expected: &str, script: &str) -> Result<()> {
         let (printed, _) = self.tries(script).await?;
         self.section.row(what, expected, &printed)
-    }
-}
-
-fn has_secret(request: &Received) -> bool {
-    format!("{request:?}").contains(SECRET)
-}
-
-fn arrived(received: &[Received]) -> String {
-    let each = received.iter().map(|request| if has_secret(request) { "with it" } else { "without it" });
-    match received {
-        [] => "nothing arrived".to_owned(),
-        _ => each.collect::<Vec<_>>().join(", then "),
     }
 }
 
@@ -93,6 +81,7 @@ fn a_secret_goes_where_it_belongs_and_nowhere_else() -> Result<()> {
             curl -s --max-time 60 --cacert /tmp/other.pem -o /dev/null https://api.test/; test $? = 60 && echo not believed"
         );
         t.script("It, for one's own connections", "not believed", &believed).await?;
+        neighbour(&mut t, &sandbox, &other).await?;
 
         let changed = sidecar(&sandbox, "DELETE", "/credential-vault", None).await?;
         assert_eq!(changed.status, 204);
@@ -290,6 +279,13 @@ async fn reach(t: &mut Attempts<'_>, sandbox: &Sandbox) -> Result<()> {
          2>/dev/null | grep . || echo not there"
     );
     t.script("Environments and files of the sandbox", "not there", &look).await?;
+    let quic = format!("{TRY}\ntry: s.connect(('{WEB}', 443)); s.send(b'x'); s.recv(9)");
+    t.script("QUIC to the bound host", "not permitted", &python(&quic)).await?;
+    let dhcp = format!("{TRY}\ntry: s.bind(('', 68)); s.sendto(b'x' * 300, ('255.255.255.255', 67))");
+    t.script("An address by DHCP", "not permitted", &python(&dhcp)).await?;
+    let server = t.world.server.address().port();
+    let visit = format!("{ROUTER}\nprint(socket.socket().connect_ex((router, {server})))");
+    t.script("The server, at its end of the sandbox's link", "111", &python(&visit)).await?;
     t.script(
         "IPv6",
         "unreachable",
@@ -309,6 +305,45 @@ async fn reach(t: &mut Attempts<'_>, sandbox: &Sandbox) -> Result<()> {
     ensure!(masks > 0, "the search finds nothing, so it proves nothing");
     let found = traces::in_sandbox(&sandbox.id, SECRET)?;
     t.section.row("The memory of the sandbox's processes", "0 times", &format!("{found} times"))
+}
+
+/// Tries what the next line says.
+const TRY: &str = "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.settimeout(60)";
+
+/// Finds the other end of the sandbox's link.
+const ROUTER: &str = "import socket
+routes = [line.split() for line in open('/proc/net/route')]
+router = next(socket.inet_ntoa(bytes.fromhex(route[2])[::-1]) for route in routes if route[1] == '00000000')";
+
+/// A program that ends with a refusal says so.
+fn python(program: &str) -> String {
+    let program = match program.contains("try:") {
+        true => format!("{program}\nexcept PermissionError: print('not permitted')\nelse: print('sent')"),
+        false => program.to_owned(),
+    };
+    format!("python3 - <<'END'\n{program}\nEND\n")
+}
+
+/// What another sandbox gets from this one's sidecar.
+async fn neighbour(t: &mut Attempts<'_>, sandbox: &Sandbox, other: &Sandbox) -> Result<()> {
+    let (address, _) = sandbox.endpoint(18080, false).await?;
+    let host = address.split(':').next().context("an address")?;
+    let own = std::mem::replace(&mut t.execd, other.execd().await?);
+    for (what, port) in [
+        ("Another sandbox at the sidecar's API", 18080),
+        ("It at the name server", 15353),
+        ("It at the proxy", 18081),
+    ] {
+        let visit = format!(
+            "curl -s --max-time 60 -o /dev/null -w '%{{http_code}}' http://{host}:{port}/policy; true"
+        );
+        t.script(what, "000", &visit).await?;
+    }
+    t.execd = own;
+    Ok(())
 }
 
 /// The sidecar alone, as sandboxes have no IPv6.
@@ -346,7 +381,7 @@ fn connections_over_ipv6_are_read_as_well() -> Result<()> {
         curl.args(["-6", "-s", "--max-time", "60", "-o", "/dev/null", "-w", "%{http_code}", "--cacert"]);
         let output = curl.arg(lab.dir().join("ca.pem")).args(arguments).output()?;
         let status = String::from_utf8(output.stdout)?;
-        section.row(what, expected, &format!("{status}, {}", arrived(&web.take())))
+        section.row(what, expected, &format!("{status}, {}", arrived(&web.take(), SECRET)))
     };
     request("A request the secret is bound to", "200, with it", &["https://six.ok.test/echo"])?;
     request("It over HTTP/1.1", "200, with it", &["--http1.1", "https://six.ok.test/echo"])?;

@@ -41,6 +41,9 @@ pub(super) fn enforce(
     audit: Arc<Audit>,
 ) -> Result<Enforcement> {
     let engine = Arc::new(Engine::start(config, fixed(config))?);
+    if let Err(error) = engine.insist_on_own_source() {
+        tracing::warn!(%error, "the kernel lets IPv6 packets pass that bear somebody else's source address");
+    }
     // Every packet is judged anyhow; this only keeps strangers' connections out of the table.
     if let Err(error) = fs::write(LOOSE, "0") {
         tracing::warn!(%error, file = LOOSE, "packets of connections nobody knows of are remembered as connections");

@@ -127,6 +127,14 @@ impl Engine {
         lock(&self.kernel).firewall.tell_of_refused(group)
     }
 
+    /// Drops packets in somebody else's name, where addresses are judged and the kernel can tell.
+    pub fn insist_on_own_source(&self) -> io::Result<()> {
+        match self.mode() {
+            Mode::DnsNft => lock(&self.kernel).firewall.insist_on_own_source(),
+            Mode::Dns => Ok(()),
+        }
+    }
+
     /// Replaces the policy. Blocks for the disk and the kernel.
     pub fn replace(&self, policy: Policy) -> Result<(), EngineError> {
         let _turn = lock(&self.changes);

@@ -26,6 +26,7 @@ const REDIRECT: &str = "redirect";
 const UNREDIRECTED: &str = "unredirected";
 const FORWARD: &str = "forward";
 const REFUSED: &str = "refused";
+const OWN_SOURCE: &str = "own_source";
 
 /// Refused packets told of, a second and at once.
 const TOLD_RATE: u64 = 10;
@@ -37,6 +38,8 @@ const TOLD_LENGTH: u32 = 128;
 const CALL_RATE: u64 = 500;
 const CALL_BURST: u32 = 500;
 
+/// Before everything that marks a connection or lets it pass.
+const FIRST: i32 = -120;
 /// Just before destinations are rewritten (-100): what counts is where a packet was sent.
 const BEFORE_REDIRECT: i32 = -110;
 const AT_REDIRECT: i32 = -100;
@@ -141,6 +144,16 @@ pub(super) fn tell_of_refused(batch: &mut Batch, group: u16) {
     // Without `NLM_F_APPEND` it is the first rule.
     let steps = [Limit(TOLD_RATE, TOLD_BURST), Log(group, TOLD_LENGTH)];
     write_rule(batch, REFUSED, &steps, libc::NLM_F_CREATE);
+}
+
+/// Drops what bears a source address that is not the namespace's. IPv6 lets anybody choose one; it has none yet when it
+/// looks whether an address is free.
+pub(super) fn insist_on_own_source(batch: &mut Batch) {
+    add_chain(batch, OWN_SOURCE, "filter", libc::NF_INET_LOCAL_OUT, FIRST, libc::NF_ACCEPT);
+    for rule in NEIGHBOUR_MESSAGES.map(|kind| vec![Icmp6(kind), Accept]) {
+        add_rule(batch, OWN_SOURCE, &rule);
+    }
+    add_rule(batch, OWN_SOURCE, &[Family(true), Loopback(false), Foreign, Drop]);
 }
 
 fn add_chain(batch: &mut Batch, name: &str, kind: &str, hook: i32, priority: i32, policy: i32) {

@@ -137,6 +137,13 @@ impl Firewall {
         self.socket.commit(batch)
     }
 
+    /// Drops packets in somebody else's name. Apart from the rest, as not every kernel can.
+    pub fn insist_on_own_source(&mut self) -> io::Result<()> {
+        let mut batch = self.socket.batch();
+        chains::insist_on_own_source(&mut batch);
+        self.socket.commit(batch)
+    }
+
     /// The sets of a generation.
     fn fill(&self, batch: &mut Batch, plan: &Plan, generation: u64) -> Filled {
         let mut sets = Vec::new();

@@ -17,6 +17,8 @@ const LIMIT_UNIT: u16 = 2;
 const LIMIT_BURST: u16 = 3;
 const LOG_GROUP: u16 = 1;
 const LOG_LENGTH: u16 = 3;
+const FIB_ADDRESS_TYPE: u32 = 3;
+const FIB_SOURCE: u32 = 1;
 const REGISTER: u32 = 1;
 const VERDICT_REGISTER: u32 = 0;
 
@@ -49,6 +51,8 @@ pub(super) enum Step {
     Reply,
     /// Its connection was let pass before.
     Established,
+    /// It comes from an address that is not one of the namespace's.
+    Foreign,
     /// It goes to this address.
     To(IpAddr),
     /// It goes to an address in this set of IPv4 (`false`) or IPv6 (`true`) addresses.
@@ -122,6 +126,12 @@ impl Step {
                     m.nested(5, |m| value(m, &[0; 4]));
                 });
                 compare(m, false, &[0; 4]);
+            }
+            Self::Foreign => {
+                expression(m, "fib", |m| {
+                    m.number(1, REGISTER).number(2, FIB_ADDRESS_TYPE).number(3, FIB_SOURCE);
+                });
+                compare(m, false, &u32::from(libc::RTN_LOCAL).to_ne_bytes());
             }
             Self::To(address) => {
                 Self::Family(address.is_ipv6()).write(m);

@@ -16,8 +16,10 @@ const UPGRADE: HeaderValue = HeaderValue::from_static("upgrade");
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let wanted = has_token(headers, &header::CONNECTION, "upgrade");
     let to = headers.get(header::UPGRADE)?;
-    // Clear-text HTTP/2 would hide the requests after this one.
-    (wanted && !to.as_bytes().to_ascii_lowercase().starts_with(b"h2")).then(|| to.clone())
+    let mut offered = to.to_str().ok()?.split(',').map(|offer| offer.trim().to_ascii_lowercase());
+    // These would hide the requests after this one.
+    let hides = |offer: String| ["h2", "http", "tls"].iter().any(|hidden| offer.starts_with(hidden));
+    (wanted && !offered.any(hides)).then(|| to.clone())
 }
 
 /// Takes out what is for this connection only, and puts back a change of the protocol.
@@ -131,7 +133,10 @@ mod tests {
         let wanted = upgrade(&all);
         end_to_end(&mut all, Protocol::H1, wanted);
         assert_eq!((&all["connection"], &all["upgrade"]), (&UPGRADE, &HeaderValue::from_static("websocket")));
-        assert_eq!(upgrade(&headers(&[("connection", "upgrade, http2-settings"), ("upgrade", "h2c")])), None);
+        for hidden in ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.2"] {
+            let wanted = [("connection", "upgrade, http2-settings"), ("upgrade", hidden)];
+            assert_eq!(upgrade(&headers(&wanted)), None, "{hidden}");
+        }
         assert_eq!(upgrade(&headers(&[("upgrade", "websocket")])), None);
     }
 
