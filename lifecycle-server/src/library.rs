@@ -102,6 +102,7 @@ pub(crate) fn image_platform(platform: &sandbox::Platform) -> ImagePlatform {
 pub(crate) fn problem(error: ImageError) -> ImageProblem {
     let kind = match &error {
         ImageError::InvalidReference { .. } => ProblemKind::InvalidReference,
+        ImageError::Refused(_) => ProblemKind::Refused,
         ImageError::NotFound(_) => ProblemKind::NotFound,
         ImageError::Unauthorized(_) => ProblemKind::Unauthorized,
         ImageError::RegistryUnreachable(_) => ProblemKind::Unreachable,

@@ -12,7 +12,9 @@ use http_body_util::Full;
 use hyper::{Method, Request};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandkeep_tests::{
-    api::{create_body, eventually},
+    api::{Api, create_body, eventually},
+    backend::{PORT, sandbox_with_backend},
+    outside::Lab,
     server::{Server, Setup, resident_kib},
     wire,
 };
@@ -400,4 +402,66 @@ async fn bytes_that_are_no_http_do_no_harm() -> Result<()> {
         ensure!((400..500).contains(&answer.status), "{answer:?}");
     }
     alive_and_small(server).await
+}
+
+/// Asks for everything a document knows, with names that are no text.
+async fn ask_without_text(api: &Api, document: &Value, headers: &[(&str, &str)]) -> Result<usize> {
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().context("a document has paths")? {
+        // What is behind a port has its own words.
+        if !path.contains('{') || path.contains("/proxy/") {
+            continue;
+        }
+        let pieces = path.split('/').map(|piece| if piece.starts_with('{') { "%ff%00" } else { piece });
+        let path = pieces.collect::<Vec<_>>().join("/");
+        for method in item.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase()) {
+            let mut request = Request::builder().method(&*method).uri(format!("{}{path}", api.base));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let answer = api.request(request.body(Full::default())?).await?;
+            let status = answer.status;
+            ensure!((400..500).contains(&status), "{method} {path}: {status}: {}", answer.text());
+            answer.expect_error(status).with_context(|| format!("{method} {path}"))?;
+            asked += 1;
+        }
+    }
+    Ok(asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_no_text_are_found_nowhere() -> Result<()> {
+    let server = Server::shared()?;
+    let api = server.api();
+    let document = api.get("/openapi.json").await?.json()?;
+    let key = [("open-sandbox-api-key", api.key.as_str())];
+    ensure!(ask_without_text(&api, &document, &key).await? > 20, "the document has become small");
+    api.get("/docs/%ff").await?.expect_error(404)?;
+
+    let isolation = json!({ "extensions": { "bootstrap.execd.isolation": "enable" } });
+    let sandbox = sandbox_with_backend(&api, isolation).await?;
+    let execd = sandbox.execd().await?;
+    let document = execd.send(Method::GET, "/openapi.json", None).await?.expect(200)?.json()?;
+    let headers: Vec<(&str, &str)> = execd.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let direct = Api::new(execd.base.clone(), "");
+    ensure!(ask_without_text(&direct, &document, &headers).await? > 30, "the document has become small");
+    // Who acts as a user nobody has must not act as root.
+    let path = "/v1/filesystem/%ff/0/files/info?path=/etc/shadow";
+    execd.send(Method::GET, path, None).await?.expect_error(400)?;
+
+    // What a port's own path says is for the program there.
+    let path = format!("{}/proxy/{PORT}/%ff%00/a", sandbox.path());
+    assert_eq!(api.get(&path).await?.expect(200)?.json()?["path"], "/%ff%00/a");
+    sandbox.delete().await
+}
+
+#[test]
+fn the_sidecar_finds_no_name_that_is_no_text() -> Result<()> {
+    let lab = Lab::new()?;
+    let _sidecar = lab.sidecar(&[])?;
+    for path in ["/credential-vault/credentials/%ff", "/credential-vault/bindings/%ff"] {
+        let (status, text) = lab.call("GET", path, None)?;
+        ensure!(status == 404 && text.ends_with("not found\n"), "{path}: {status}: {text:?}");
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::{Method, Request};
 use sandkeep_tests::{
     api::Api,
-    backend::{PORT, sandbox_with_backend},
+    backend::{PORT, sandbox_with_backend, serve},
     execd::Execd,
     server::Server,
 };
@@ -86,6 +86,91 @@ async fn the_proxy_forwards_and_keeps_secrets_back() -> Result<()> {
     assert_eq!(nobody.expect_error(502)?.0, "BACKEND_CONNECTION_FAILED");
     let missing = "/v1/sandboxes/00000000-0000-4000-8000-000000000000/proxy/80/";
     api.get(missing).await?.expect_error(404)?;
+    sandbox.delete().await
+}
+
+/// Tells each request how many connections there were, which request on its own it is, and how many requests were left
+/// without an answer, as some ask for.
+const COUNTING: &str = r#"
+import socket, sys, threading
+listener = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+connections = unanswered = 0
+
+def serve(connection):
+    global unanswered
+    stream, request = connection.makefile("rb"), 0
+    while line := stream.readline():
+        request += 1
+        path, length = line.split(b" ")[1], 0
+        while (header := stream.readline().strip().lower()) != b"":
+            if header.startswith(b"content-length:"):
+                length = int(header.split(b":")[1])
+        stream.read(length)
+        if path.endswith(b"/first-only") and request > 1 or path.endswith(b"/never"):
+            unanswered += 1
+            break
+        body = f"{connections} {request} {unanswered}".encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+        if path.endswith(b"/last"):
+            break
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()
+
+while True:
+    connection, _ = listener.accept()
+    connections += 1
+    threading.Thread(target=serve, args=(connection,)).start()
+"#;
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_the_other() -> Result<()> {
+    /// A connection may be on its way back when the next request comes, so that this one gets another.
+    const ROUNDS: u32 = 30;
+    let api = Server::shared()?.api();
+    let sandbox = api.create(json!({})).await?;
+    serve(&sandbox, COUNTING, PORT).await?;
+    let send = async |method: Method, path: &str| {
+        api.send(method, &format!("{}/proxy/{PORT}/{path}", sandbox.path()), None).await
+    };
+    let told = async |method: Method, path: &str| -> Result<[u32; 3]> {
+        let answer = send(method, path).await?.expect(200)?.text();
+        let numbers = answer.split(' ').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+        numbers.try_into().map_err(|_| anyhow::anyhow!("{answer}"))
+    };
+    let [before, ..] = told(Method::GET, "x").await?;
+    for round in 0..ROUNDS {
+        told(if round % 3 == 0 { Method::POST } else { Method::GET }, "x").await?;
+    }
+    let [connections, ..] = told(Method::GET, "x").await?;
+    ensure!(connections - before < ROUNDS / 3, "{ROUNDS} requests took {} connections", connections - before);
+
+    // Closed after an answer: nobody notices, whether the end comes before the next request or after it.
+    for round in 0..ROUNDS {
+        told(Method::GET, "last").await?;
+        let [_, request, _] = told(Method::GET, "x").await.with_context(|| format!("round {round}"))?;
+        assert_eq!(request, 1);
+    }
+    // Closed when the next request had come: one that changes nothing is sent again, others are not.
+    let (mut sent_again, mut refused) = (false, false);
+    for _ in 0..ROUNDS {
+        let [_, _, before] = told(Method::GET, "x").await?;
+        let [_, request, after] = told(Method::GET, "first-only").await?;
+        assert_eq!(request, 1);
+        sent_again |= after > before;
+        let answer = send(Method::POST, "first-only").await?;
+        if answer.status != 200 {
+            answer.expect_error(502)?;
+            refused = true;
+        }
+        if sent_again && refused {
+            break;
+        }
+    }
+    ensure!(sent_again && refused, "sent again: {sent_again}, refused: {refused}");
+    send(Method::GET, "never").await?.expect_error(502)?;
     sandbox.delete().await
 }
 

@@ -1,19 +1,28 @@
 //! Several servers on one database: each has its own sandboxes, and each answers for all.
 
-use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
-use hyper::Method;
+use futures_util::{SinkExt, StreamExt};
+use http_body_util::Full;
+use hyper::{Method, Request};
 use sandkeep::{Client, EventQuery};
 use sandkeep_tests::{
     api::{Api, Sandbox, create_body, eventually},
-    backend::serve,
+    backend::{PORT as HTTP_PORT, sandbox_with_backend, serve},
     paths::BASE_IMAGE,
     postgresql::Postgresql,
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const AWAY: &str = "GENERAL::SERVER_UNREACHABLE";
@@ -32,6 +41,17 @@ while True:
 fn setup(database: &Postgresql) -> Setup {
     let setup = Setup::default().set("store", "type = \"postgresql\"");
     setup.set("store", format!("postgresql.dsn = {:?}", database.socket_dsn()))
+}
+
+/// With a gateway on a listener of its own.
+fn with_gateway(setup: Setup) -> Result<(Setup, SocketAddr)> {
+    let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let setup = setup
+        .set("ingress", "mode = \"gateway\"")
+        .set("ingress.gateway", "address = \"*.box.test\"")
+        .set("ingress.gateway", "route.mode = \"wildcard\"")
+        .set("ingress.gateway", format!("listen = \"{free}\""));
+    Ok((setup, free))
 }
 
 /// Two servers of one key.
@@ -137,6 +157,52 @@ async fn each_server_answers_for_the_sandboxes_of_all() -> Result<()> {
     seen_by(&a, &other).delete().await?;
     assert_eq!(database.sql("SELECT COUNT(*) FROM sandboxes")?, "0");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_of_its_own_leads_to_the_sandboxes_of_all() -> Result<()> {
+    let database = Postgresql::start()?;
+    let (setup_of_first, gateway_of_first) = with_gateway(setup(&database))?;
+    let first = Server::start(setup_of_first)?;
+    let (setup_of_second, gateway) = with_gateway(setup(&database).with_key(&first.key))?;
+    let second = Server::start(setup_of_second)?;
+    let sandbox = sandbox_with_backend(&first.api(), json!({})).await?;
+    let host = format!("{}-{HTTP_PORT}.box.test", sandbox.id);
+    let ask = async |address: SocketAddr, key: &str| {
+        let api = Api::new(format!("http://{address}"), key);
+        let request = Request::post(format!("{}/v1/sandboxes?a=%2F", api.base)).header("host", &host);
+        let request = request.header("open-sandbox-api-key", key).header("cookie", "of=the port");
+        api.request(request.body(Full::from("body"))?).await
+    };
+    for address in [gateway_of_first, gateway] {
+        let answer = ask(address, &first.key).await?.expect(200)?;
+        assert_eq!(answer.header("reverse-proxy-server-powerby"), "OpenSandbox-ingress");
+        let seen = answer.json()?;
+        assert_eq!((&seen["method"], &seen["length"]), (&json!("POST"), &json!(4)), "{seen}");
+        assert_eq!((&seen["path"], &seen["headers"]["host"]), (&json!("/v1/sandboxes?a=%2F"), &json!(host)));
+        assert_eq!(seen["headers"]["cookie"], "of=the port");
+        let refused = ask(address, "wrong").await?.expect(401)?;
+        ensure!(refused.text().starts_with("OpenSandbox Ingress: "), "{}", refused.text());
+    }
+    // What does not come from a gateway is the API's, on the API's listener.
+    let (code, _) = ask(second.address(), "wrong").await?.expect_error(401)?;
+    assert_eq!(code, "INVALID_API_KEY");
+
+    let mut handshake = format!("ws://{gateway}/ws").into_client_request()?;
+    handshake.headers_mut().insert("host", host.parse()?);
+    handshake.headers_mut().insert("open-sandbox-api-key", first.key.parse()?);
+    let (mut socket, _) = tokio_tungstenite::connect_async(handshake).await?;
+    assert_eq!(socket.next().await.context("a greeting")??, Message::text("/ws"));
+    socket.send(Message::text("hello")).await?;
+    assert_eq!(socket.next().await.context("an echo")??, Message::text("hello"));
+    drop(socket);
+
+    first.kill()?;
+    let away = ask(gateway, &first.key).await?.expect(503)?;
+    ensure!(away.text().starts_with("OpenSandbox Ingress: "), "{}", away.text());
+    first.restart()?;
+    ask(gateway, &first.key).await?.expect(200)?;
+    sandbox.delete().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,15 @@
 //! Two tenants on one real server: whatever one makes does not exist for the other, whatever names they choose, and
 //! nobody gets more than his quota, however he goes about it.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
@@ -11,6 +19,10 @@ use sandkeep_tests::{
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 /// Longest wait for anything a server does in the background, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -302,7 +314,9 @@ async fn an_image_that_took_credentials_takes_them_from_everybody() -> Result<()
     let layers = [Layer::plain(&files(&[("etc/told", b"private")])?)];
     registry.push("team/private", "v1", "amd64", &layers).await?;
     registry.guard(Auth::Htpasswd).await?;
-    let server = Server::start(two().without_image())?;
+    // On this host, it is for tenants because its operator says so.
+    let listed = format!("insecure_registries = [\"127.0.0.1:{}\"]", registry.port());
+    let server = Server::start(two().without_image().set("images", listed))?;
     let (a, b) = (server.tenant("a"), server.tenant("b"));
     let image = registry.name("team/private:v1");
     let with = |password: Option<&str>| {
@@ -329,5 +343,73 @@ async fn an_image_that_took_credentials_takes_them_from_everybody() -> Result<()
     for api in [&a, &b] {
         assert_eq!(code(api, None).await?, pulled, "who has shown his credentials");
     }
+    Ok(())
+}
+
+/// Gives the same answer to whatever is asked of it, and counts.
+struct Answering {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Answering {
+    async fn start(head: &str) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (address, asked) = (listener.local_addr()?, Arc::new(AtomicUsize::new(0)));
+        let (answer, count) =
+            (format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"), asked.clone());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let answer = answer.clone();
+                tokio::spawn(async move {
+                    let _ = connection.read(&mut [0; 4096]).await;
+                    let _ = connection.write_all(answer.as_bytes()).await;
+                });
+            }
+        });
+        Ok(Self { address, asked })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_image_reference_leads_to_what_only_the_host_may_ask() -> Result<()> {
+    let inner = Answering::start("200 OK").await?;
+    let away = Answering::start(&format!("307 Away\r\nlocation: http://{}/v2/", inner.address)).await?;
+    let by_name = format!("307 Away\r\nlocation: http://localhost:{}/v2/", inner.address.port());
+    let by_name = Answering::start(&by_name).await?;
+    let realm = format!("401 Who\r\nwww-authenticate: Bearer realm=\"http://{}/token\"", inner.address);
+    let realm = Answering::start(&realm).await?;
+    let listed = [&away, &by_name, &realm].map(|one| one.address.to_string());
+    let server =
+        Server::start(two().without_image().set("images", format!("insecure_registries = {listed:?}")))?;
+    let tenant = server.tenant("a");
+    let port = inner.address.port();
+    for registry in [
+        inner.address.to_string(),
+        format!("localhost:{port}"),
+        format!("0.0.0.0:{port}"),
+        format!("10.{}.0.1:{port}", server.subnet),
+        format!("10.{}.3.4:{port}", server.subnet),
+        "169.254.169.254".to_owned(),
+    ] {
+        let wish = create_body(json!({"image": {"uri": format!("{registry}/some/image:1")}}));
+        let message = refused(&tenant, &wish, 400, "SANDBOX::INVALID_PARAMETER").await?;
+        ensure!(message.contains("insecure_registries"), "{registry}: {message}");
+    }
+    // The operator's own registries are asked, and lead no further.
+    for listed in [&away, &by_name, &realm] {
+        let uri = format!("{}/some/image:1", listed.address);
+        let message =
+            refused(&tenant, &create_body(json!({"image": {"uri": uri}})), 400, "SANDBOX::INVALID_PARAMETER")
+                .await?;
+        ensure!(message.contains("insecure_registries"), "{uri}: {message}");
+        assert!(listed.asked() > 0, "{uri}");
+    }
+    assert_eq!(inner.asked(), 0);
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 pub mod error;
+mod path;
 mod policy;
 mod reply;
 mod system;

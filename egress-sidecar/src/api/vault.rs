@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use sandkeep_specs::egress::vault::{
 use serde::de::DeserializeOwned;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Answer, body, error::ApiError};
+use super::{Answer, body, error::ApiError, path::Name};
 use crate::{config::Mode, state::AppState, vault::VaultError};
 
 /// The part of the sidecar that reads HTTPS, as `/healthz` names it.
@@ -166,10 +166,7 @@ async fn list_credentials(State(state): State<AppState>) -> Reply<CredentialList
         (status = 404, description = "There is no vault, or no such secret", body = String, content_type = "text/plain"),
     )
 )]
-async fn read_credential(
-    State(state): State<AppState>,
-    Path(name): Path<String>,
-) -> Reply<CredentialMetadata> {
+async fn read_credential(State(state): State<AppState>, Name(name): Name) -> Reply<CredentialMetadata> {
     ok(state.vault.credential(&name))
 }
 
@@ -196,10 +193,7 @@ async fn list_bindings(State(state): State<AppState>) -> Reply<CredentialBinding
         (status = 404, description = "There is no vault, or no such binding", body = String, content_type = "text/plain"),
     )
 )]
-async fn read_binding(
-    State(state): State<AppState>,
-    Path(name): Path<String>,
-) -> Reply<CredentialBindingMetadata> {
+async fn read_binding(State(state): State<AppState>, Name(name): Name) -> Reply<CredentialBindingMetadata> {
     ok(state.vault.binding(&name))
 }
 

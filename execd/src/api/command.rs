@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     error::{ApiError, ErrorKind},
-    extract::{BODY_READ_TIMEOUT, JsonBody, Params},
+    extract::{BODY_READ_TIMEOUT, JsonBody, Params, Path},
 };
 use crate::{
     command::{CommandError, Started},

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, MatchedPath, Query, Request},
     http::{StatusCode, request::Parts},
 };
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -70,6 +71,43 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
             kind,
             format!("query: {}", refused.trim_start_matches("Failed to deserialize query string: ")),
         ))
+    }
+}
+
+/// All members of a path in their order. Bytes that are no text stand for nothing that exists, and are looked for all
+/// the same.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+/// The members of a path, with their names.
+pub(crate) fn path_members(parts: &Parts) -> Vec<(String, String)> {
+    let Some(route) = parts.extensions.get::<MatchedPath>() else { return Vec::new() };
+    let pairs = route.as_str().split('/').zip(parts.uri.path().split('/'));
+    let named = pairs.filter_map(|(name, value)| Some((name.strip_prefix('{')?.strip_suffix('}')?, value)));
+    named.map(|(name, value)| (name.to_owned(), unescaped(value))).collect()
+}
+
+fn unescaped(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Path<String> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let only = path_members(parts).pop().map(|(_, value)| Self(value));
+        only.ok_or_else(|| ApiError::runtime("the route has no member"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Path<(String, String)> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match <[_; 2]>::try_from(path_members(parts)) {
+            Ok([(_, first), (_, second)]) => Ok(Self((first, second))),
+            Err(_) => Err(ApiError::runtime("the route has not two members")),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP surface of code contexts.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use sandkeep_specs::execd::code::{
     CodeContext, CodeContextRequest, ContextsQuery, DeleteContextsQuery, InterruptCodeQuery, RunCodeRequest,
@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::language::Language;
 use crate::api::error::ApiError;
-use crate::api::extract::{JsonBody, Params};
+use crate::api::extract::{JsonBody, Params, Path};
 use crate::command::Started;
 use crate::state::AppState;
 use crate::stream;

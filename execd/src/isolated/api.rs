@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        extract::{JsonBody, Params},
+        extract::{JsonBody, Params, Path},
     },
     state::AppState,
 };

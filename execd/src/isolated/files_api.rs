@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{DefaultBodyLimit, Path, Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::Uri,
     response::Response,
 };
@@ -17,7 +17,10 @@ use utoipa::IntoResponses;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{IsolatedError, api::Common};
-use crate::{api::error::ApiError, state::AppState};
+use crate::{
+    api::{error::ApiError, extract::Path},
+    state::AppState,
+};
 
 /// The request is wrong or goes against how the session is mounted.
 #[derive(IntoResponses)]

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{
-        Path, Request, State,
+        Request, State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
     http::StatusCode,
@@ -21,7 +21,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::client;
 use crate::{
-    api::{error::ApiError, extract::Params},
+    api::{
+        error::ApiError,
+        extract::{Params, Path},
+    },
     session::api::optional_body,
     state::AppState,
 };

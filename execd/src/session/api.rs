@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::Response,
 };
 use sandkeep_specs::execd::{
@@ -17,7 +17,7 @@ use super::SessionError;
 use crate::{
     api::{
         error::{ApiError, ErrorKind},
-        extract::{JsonBody, parse_json, read_body},
+        extract::{JsonBody, Path, parse_json, read_body},
     },
     state::AppState,
     stream,

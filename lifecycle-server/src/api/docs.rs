@@ -8,7 +8,6 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::Path,
     http::{
         HeaderMap, HeaderName,
         header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -23,6 +22,7 @@ use super::{
     document::diagnostics_document,
     error::{ApiError, Code},
     execd_document,
+    extract::PathMember,
     state::ApiState,
 };
 
@@ -59,7 +59,7 @@ async fn page(html: &'static str) -> Response {
     ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(html)).into_response()
 }
 
-async fn swagger_file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn swagger_file(PathMember(name): PathMember, headers: HeaderMap) -> Result<Response, ApiError> {
     let file = utoipa_swagger_ui::serve(&name, Arc::default()).map_err(ApiError::internal)?;
     let file = file.ok_or_else(|| {
         let shown: String = name.chars().take(100).collect();

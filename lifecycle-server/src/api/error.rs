@@ -306,7 +306,7 @@ impl From<VolumeError> for ApiError {
 impl From<ImageProblem> for ApiError {
     fn from(problem: ImageProblem) -> Self {
         let code = match problem.kind {
-            ProblemKind::InvalidReference => Code::InvalidParameter,
+            ProblemKind::InvalidReference | ProblemKind::Refused => Code::InvalidParameter,
             ProblemKind::NotFound | ProblemKind::Unauthorized | ProblemKind::Unusable => {
                 Code::ImagePullFailed
             }

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::GatewayConfig,
     gateway::{Malformed, Mode, Route, Verdict, from_label, from_path},
-    proxy::{EXECD_PORT, Front, Incoming, RELAYED},
+    proxy::{EXECD_PORT, Front, Incoming, RELAYED, is_from_gateway},
     sandbox::{Place, Scope, Target},
     store::Kind,
 };
@@ -46,7 +46,7 @@ pub(super) fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// What stands in front of the API where both share a listener.
+/// What stands in front of the API: of two that share a listener, or for what other servers' gateways pass on.
 #[derive(Clone)]
 pub(super) struct Divert {
     gateway: Arc<GatewayConfig>,
@@ -61,7 +61,10 @@ impl Divert {
 
 /// Takes the gateway's requests out before the API sees them.
 pub(super) async fn divert(State(divert): State<Divert>, request: Request, next: Next) -> Response {
-    if !is_for_gateway(&divert.gateway.mode, request.uri(), request.headers()) {
+    let is_shared = divert.gateway.listen.is_none();
+    let is_ours = is_from_gateway(request.headers())
+        || is_shared && is_for_gateway(&divert.gateway.mode, request.uri(), request.headers());
+    if !is_ours {
         return next.run(request).await;
     }
     match divert.router.oneshot(request).await {
@@ -103,13 +106,11 @@ async fn forward(
         state.gateway.as_ref().ok_or(Refusal(StatusCode::NOT_FOUND, "there is no gateway".to_owned()))?;
     let route = read(&gateway.mode, request.uri(), request.headers())?;
     let id = &route.sandbox;
-    // A gateway on a listener of its own is not where the other server takes requests.
-    let relay = state.relay.as_ref().filter(|_| gateway.listen.is_none());
-    if let Some(relay) = relay.filter(|_| !request.headers().contains_key(RELAYED))
+    if let Some(relay) = state.relay.as_ref().filter(|_| !request.headers().contains_key(RELAYED))
         && let Place::There(address) =
             state.service.locate(&Scope::All, Kind::Sandbox, id).await.map_err(ApiError::from)?
     {
-        return Ok(relay.pass(&address, request).await.map_err(ApiError::from)?);
+        return Ok(relay.pass(&address, Front::Gateway, request).await.map_err(ApiError::from)?);
     }
     let target = reachable_target(&state.service, id, route.port).map_err(not_there)?;
     let (credential, is_signed) = admit(state, gateway, &route, &target, request.headers()).await?;

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, RawPathParams, Request, State},
+    extract::{MatchedPath, Request, State},
     http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
@@ -12,11 +12,11 @@ use serde_json::Value;
 use super::{
     auth::Caller,
     error::{ApiError, Code},
-    extract::read_body,
+    extract::{PathMembers, read_body},
     state::ApiState,
 };
 use crate::{
-    proxy::{RELAYED, RelayError},
+    proxy::{Front, RELAYED, RelayError},
     sandbox::{Place, Scope},
     store::Kind,
 };
@@ -38,7 +38,7 @@ const SOURCES: [(&str, Kind); 3] =
 pub(super) async fn relay(
     State(state): State<ApiState>,
     route: MatchedPath,
-    parameters: RawPathParams,
+    members: PathMembers,
     request: Request,
     next: Next,
 ) -> Response {
@@ -47,14 +47,14 @@ pub(super) async fn relay(
     };
     // A route without a key is about sandboxes only, and anybody's.
     let scope = request.extensions().get::<Caller>().map_or(Scope::All, Caller::scope);
-    let (place, request) = match place(&state, &scope, route.as_str(), &parameters, request).await {
+    let (place, request) = match place(&state, &scope, route.as_str(), &members, request).await {
         Ok(found) => found,
         Err(error) => return error.into_response(),
     };
     match place {
         Place::Here => next.run(request).await,
         Place::There(address) => {
-            let passed = relay.pass(&address, request).await;
+            let passed = relay.pass(&address, Front::Api, request).await;
             passed.unwrap_or_else(|error| ApiError::from(error).into_response())
         }
     }
@@ -64,14 +64,12 @@ async fn place(
     state: &ApiState,
     scope: &Scope,
     route: &str,
-    parameters: &RawPathParams,
+    members: &PathMembers,
     request: Request,
 ) -> Result<(Place, Request), ApiError> {
-    let named = NAMED.iter().find_map(|&(name, kind)| {
-        parameters.iter().find(|(known, _)| *known == name).map(|(_, id)| (kind, id.to_owned()))
-    });
+    let named = NAMED.iter().find_map(|&(name, kind)| Some((kind, members.get(name)?)));
     if let Some((kind, id)) = named {
-        return Ok((state.service.locate(scope, kind, &id).await?, request));
+        return Ok((state.service.locate(scope, kind, id).await?, request));
     }
     if route != CREATE || request.method() != Method::POST {
         return Ok((Place::Here, request));

@@ -41,7 +41,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(from_fn_with_state(state.telemetry.clone(), layers::observe))
         .with_state(state.clone());
     match &state.gateway {
-        Some(gateway) if gateway.listen.is_none() => {
+        // With a listener of its own, only what other servers' gateways pass on comes in here.
+        Some(gateway) if gateway.listen.is_none() || state.relay.is_some() => {
             let divert = gateway::Divert::new(gateway.clone(), state.clone());
             router.layer(from_fn_with_state(divert, gateway::divert))
         }

@@ -3,7 +3,7 @@
 //! A route is closed to tenants until it is known here how it keeps them apart: a new one cannot leak by oversight.
 
 use axum::{
-    extract::{MatchedPath, RawPathParams, Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -11,6 +11,7 @@ use axum::{
 use super::{
     auth::Caller,
     error::{ApiError, Code},
+    extract::PathMembers,
     state::ApiState,
 };
 use crate::sandbox::Scope;
@@ -36,22 +37,22 @@ pub(super) async fn keep_apart(
     State(state): State<ApiState>,
     caller: Caller,
     route: MatchedPath,
-    parameters: RawPathParams,
+    members: PathMembers,
     request: Request,
     next: Next,
 ) -> Response {
-    match judge(&state, &caller.scope(), route.as_str(), &parameters) {
+    match judge(&state, &caller.scope(), route.as_str(), &members) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
 }
 
-fn judge(state: &ApiState, scope: &Scope, route: &str, parameters: &RawPathParams) -> Result<(), ApiError> {
+fn judge(state: &ApiState, scope: &Scope, route: &str, members: &PathMembers) -> Result<(), ApiError> {
     if *scope == Scope::All || SCOPED.contains(&route) {
         return Ok(());
     }
-    match parameters.iter().find(|(name, _)| *name == SANDBOX) {
-        Some((_, id)) => own_sandbox(state, scope, id),
+    match members.get(SANDBOX) {
+        Some(id) => own_sandbox(state, scope, id),
         None => {
             Err(ApiError::new(Code::Forbidden, "on a server with tenants this is for its operator alone"))
         }

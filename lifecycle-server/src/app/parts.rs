@@ -11,10 +11,10 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::{
     api::Keys,
     config::{Config, NativeTable, OverlayKind, Quantity},
-    image::{ImageStore, StoreOptions},
+    image::{Guard, ImageStore, StoreOptions},
     runtime::{
         Runtime,
-        native::{Cidr, DefaultLimits, NativeConfig, NativeRuntime, OverlayWay, Reserve, Watermark},
+        native::{self, Cidr, DefaultLimits, NativeConfig, NativeRuntime, OverlayWay, Reserve, Watermark},
     },
     sandbox::CommittedMemory,
     tenant::Tenants,
@@ -32,9 +32,25 @@ const EGRESS_SIDECAR: &str = "egress-sidecar";
 /// # Errors
 /// When its directory cannot be used.
 pub async fn open_images(config: &Config) -> Result<ImageStore> {
+    open_guarded(config, None).await
+}
+
+/// The image store as callers of the API use it. Tenants could make the server ask what only its host may.
+pub(super) async fn open_served_images(config: &Config) -> Result<ImageStore> {
+    let guard = config.tenants.as_ref().map(|_| {
+        let state_dir = config.native.state_dir.clone();
+        Guard::new(move |address| {
+            native::network(&state_dir).is_some_and(|network| network.contains(address))
+        })
+    });
+    open_guarded(config, guard).await
+}
+
+async fn open_guarded(config: &Config, guard: Option<Guard>) -> Result<ImageStore> {
     let images = &config.images;
     let options = StoreOptions {
         insecure_registries: images.insecure_registries.clone(),
+        guard,
         connect_timeout: images.connect_timeout(),
         stall_timeout: images.stall_timeout(),
         pull_timeout: images.pull_timeout(),

@@ -50,7 +50,7 @@ pub async fn serve(config: Config) -> Result<()> {
     spare::give_if_full(&config.native.state_dir);
     // Without its database, a server has nothing to do on this host.
     let shared = records::shared(&config).await?;
-    let images = parts::open_images(&config).await?;
+    let images = parts::open_served_images(&config).await?;
     // The runtime takes hold of the state directory: nothing in it may be changed before that.
     let runtime = parts::runtime(&config)?;
     let (service, snapshots, membership, _lock) = match shared {

@@ -14,7 +14,8 @@ use super::{
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImagesConfig {
-    /// Registries (`host[:port]`) spoken to without TLS. Loopback ones always may be. Default none.
+    /// Registries (`host[:port]`) spoken to without TLS. Loopback ones always may be. With tenants, only these may be on
+    /// this host, its sandboxes' network or a link. Default none.
     pub insecure_registries: Vec<String>,
     /// Seconds to connect to a registry. Default 10.
     pub connect_timeout_seconds: u64,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{
     error::{ImageError, clipped},
+    guard::{Refusal, Watch},
     login::Login,
     types::StoreOptions,
 };
@@ -20,6 +21,7 @@ pub(super) struct Connection {
     pub(super) base: Url,
     pub(super) host: String,
     login: Login,
+    watch: Option<Watch>,
     stall: Duration,
 }
 
@@ -47,15 +49,19 @@ impl Connection {
             .map_err(|e| ImageError::reference(host, format!("not the address of a registry: {e}")))?;
         // Silence is timed here, answer by answer: the client's own limit also fires when data has come and this process
         // was too busy to look. Redirections to other hosts are followed without credentials.
+        let watch = options.guard.as_ref().map(|guard| guard.of(host, &options.insecure_registries));
         let client = Client::builder()
             .connect_timeout(options.connect_timeout)
-            .user_agent(concat!("sandkeep/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| {
-                let what = "cannot set up TLS (Debian's package ca-certificates may be missing)";
-                transport(e, host).within(what)
-            })?;
-        Ok(Self { client, base, host: host.to_owned(), login, stall: options.stall_timeout })
+            .user_agent(concat!("sandkeep/", env!("CARGO_PKG_VERSION")));
+        let client = match &watch {
+            Some(watch) => client.redirect(watch.redirections()).dns_resolver(watch.clone()),
+            None => client,
+        };
+        let client = client.build().map_err(|e| {
+            let what = "cannot set up TLS (Debian's package ca-certificates may be missing)";
+            transport(e, host).within(what)
+        })?;
+        Ok(Self { client, base, host: host.to_owned(), login, watch, stall: options.stall_timeout })
     }
 
     /// The address of something in the registry.
@@ -88,7 +94,12 @@ impl Connection {
     }
 
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, ImageError> {
-        request.send().await.map_err(|e| transport(e, &self.host))
+        let (client, request) = request.build_split();
+        let request = request.map_err(|e| transport(e, &self.host))?;
+        if let Some(watch) = &self.watch {
+            watch.check(request.url()).map_err(|refusal| refused(&refusal, &self.host))?;
+        }
+        client.execute(request).await.map_err(|e| transport(e, &self.host))
     }
 
     /// All of a document that may have `limit` bytes.
@@ -208,6 +219,10 @@ fn unauthorized(host: &str) -> ImageError {
     ImageError::Unauthorized(format!("registry {host} does not let these credentials do this with the image"))
 }
 
+fn refused(refusal: &Refusal, host: &str) -> ImageError {
+    ImageError::Refused(format!("registry {host}: {refusal}"))
+}
+
 fn transport(error: reqwest::Error, host: &str) -> ImageError {
     // The address may hold a token; the innermost cause says what happened.
     let error = error.without_url();
@@ -215,6 +230,9 @@ fn transport(error: reqwest::Error, host: &str) -> ImageError {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
         cause = inner;
+    }
+    if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+        return refused(refusal, host);
     }
     let text = format!("registry {host}: {cause}");
     match timeout && !error.is_connect() {

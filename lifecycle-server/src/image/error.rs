@@ -15,6 +15,9 @@ pub enum ImageError {
     /// The registry cannot be reached, or fails on its own side.
     #[error("{0}")]
     RegistryUnreachable(String),
+    /// It is, or leads, where no registry may be.
+    #[error("{0}")]
+    Refused(String),
     /// Nothing arrived for longer than the configured limit.
     #[error("{0}")]
     Stalled(String),
@@ -75,6 +78,7 @@ impl ImageError {
             Self::NotFound(t) => Self::NotFound(add(t)),
             Self::Unauthorized(t) => Self::Unauthorized(add(t)),
             Self::RegistryUnreachable(t) => Self::RegistryUnreachable(add(t)),
+            Self::Refused(t) => Self::Refused(add(t)),
             Self::Stalled(t) => Self::Stalled(add(t)),
             Self::Corrupt(t) => Self::Corrupt(add(t)),
             Self::Unsupported(t) => Self::Unsupported(add(t)),

@@ -23,6 +23,7 @@ mod digest;
 mod download;
 mod error;
 mod export;
+mod guard;
 mod import;
 mod index;
 mod layer;
@@ -44,6 +45,7 @@ mod unpack;
 pub use self::{
     capture::{Base, Captured},
     error::ImageError,
+    guard::Guard,
     store::ImageStore,
     types::{
         Credentials, Freed, Image, ImageConfig, Lease, Phase, Platform, Progress, ProgressSink, Removed,

@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::Guard;
+
 /// An image whose layers are all unpacked in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -161,6 +163,8 @@ impl ProgressSink {
 pub struct StoreOptions {
     /// Registries (`host` or `host:port`) reached through plain HTTP. Loopback addresses always are.
     pub insecure_registries: Vec<String>,
+    /// Where registries may not be unless they are listed there; `None` lets them be anywhere.
+    pub guard: Option<Guard>,
     /// Longest wait for a TCP and TLS connection to a registry.
     pub connect_timeout: Duration,
     /// Longest silence of a registry, before its answer and between two pieces of one.
@@ -183,6 +187,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             insecure_registries: Vec::new(),
+            guard: None,
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
             pull_timeout: Duration::from_secs(30 * 60),

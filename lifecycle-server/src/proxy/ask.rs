@@ -8,7 +8,7 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, Limited};
 
-use super::{Proxy, ProxyError, body::Watched, error::root_cause, resolver};
+use super::{Proxy, ProxyError, body::Watched, connector, error::root_cause, resolver};
 use crate::sandbox::Target;
 
 /// What answers a question at once has this long.
@@ -56,6 +56,7 @@ impl Proxy {
                     ProxyError::Response { address, cause }
                 }
             })?;
+            connector::answered(&response);
             let status = response.status();
             let read = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
             let read = read.map_err(|error| ProxyError::Response { address, cause: error.to_string() })?;

@@ -10,7 +10,7 @@ use axum::{
 };
 use hyper::body::Incoming as ResponseBody;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use rustix::net::sockopt::{
@@ -24,10 +24,10 @@ use tower_http::timeout::TimeoutBody;
 
 use super::{
     body::{Held, Movement, Watched},
+    connector::{self, Connector},
     error::{ProxyError, root_cause},
     headers::{self, Front},
-    resolver::{self, Resolver},
-    tunnel,
+    resolver, tunnel,
 };
 use crate::{
     config::ProxyConfig,
@@ -39,9 +39,9 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Unused connections kept per port of a sandbox.
 const POOL_IDLE_CONNECTIONS: usize = 32;
 /// A killed sandbox doesn't close its connections: only probes find out that it is gone.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_RETRIES: u32 = 3;
+pub(super) const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
+pub(super) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Connections at once that have stopped to be HTTP: WebSockets and tunnels.
 const MAX_UPGRADED: usize = 4096;
@@ -49,7 +49,7 @@ const MAX_UPGRADED: usize = 4096;
 /// Forwards requests; cheap to clone, one pool of connections for all.
 #[derive(Clone)]
 pub struct Proxy {
-    pub(super) client: Client<HttpConnector<Resolver>, Watched>,
+    pub(super) client: Client<Connector, Watched>,
     connect_timeout: Duration,
     read_timeout: Duration,
     upgraded: Arc<Semaphore>,
@@ -74,17 +74,11 @@ pub struct Incoming<'a> {
 
 impl Proxy {
     pub fn new(config: &ProxyConfig) -> Self {
-        let mut connector = HttpConnector::new_with_resolver(Resolver);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(config.connect_timeout()));
-        connector.set_keepalive(Some(KEEPALIVE_TIME));
-        connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
-        connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS)
-            .build(connector);
+            .build(connector::connector(config.connect_timeout()));
         Self {
             client,
             connect_timeout: config.connect_timeout(),
@@ -156,7 +150,9 @@ impl Proxy {
         *forwarded.method_mut() = parts.method;
         *forwarded.uri_mut() = uri;
         *forwarded.headers_mut() = parts.headers;
-        let response = self.send(forwarded, &movement, target).await?;
+        // What has no body and changes nothing can be said twice.
+        let again = (forwarded.method() == Method::GET && upgrade.is_none()).then(|| again(&forwarded));
+        let response = self.send(forwarded, again, &movement, target).await?;
         match upgrade {
             Some(upgrade) if response.status() == axum::http::StatusCode::SWITCHING_PROTOCOLS => {
                 Ok(upgrade.join(response, visit))
@@ -176,19 +172,27 @@ impl Proxy {
             .map_err(|error: axum::http::uri::InvalidUri| ProxyError::Uri(error.to_string()))
     }
 
-    /// Waits for the answer's head. The caller may take long to send; silence on both sides ends the wait.
+    /// Waits for the answer's head. The caller may take long to send; silence on both sides ends the wait. `again` is for
+    /// when a kept connection was closed meanwhile.
     async fn send(
         &self,
         request: axum::http::Request<Watched>,
+        mut again: Option<axum::http::Request<Watched>>,
         movement: &Movement,
         target: &Target,
     ) -> Result<hyper::Response<ResponseBody>, ProxyError> {
-        let response = self.client.request(request);
-        tokio::pin!(response);
+        let mut response = self.client.request(request);
         loop {
             match tokio::time::timeout(self.read_timeout, &mut response).await {
-                Ok(Ok(response)) => return Ok(response),
+                Ok(Ok(response)) => {
+                    connector::answered(&response);
+                    return Ok(response);
+                }
                 Ok(Err(error)) => {
+                    if let Some(again) = again.take_if(|_| connector::was_closed(&error)) {
+                        response = self.client.request(again);
+                        continue;
+                    }
                     let (address, cause) = (target.address, root_cause(&error));
                     return Err(if error.is_connect() {
                         ProxyError::Connect { address, cause }
@@ -213,6 +217,16 @@ impl Proxy {
         *answer.headers_mut() = parts.headers;
         answer
     }
+}
+
+/// The same request without its body.
+fn again(request: &axum::http::Request<Watched>) -> axum::http::Request<Watched> {
+    let (body, _) = Watched::new(Body::empty());
+    let mut again = Request::new(()).map(|()| body);
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    again
 }
 
 fn address_header(target: &Target) -> Option<HeaderValue> {

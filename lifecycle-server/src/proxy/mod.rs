@@ -2,6 +2,7 @@
 
 mod ask;
 mod body;
+mod connector;
 mod error;
 mod forward;
 mod frames;
@@ -16,7 +17,7 @@ pub use ask::Question;
 pub use error::ProxyError;
 pub use forward::{Incoming, Proxy};
 pub use headers::Front;
-pub use relay::{RELAYED, Relay, RelayError};
+pub use relay::{RELAYED, Relay, RelayError, is_from_gateway};
 pub use websocket::Handshake;
 
 /// Port of every sandbox's execd.

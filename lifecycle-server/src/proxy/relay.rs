@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, header::HOST},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::HOST},
     response::Response,
 };
 use hyper_util::{
@@ -17,12 +17,15 @@ use tokio::sync::Semaphore;
 use super::{
     body::Watched,
     error::{ProxyError, root_cause},
-    headers, tunnel,
+    headers::{self, Front},
+    tunnel,
 };
 use crate::otel;
 
-/// On every request that is passed on, which is not passed on again.
+/// On every request that is passed on, which is not passed on again; says what it came in by.
 pub const RELAYED: HeaderName = HeaderName::from_static("sandkeep-relayed");
+const BY_API: HeaderValue = HeaderValue::from_static("api");
+const BY_GATEWAY: HeaderValue = HeaderValue::from_static("gateway");
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence of the other server and the caller before an answer begins; what it does is bounded there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(200);
@@ -64,9 +67,19 @@ impl Default for Relay {
     }
 }
 
+/// Whether another server passed on what came in by its gateway.
+pub fn is_from_gateway(headers: &HeaderMap) -> bool {
+    headers.get(RELAYED) == Some(&BY_GATEWAY)
+}
+
 impl Relay {
     /// Sends the request to the server at `address` and answers with what comes back, as it comes.
-    pub async fn pass(&self, address: &str, mut request: Request) -> Result<Response, RelayError> {
+    pub async fn pass(
+        &self,
+        address: &str,
+        front: Front,
+        mut request: Request,
+    ) -> Result<Response, RelayError> {
         let permit = || Arc::clone(&self.upgraded).try_acquire_owned().map_err(|_| ProxyError::TooMany);
         let upgrade = tunnel::requested(&mut request, permit)?;
         let (mut parts, body) = request.into_parts();
@@ -81,7 +94,11 @@ impl Relay {
         if let Some(host) = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
             parts.headers.entry(HOST).or_insert(host);
         }
-        parts.headers.insert(RELAYED, HeaderValue::from_static("1"));
+        let came_by = match front {
+            Front::Api => BY_API,
+            Front::Gateway => BY_GATEWAY,
+        };
+        parts.headers.insert(RELAYED, came_by);
         otel::inject(&mut parts.headers);
 
         let (body, movement) = Watched::new(body);

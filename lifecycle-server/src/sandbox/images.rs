@@ -51,6 +51,8 @@ pub struct PreparedImage {
 pub enum ProblemKind {
     /// The reference cannot be read.
     InvalidReference,
+    /// It leads where no registry may be.
+    Refused,
     /// No such image, tag or platform.
     NotFound,
     /// The registry wants other credentials.

@@ -39,7 +39,8 @@ impl Service {
             Kind::Template => self.inner.templates.holds(id),
             Kind::Snapshot => false,
         };
-        if is_here {
+        // No name holds a NUL, and PostgreSQL refuses to look for one.
+        if is_here || id.contains('\0') {
             return Ok(Place::Here);
         }
         let store = &self.inner.book.store;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, RawPathParams, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::responses::{BadRequest, Common, NotFound};
 use super::{read, write};
 use crate::api::error::ApiError;
-use crate::api::extract::JsonBody;
+use crate::api::extract::{JsonBody, path_members};
 use crate::files::actor::Actor;
 use crate::files::error::FileError;
 use crate::state::AppState;
@@ -42,11 +42,10 @@ pub(super) fn router() -> OpenApiRouter<AppState> {
 impl FromRequestParts<AppState> for Actor {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let mut numbers = [None, None];
-        for (name, value) in params.iter().flatten() {
-            let number = match name {
+        for (name, value) in path_members(parts) {
+            let number = match &*name {
                 "uid" => &mut numbers[0],
                 "gid" => &mut numbers[1],
                 _ => continue,

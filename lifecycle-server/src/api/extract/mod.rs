@@ -7,5 +7,5 @@ mod query;
 
 pub(super) use idempotency::IdempotencyKey;
 pub(super) use json::{Json, JsonList, read as read_body};
-pub(super) use path::{Port, SandboxId, SnapshotId};
+pub(super) use path::{PathMember, PathMembers, Port, SandboxId, SnapshotId};
 pub(super) use query::Query;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json as JsonBody,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     api::{
         error::{ApiError, Code},
-        extract::{Json, Query},
+        extract::{Json, PathMember, Query},
         map,
         state::ApiState,
         validate,
@@ -181,7 +181,7 @@ async fn import_images(
 )]
 async fn delete_image(
     State(state): State<ApiState>,
-    Path(reference): Path<String>,
+    PathMember(reference): PathMember,
 ) -> Result<StatusCode, ApiError> {
     state.images.remove(&reference).await?;
     Ok(StatusCode::NO_CONTENT)

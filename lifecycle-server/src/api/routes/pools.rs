@@ -1,16 +1,19 @@
 //! Pools: sandboxes started before they are asked for.
 
-use axum::{
-    Json as JsonBody,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json as JsonBody, extract::State, http::StatusCode};
 use sandkeep_specs::lifecycle::{
     CreatePoolRequest, ErrorResponse, ListPoolsResponse, PoolResponse, UpdatePoolRequest,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::api::{auth::Caller, error::ApiError, extract::Json, map, state::ApiState, validate};
+use crate::api::{
+    auth::Caller,
+    error::ApiError,
+    extract::{Json, PathMember},
+    map,
+    state::ApiState,
+    validate,
+};
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::default().routes(routes!(create_pool, list_pools)).routes(routes!(
@@ -86,7 +89,7 @@ async fn list_pools(
 async fn get_pool(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(name): Path<String>,
+    PathMember(name): PathMember,
 ) -> Result<JsonBody<PoolResponse>, ApiError> {
     Ok(JsonBody(map::pool(&state.service.pool(&caller.scope(), &name)?)))
 }
@@ -113,7 +116,7 @@ async fn get_pool(
 async fn update_pool(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(name): Path<String>,
+    PathMember(name): PathMember,
     Json(request): Json<UpdatePoolRequest>,
 ) -> Result<JsonBody<PoolResponse>, ApiError> {
     let capacity = validate::pool_capacity(request.capacity_spec)?;
@@ -137,7 +140,7 @@ async fn update_pool(
 async fn delete_pool(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(name): Path<String>,
+    PathMember(name): PathMember,
 ) -> Result<StatusCode, ApiError> {
     state.service.delete_pool(&caller.scope(), &name).await?;
     Ok(StatusCode::NO_CONTENT)

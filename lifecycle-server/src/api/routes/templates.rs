@@ -1,10 +1,6 @@
 //! Templates: what sandboxes are made of, under an id.
 
-use axum::{
-    Json as JsonBody,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json as JsonBody, extract::State, http::StatusCode};
 use sandkeep_specs::lifecycle::{
     CreateFsbTemplateRequest, ErrorResponse, FsbTemplate, ListFsbTemplatesResponse, PaginationInfo,
 };
@@ -14,7 +10,7 @@ use crate::{
     api::{
         auth::Caller,
         error::ApiError,
-        extract::{Json, Query},
+        extract::{Json, PathMember, Query},
         map,
         state::ApiState,
         validate,
@@ -117,7 +113,7 @@ async fn list_templates(
 async fn get_template(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathMember(id): PathMember,
 ) -> Result<JsonBody<FsbTemplate>, ApiError> {
     Ok(JsonBody(map::template(&*state.service.template(&caller.scope(), &id)?)))
 }
@@ -139,7 +135,7 @@ async fn get_template(
 async fn delete_template(
     State(state): State<ApiState>,
     caller: Caller,
-    Path(id): Path<String>,
+    PathMember(id): PathMember,
 ) -> Result<StatusCode, ApiError> {
     state.service.delete_template(&caller.scope(), &id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -28,6 +28,11 @@ impl Cidr {
         (base as u32, size)
     }
 
+    /// Whether the address is in it.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        self.overlaps(Self { address, prefix: 32 })
+    }
+
     /// Whether some address is in both.
     pub(crate) fn overlaps(self, other: Self) -> bool {
         let ((ours, size), (theirs, their_size)) = (self.range(), other.range());

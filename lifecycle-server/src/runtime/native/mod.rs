@@ -61,4 +61,5 @@ pub use preflight::{Problem, Severity, preflight};
 pub use runtime::NativeRuntime;
 pub(super) use runtime::blocking;
 pub use spec::EXECD_PORT;
+pub use subnet::network;
 pub(super) use watch::Process;

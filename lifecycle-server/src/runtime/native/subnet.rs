@@ -153,6 +153,11 @@ fn remembered(root: &Path) -> Result<Option<Cidr>, RuntimeError> {
     }
 }
 
+/// The network of the server with this state directory, as far as it has one.
+pub fn network(root: &Path) -> Option<Cidr> {
+    remembered(root).ok().flatten()
+}
+
 fn remember(root: &Path, subnet: Cidr) -> io::Result<()> {
     let temporary = root.join("subnet.new");
     fs::write(&temporary, format!("{subnet}\n"))?;
