@@ -8,6 +8,7 @@ pub mod backend;
 pub mod browser;
 pub mod execd;
 pub mod guarded;
+pub mod host_state;
 pub mod intercepted;
 pub mod internet;
 pub mod layout;
