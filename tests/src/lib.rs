@@ -23,6 +23,7 @@ pub mod python;
 pub mod registry;
 pub mod server;
 pub mod site;
+pub mod small_disk;
 mod subnet;
 pub mod systemd;
 pub mod traces;

@@ -109,6 +109,19 @@ impl Registry {
         blobs.join(&hex[..2]).join(hex).join("data")
     }
 
+    /// Media type and content of a manifest, as the registry gives it to those who ask for OCI's.
+    pub async fn manifest(&self, repository: &str, tag: &str) -> Result<(String, Value)> {
+        let uri = format!("http://127.0.0.1:{}/v2/{repository}/manifests/{tag}", self.port);
+        let request = Request::get(&uri).header(header::ACCEPT, image::MANIFEST);
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request.body(Full::new(Bytes::new()))?).await?;
+        ensure!(response.status() == StatusCode::OK, "GET {uri} answered {}", response.status());
+        let kind = response.headers().get(header::CONTENT_TYPE).context("a manifest has a type")?;
+        let kind = kind.to_str()?.to_owned();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok((kind, serde_json::from_slice(&body)?))
+    }
+
     /// Puts an image under a tag and returns its descriptor, for [`Self::push_index`].
     pub async fn push(
         &self,

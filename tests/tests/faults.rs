@@ -1,16 +1,10 @@
 //! The server killed at every named step of what it does to sandboxes: afterwards record and reality agree, nothing is
 //! left and nothing is there twice. Also what a full or damaged state disk does to it.
 //!
-//! The steps of snapshots are in `snapshots.rs`, stalling registries in `image_faults.rs` and `pull.rs`, and kills at
+//! The steps of snapshots are in `snapshots.rs`, what else meets a full disk in `full_disk.rs`, stalling registries in `image_faults.rs` and `pull.rs`, and kills at
 //! random moments in `crash.rs`.
 
-use std::{
-    fs,
-    os::unix::fs::FileExt,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::FileExt, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use hyper::Method;
@@ -18,6 +12,7 @@ use sandkeep_tests::{
     api::{Answer, Sandbox, create_body, eventually},
     leaks::{Watch, first_processes},
     server::{Server, Setup},
+    small_disk::{self, SmallDisk},
 };
 use serde_json::{Value, json};
 
@@ -192,79 +187,10 @@ async fn killed_at_every_step_of_delete() -> Result<()> {
     die_at_each(DELETE).await
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
-    let output = Command::new(program).args(arguments).output().with_context(|| program.to_owned())?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {arguments:?}: {complaint}");
-    Ok(())
-}
-
-/// A small file system where a server's state was, with the state on it.
-struct SmallDisk {
-    at: PathBuf,
-    file: PathBuf,
-}
-
-impl SmallDisk {
-    /// Room for the base image, a few sandboxes and little else.
-    const BYTES: u64 = 640 << 20;
-
-    fn under(server: &Server) -> Result<Self> {
-        let at = server.state();
-        let (file, aside) = (at.with_extension("disk"), at.with_extension("aside"));
-        fs::File::create(&file)?.set_len(Self::BYTES)?;
-        fs::rename(&at, &aside)?;
-        fs::create_dir(&at)?;
-        let text = |path: &Path| path.display().to_string();
-        run("mkfs.ext4", &["-q", "-m", "0", &text(&file)])?;
-        run("mount", &["-o", "loop", &text(&file), &text(&at)])?;
-        let disk = Self { at, file };
-        run("cp", &["-a", &format!("{}/.", text(&aside)), &text(&disk.at)])?;
-        fs::remove_dir_all(aside)?;
-        Ok(disk)
-    }
-
-    /// Takes all the room there is.
-    fn fill(&self) -> Result<PathBuf> {
-        let ballast = self.at.join("ballast");
-        // What is promised to files while they are written is more than they take in the end: once more, in small steps.
-        for size in ["bs=64k", "bs=4k", "bs=4k"] {
-            let status = Command::new("dd")
-                .args([
-                    "if=/dev/zero",
-                    size,
-                    "oflag=append",
-                    "conv=notrunc",
-                    &format!("of={}", ballast.display()),
-                ])
-                .stderr(std::process::Stdio::null())
-                .status()?;
-            ensure!(!status.success(), "the disk is never full");
-            run("sync", &["--file-system", &ballast.display().to_string()])?;
-        }
-        Ok(ballast)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // The server above it is asked to clean up afterwards, and does so through what it has open.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.at).status();
-        let _ = fs::remove_file(&self.file);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_state_disk_stops_creates_and_nothing_else() -> Result<()> {
-    // Without the watermarks that refuse new sandboxes long before.
-    let setup = Setup::default()
-        .set("native", "min_free_disk = \"1\"")
-        .set("native", "min_free_disk_percent = 0")
-        .set("native", "prepared_slots = 0");
-    let server = Server::start(setup)?;
-    server.stop()?;
+    let server = Server::start(small_disk::setup())?;
     let disk = SmallDisk::under(&server)?;
-    server.restart()?;
     let api = server.api();
     let watch = Watch::new(&server).await?;
     let kept = api.create(json!({})).await?;

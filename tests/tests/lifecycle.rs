@@ -1,6 +1,6 @@
 //! The lifecycle of a sandbox over HTTP: every operation, its answers and its refusals.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -264,6 +264,85 @@ async fn without_a_key_the_server_does_not_start() -> Result<()> {
         Err(error) => format!("{error:#}"),
     };
     ensure!(refused.contains("api_key"), "the reason is not told: {refused}");
+    Ok(())
+}
+
+/// A configuration's keys, each with its table and line. Keys of tables that are comments are none.
+fn keys(text: &str) -> BTreeMap<String, String> {
+    let mut table = String::new();
+    let mut found = BTreeMap::new();
+    for line in text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)) {
+        if let Some(name) = line.strip_prefix('[') {
+            name.trim_end_matches(']').clone_into(&mut table);
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            found.insert(format!("{table}.{key}"), line.to_owned());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_server_starts_with_every_key_of_the_example() -> Result<()> {
+    /// Not on the machine of a test, or nothing a test may touch.
+    const ELSEWHERE: [&str; 5] = [
+        "native.execd",
+        "native.egress_sidecar",
+        "egress.trusted_ca",
+        "store.path",
+        "storage.ossfs_mount_root",
+    ];
+    let server = Server::start(Setup::default())?;
+    server.stop()?;
+    let own = fs::read_to_string(server.config())?;
+    let example = server.cli_ok(&["config", "example"])?;
+    fs::write(server.config(), &example)?;
+    // A key may come from a variable; with none there is nothing to serve with.
+    let said = server.cli(&["config", "check"])?;
+    ensure!(!said.status.success() && String::from_utf8_lossy(&said.stderr).contains("api_key"), "{said:?}");
+
+    let mut all = keys(&example);
+    ensure!(all.len() > 60, "{} keys in {example}", all.len());
+    for key in ELSEWHERE {
+        all.remove(key).with_context(|| format!("the example has no {key}"))?;
+    }
+    // Addresses and directories are the test's own.
+    for (key, line) in keys(&own) {
+        all.insert(key.clone(), line).with_context(|| format!("the example has no {key}"))?;
+    }
+    let mut config = String::new();
+    for (key, line) in &all {
+        let (table, _) = key.split_once('.').context("a key has a table")?;
+        if !config.contains(&format!("[{table}]\n")) {
+            config.push_str(&format!("[{table}]\n"));
+        }
+        config.push_str(&format!("{line}\n"));
+    }
+    fs::write(server.config(), &config)?;
+    assert_eq!(server.cli_ok(&["config", "check"])?, "the configuration is valid\n", "{config}");
+    server.restart()?;
+    let sandbox = server.api().create(json!({})).await?;
+    let (address, _) = sandbox.endpoint(80, false).await?;
+    ensure!(address.ends_with(".box.example"), "the example's gateway is not in force: {address}");
+    sandbox.delete().await?;
+
+    // All that is wrong is told at once, by line; what has no effect is told and harms nothing.
+    let wrong = "[server]\nport = 70000\napi_kye = \"x\"\n[docker]\npid_limit = 5\n[natve]\n";
+    fs::write(server.config(), wrong)?;
+    let said = server.cli(&["config", "check"])?;
+    let complaint = String::from_utf8_lossy(&said.stderr);
+    ensure!(!said.status.success(), "{said:?}");
+    for part in [
+        "line 2: server.port",
+        "line 3: server.api_kye",
+        "mean api_key?",
+        "line 5: docker.pid_limit",
+        "line 6: natve",
+    ] {
+        ensure!(complaint.contains(part), "no {part:?} in {complaint}");
+    }
+    fs::write(server.config(), format!("{own}[kubernetes]\nnamespace = \"x\"\n"))?;
+    let said = server.cli_ok(&["config", "check"])?;
+    assert_eq!(said, "[kubernetes] has no effect here\nthe configuration is valid\n");
     Ok(())
 }
 

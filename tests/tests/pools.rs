@@ -1,6 +1,6 @@
 //! Pools: distinct members for everyone, the owner's own environment, nothing left behind, also when the server is killed.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
@@ -153,6 +153,61 @@ async fn a_warm_program_of_the_pool_goes_on_beside_the_owner_s() -> Result<()> {
     let sandbox = take(&api, &body).await?;
     assert_eq!(sandbox.get().await?["entrypoint"][0], "python3");
     sandbox.delete().await
+}
+
+/// Processes that run Python in a server's sandboxes: which namespace they live in, and what they are called there.
+fn interpreters(watch: &Watch<'_>) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    for process in watch.processes()? {
+        // One that has ended meanwhile is none.
+        let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default();
+        let namespace = fs::read_link(format!("/proc/{process}/ns/pid"));
+        let (status, Ok(namespace)) = (read("status"), namespace) else { continue };
+        let inside = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        let inside = inside.and_then(|ids| ids.split_whitespace().last());
+        if let Some(inside) = inside.filter(|_| read("comm").starts_with("python")) {
+            found.insert(format!("{} {inside}", namespace.display()));
+        }
+    }
+    Ok(found)
+}
+
+#[tokio::test]
+async fn an_interpreter_that_waited_in_a_member_runs_its_owner_s_code_and_no_other_s() -> Result<()> {
+    const WHO: &str = "import os\nprint(os.readlink('/proc/self/ns/pid'), os.getpid(), os.environ['FROM'], \
+                       os.environ['OPENSANDBOX_ID'], 'kept' in globals())\nkept = 1";
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let watch = Watch::new(&server).await?;
+    let warm = json!({
+        "resources": {"limits": {"memory": "256Mi"}},
+        "env": [{"name": "EXECD_PRESTART", "value": "python"}, {"name": "FROM", "value": "pool"}],
+    });
+    api.post("/v1/pools", &pool("ahead", warm, [2, 2, 2, 2])).await?.expect(201)?;
+    available(&api, "ahead", 2).await?;
+    eventually(
+        "an interpreter waits in each member",
+        PATIENCE,
+        async || Ok(interpreters(&watch)?.len() == 2),
+    )
+    .await?;
+    let waiting = interpreters(&watch)?;
+    let mut used = BTreeSet::new();
+    for owner in ["one", "two"] {
+        let sandbox = take(&api, &from_pool("ahead", json!({"env": {"FROM": owner}}))).await?;
+        let execd = sandbox.execd().await?;
+        let ran = execd.stream("/code", &json!({"context": {"language": "python"}, "code": WHO})).await?;
+        let said = ran.finish().await?.stdout;
+        let expected = format!(" {owner} {} False\n", sandbox.id);
+        let interpreter =
+            said.strip_suffix(&expected).with_context(|| format!("{said:?}, not {expected:?}"))?;
+        ensure!(
+            waiting.contains(interpreter),
+            "{interpreter} was started for its owner; before: {waiting:?}"
+        );
+        ensure!(used.insert(interpreter.to_owned()), "two owners have the same interpreter");
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,10 @@ use hyper::Request;
 use sandkeep_tests::{
     api::create_body,
     paths,
-    registry::{Auth, Endless, EndlessRegistry, Layer, PASSWORD, Registry, USER, docker_archive, files},
+    registry::{
+        Auth, Endless, EndlessRegistry, Layer, Limit, PASSWORD, Proxy, Registry, USER, docker_archive, files,
+        noise,
+    },
     server::{Server, Setup},
 };
 use serde_json::{Value, json};
@@ -126,6 +129,35 @@ async fn a_registry_without_an_end_is_cut_off() -> Result<()> {
     for part in ["blobs", "layers", "partial", "pins", "work"] {
         let left = std::fs::read_dir(server.state().join("images").join(part))?.count();
         assert_eq!(left, 0, "nor anything on the way to one: {part}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_stalls_is_given_up_and_asked_again() -> Result<()> {
+    const LAYER: usize = 4_000_000;
+    let registry = Registry::start().await?;
+    let layer = Layer::plain(&files(&[("data", &noise(LAYER, 1))])?);
+    registry.push("team/slow", "v1", "amd64", &[layer]).await?;
+    let setup = Setup::default().without_image().set("images", "stall_timeout_seconds = 1");
+    let server = Server::start(setup)?;
+    let api = server.api();
+    // It says nothing at all, and it stops in the middle of a layer.
+    for (limit, creates) in [(Limit::Stall(0), true), (Limit::Stall(LAYER as u64 / 2), false)] {
+        let proxy = Proxy::start(registry.port(), limit).await?;
+        let image = json!({"uri": proxy.name("team/slow:v1")});
+        // The entrypoint is not there: what matters is whether a create comes as far as that.
+        let body = create_body(json!({"image": image, "entrypoint": ["/no/such"]}));
+        let (path, asked) = if creates { ("/v1/sandboxes", &body) } else { ("/v1/images/pull", &image) };
+        let answer = api.post(path, asked).await?;
+        let (code, message) = answer.expect_error(504).with_context(|| format!("{limit:?}"))?;
+        ensure!(code == "SANDBOX::IMAGE_PULL_FAILED" && message.contains("team/slow"), "{code}: {message}");
+        assert_eq!(api.ids().await?, Vec::<String>::new(), "a failed pull leaves no sandbox");
+        assert_eq!(api.get("/v1/images").await?.expect(200)?.json()?["items"], json!([]), "nor an image");
+        proxy.set_limit(Limit::Never);
+        assert_eq!(api.post("/v1/sandboxes", &body).await?.expect_error(400)?.0, "SANDBOX::START_FAILED");
+        let name = proxy.name("team/slow:v1");
+        api.delete(&format!("/v1/images/{name}")).await?.expect(204)?;
     }
     Ok(())
 }

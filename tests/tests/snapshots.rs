@@ -3,8 +3,9 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use rustix::fs::{FlockOperation, flock};
 use sandkeep_tests::{
-    api::{Api, Sandbox, create_body, eventually},
+    api::{Answer, Api, Sandbox, create_body, eventually},
     leaks::Watch,
     paths::BASE_IMAGE,
     registry::Registry,
@@ -202,6 +203,52 @@ async fn lists_filters_and_refusals() -> Result<()> {
         api.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ready_is_neither_used_nor_deleted() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let source = api.create(json!({})).await?;
+    let images = server.state().join("images");
+    let refused = async |answer: Answer, code: &str, word: &str| -> Result<()> {
+        let (told, message) = answer.expect_error(409)?;
+        ensure!(told == code && message.contains(word), "{told}: {message}");
+        Ok(())
+    };
+    let restored = async |id: &str| {
+        api.post("/v1/sandboxes", &json!({"snapshotId": id, "resourceLimits": {}, "timeout": 600})).await
+    };
+    // Its files are copied, and nobody else may change the store: its image has to wait.
+    let lock = fs::File::options().write(true).open(images.join("lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    let id = begin(&api, &source.id, None).await?;
+    let path = format!("/v1/snapshots/{id}");
+    refused(restored(&id).await?, "SNAPSHOT::NOT_READY", "Creating").await?;
+    refused(api.delete(&path).await?, "SNAPSHOT::INVALID_STATE", "Creating").await?;
+    assert_eq!(output(&source, "echo on").await?, "on", "the source stands still for more than its files");
+    assert_eq!(api.get(&path).await?.expect(200)?.json()?["status"]["state"], "Creating");
+    drop(lock);
+    assert_eq!(settled(&api, &id).await?["status"]["state"], "Ready");
+
+    // Somebody takes the image away, whatever the store is told of its use.
+    for lease in fs::read_dir(images.join("leases"))? {
+        let lease = lease?;
+        if lease.file_name().to_string_lossy().contains(&id) {
+            fs::remove_file(lease.path())?;
+        }
+    }
+    server.cli_ok(&["image", "rm", &format!("opensandbox-snapshots:{id}")])?;
+    refused(restored(&id).await?, "SNAPSHOT::INVALID_RESTORE_CONFIG", &id).await?;
+    let shown = settled(&api, &id).await?["status"].clone();
+    assert_eq!(
+        (&shown["state"], &shown["reason"]),
+        (&json!("Failed"), &json!("snapshot_runtime_missing_image"))
+    );
+    refused(restored(&id).await?, "SNAPSHOT::INVALID_RESTORE_CONFIG", &id).await?;
+    api.delete(&path).await?.expect(204)?;
+    assert_eq!(api.ids().await?, [source.id.as_str()], "a refused create leaves nothing");
+    source.delete().await
 }
 
 /// A program with a file that is open and deleted, so that its memory names something that is nobody's file any more.
@@ -447,5 +494,35 @@ async fn a_snapshot_travels_by_archive_and_by_registry() -> Result<()> {
     assert_eq!(output(&imported, INSPECT).await?, written);
     let images = other.get("/v1/images").await?.expect(200)?.json()?;
     assert_eq!(images["items"].as_array().map(Vec::len), Some(1), "one image by both ways: {images}");
+
+    // What another server makes of it shares all layers but its own with it, in the registry too.
+    output(&pulled, "echo once more >> /srv/a/new/file").await?;
+    let second = snapshot(&other, &pulled.id).await?;
+    let push = json!({
+        "reference": format!("opensandbox-snapshots:{second}"), "target": registry.name("team/furnished:2"),
+    });
+    other.post("/v1/images/push", &push).await?.expect(200)?;
+    let below = layers(&registry, "1").await?;
+    let all = layers(&registry, "2").await?;
+    let (top, shared) = all.split_last().context("an image has layers")?;
+    assert_eq!(shared, below, "layers were packed anew");
+    ensure!(!below.contains(top), "the snapshot has no layer of its own: {top}");
     Ok(())
+}
+
+/// The layers of a pushed image, lowest first, where everything is as OCI names it.
+async fn layers(registry: &Registry, tag: &str) -> Result<Vec<Value>> {
+    let (kind, manifest) = registry.manifest("team/furnished", tag).await?;
+    assert_eq!(kind, "application/vnd.oci.image.manifest.v1+json");
+    assert_eq!(manifest["mediaType"], kind);
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
+    let layers = manifest["layers"].as_array().context("a manifest has layers")?.clone();
+    for layer in &layers {
+        assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd", "{manifest}");
+        // The registry has taken it under this digest, and this is what it says it is.
+        let blob = fs::read(registry.blob_file(layer["digest"].as_str().context("a digest")?))?;
+        ensure!(blob.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]), "not zstd: {layer}");
+        assert_eq!(layer["size"], blob.len());
+    }
+    Ok(layers)
 }

@@ -1,6 +1,6 @@
 //! Sandboxes stopped so that their files last, and started again.
 
-use std::time::Duration;
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use hyper::Method;
@@ -221,4 +221,48 @@ async fn capabilities_say_what_works_and_why_the_rest_does_not() -> Result<()> {
         _ => ensure!(says("reason"), "{told}"),
     }
     Ok(())
+}
+
+/// Puts a program that does what `script` says where CRIU's loader is looked for.
+fn stand_in(prefix: &Path, script: &str) -> Result<()> {
+    // By another process: one that this process had open to write might still be so in a child of another test.
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";
+    let status = Command::new("sh").args(["-c", write, "sh", script]).arg(prefix.join("ld.so")).status()?;
+    ensure!(status.success(), "writing a stand-in: {status}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_criu_that_works_files_are_kept_and_the_reason_is_told() -> Result<()> {
+    let prefix = tempfile::tempdir()?;
+    let server = Server::start(Setup::default().set("native", format!("criu = {:?}", prefix.path())))?;
+    let sandbox = server.api().create(body()).await?;
+    let poor = "case \"$*\" in *--version) echo Version: 4.2;; *) echo 'Error (criu/x.c:1): no such call' >&2; exit 1;; esac";
+    let cases = [
+        (None, "is not installed in", Value::Null),
+        (Some("echo Version: 3.17.1"), "CRIU 3.17.1 is too old: 4.2 is needed", json!("3.17.1")),
+        (Some(poor), "CRIU 4.2 cannot work on this host: no such call", json!("4.2")),
+    ];
+    for (round, (script, reason, version)) in (2..).zip(cases) {
+        if let Some(script) = script {
+            stand_in(prefix.path(), script)?;
+            server.stop()?;
+            tokio::task::block_in_place(|| server.restart())?;
+        }
+        let told = server.api().get("/v1/capabilities").await?.expect(200)?.json()?;
+        let told = &told["capabilities"]["stop.memory"];
+        let said = told["reason"].as_str().unwrap_or_default();
+        ensure!(told["available"] == false && said.contains(reason), "{reason}: {told}");
+        assert_eq!(told["version"], version);
+        let stop = format!("{}/stop", sandbox.path());
+        let answer = server.api().post(&stop, &json!({"memory": true})).await?.expect(200)?.json()?;
+        assert_eq!(answer, json!({"memory": false, "reason": said}));
+        assert_eq!(sandbox.get().await?["status"]["reason"], "STOPPED_FILES_ONLY");
+        // Memory that was never kept is not missed by who asks for it.
+        let start = format!("{}/start", sandbox.path());
+        let answer = server.api().post(&start, &json!({"memory": true})).await?.expect(200)?.json()?;
+        assert_eq!(answer, json!({"memory": false}));
+        starts(&sandbox, round).await?;
+    }
+    sandbox.delete().await
 }

@@ -2,6 +2,7 @@
 //! nobody gets more than his quota, however he goes about it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     sync::{
@@ -12,9 +13,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use sandkeep::{Client, EventQuery};
 use sandkeep_tests::{
-    api::{Api, Sandbox, create_body, eventually},
-    paths::BASE_IMAGE,
+    api::{Answer, Api, Sandbox, create_body, eventually},
+    paths::{BASE_IMAGE, workspace},
     registry::{Auth, Layer, PASSWORD, Registry, USER, files},
     server::{Server, Setup},
 };
@@ -155,6 +157,212 @@ async fn snapshots_and_templates_of_others_do_not_exist() -> Result<()> {
     source.delete().await?;
     a.delete(&format!("/v1/snapshots/{id}")).await?.expect(204)?;
     a.delete(&format!("/v1/templates/{template}")).await?.expect(204)?;
+    Ok(())
+}
+
+/// What a tenant gets from an operation whose path names nobody's object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shared {
+    /// Nothing of anybody.
+    Open,
+    /// His own.
+    Own,
+    /// A refusal: it is the operator's.
+    Operators,
+}
+
+const WITHOUT_AN_OBJECT: [(&str, Shared); 18] = [
+    ("GET /health", Shared::Open),
+    ("GET /metrics", Shared::Open),
+    ("GET /v1/capabilities", Shared::Open),
+    ("GET /v1/events", Shared::Own),
+    ("GET /v1/images", Shared::Operators),
+    ("GET /v1/images/export", Shared::Operators),
+    ("POST /v1/images/import", Shared::Operators),
+    ("POST /v1/images/pull", Shared::Operators),
+    ("POST /v1/images/push", Shared::Operators),
+    ("POST /v1/metrics/events", Shared::Open),
+    ("GET /v1/pools", Shared::Own),
+    ("POST /v1/pools", Shared::Own),
+    ("GET /v1/sandboxes", Shared::Own),
+    ("POST /v1/sandboxes", Shared::Own),
+    ("GET /v1/snapshots", Shared::Own),
+    ("GET /v1/templates", Shared::Own),
+    ("POST /v1/templates", Shared::Own),
+    ("GET /version", Shared::Open),
+];
+
+/// Bodies without which an operation would be refused for another reason.
+fn body_of(operation: &str) -> Option<Value> {
+    let later = (chrono::Utc::now() + chrono::TimeDelta::hours(2)).to_rfc3339();
+    let rule = json!([{"action": "allow", "target": "example.test"}]);
+    let (method, path) = operation.split_once(' ')?;
+    Some(match (method, path.rsplit('/').next()?) {
+        ("PATCH", "metadata") => json!({"stolen": "yes"}),
+        ("POST", "renew-expiration") => json!({"expiresAt": later}),
+        ("PUT", "networkpolicy") => json!({"defaultAction": "allow", "egress": []}),
+        ("PATCH", "networkpolicy") => rule,
+        ("DELETE", "networkpolicy") => json!(["example.test"]),
+        ("POST", "stop" | "start") => json!({"memory": false}),
+        ("PUT", "{poolName}") => {
+            json!({"capacitySpec": {"bufferMin": 0, "bufferMax": 0, "poolMin": 0, "poolMax": 0}})
+        }
+        ("POST", "snapshots") => json!({}),
+        _ => return None,
+    })
+}
+
+/// One of everything a tenant can have, by the name that stands for it in a path.
+struct Belongings([(&'static str, String); 4]);
+
+impl Belongings {
+    async fn made_by(api: &Api) -> Result<Self> {
+        let sandbox = api.create(json!({"metadata": {"of": "a"}})).await?;
+        let (snapshot, status) = snapshot(&sandbox).await?;
+        assert_eq!(status["state"], "Ready", "{status}");
+        let body = json!({"image": BASE_IMAGE, "publish": "a/thing", "resourceLimits": {"memory": "64Mi"}});
+        let template = api.post("/v1/templates", &body).await?.expect(201)?.json()?["templateId"].clone();
+        let template = template.as_str().context("an id")?.to_owned();
+        eventually("the template is built", PATIENCE, async || {
+            let shown = api.get(&format!("/v1/templates/{template}")).await?.expect(200)?.json()?;
+            Ok(shown["status"]["phase"] == "Succeeded")
+        })
+        .await?;
+        api.post("/v1/pools", &pool("of-a", "", json!({"memory": "64Mi"}))).await?.expect(201)?;
+        one_waits(api, "of-a").await?;
+        Ok(Self([
+            ("sandboxId", sandbox.id),
+            ("snapshotId", snapshot),
+            ("templateId", template),
+            ("poolName", "of-a".to_owned()),
+        ]))
+    }
+
+    /// The same of nobody.
+    fn missing() -> Self {
+        let id = "00000000-0000-4000-8000-000000000000";
+        Self([
+            ("sandboxId", id.to_owned()),
+            ("snapshotId", id.to_owned()),
+            ("templateId", "tpl-11111111-0000-4000-8000-000000000000".to_owned()),
+            ("poolName", "of-nobody".to_owned()),
+        ])
+    }
+
+    fn fill(&self, path: &str) -> Result<String> {
+        let with = |path: String, (name, id): &(&str, String)| path.replace(&format!("{{{name}}}"), id);
+        let path = self.0.iter().fold(path.to_owned(), with);
+        let path =
+            path.replace("{port}", "44772").replace("{path}", "ping").replace("{reference}", BASE_IMAGE);
+        ensure!(!path.contains('{'), "a new kind of object: say what one of a tenant is in {path}");
+        Ok(path)
+    }
+
+    /// An error without what it is about.
+    fn told(&self, answer: Answer, status: u16) -> Result<(String, String)> {
+        let (code, message) = answer.expect_error(status)?;
+        Ok((code, self.0.iter().fold(message, |message, (_, id)| message.replace(id, "ID"))))
+    }
+
+    /// All of it as its owner sees it, without what changes by itself.
+    async fn shown(&self, api: &Api) -> Result<Vec<Value>> {
+        let mut shown = Vec::new();
+        for (kind, (_, id)) in ["sandboxes", "snapshots", "templates", "pools"].iter().zip(&self.0) {
+            let mut one = api.get(&format!("/v1/{kind}/{id}")).await?.expect(200)?.json()?;
+            if *kind == "pools" {
+                one = one["capacitySpec"].take();
+            }
+            shown.push(one);
+        }
+        Ok(shown)
+    }
+}
+
+/// Every operation of the reviewed lists, so that a new one is judged here or fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_operation_reaches_what_belongs_to_another() -> Result<()> {
+    let server = Server::start(two())?;
+    let (a, b) = (server.tenant("a"), server.tenant("b"));
+    let (of_a, missing) = (Belongings::made_by(&a).await?, Belongings::missing());
+    let before = of_a.shown(&a).await?;
+    let known: BTreeMap<&str, Shared> = WITHOUT_AN_OBJECT.into_iter().collect();
+    let (mut with, mut without) = (0, 0);
+    for list in ["lifecycle", "diagnostics"] {
+        let reviewed = fs::read_to_string(workspace().join(format!("tests/operations/{list}.txt")))?;
+        for line in reviewed.lines().filter(|line| !line.starts_with('#')) {
+            let mut fields = line.split_whitespace();
+            let (method, path) = fields.next().zip(fields.next()).context("a method and a path")?;
+            let operation = format!("{method} {path}");
+            if !path.contains('{') {
+                ensure!(known.contains_key(&*operation), "{operation}: say what a tenant gets from it");
+                without += 1;
+                continue;
+            }
+            let ask = async |of: &Belongings| -> Result<Answer> {
+                b.send(method.parse()?, &of.fill(path)?, body_of(&operation).as_ref()).await
+            };
+            let status = if path.contains("{reference}") { 403 } else { 404 };
+            let told = of_a.told(ask(&of_a).await?, status).with_context(|| operation.clone())?;
+            let unknown = missing.told(ask(&missing).await?, status).with_context(|| operation.clone())?;
+            assert_eq!(told, unknown, "{operation} tells that it exists");
+            with += 1;
+        }
+    }
+    ensure!(with > 40 && without > 15, "{with} and {without} operations");
+    assert_eq!(of_a.shown(&a).await?, before, "somebody else has changed it");
+
+    for (operation, shared) in WITHOUT_AN_OBJECT {
+        let (method, path) = operation.split_once(' ').context("a method and a path")?;
+        if method == "GET" && path != "/v1/events" {
+            let answer = b.get(path).await?;
+            let status = if shared == Shared::Operators { 403 } else { 200 };
+            let text = answer.expect(status).context(operation)?.text();
+            ensure!(of_a.0.iter().all(|(_, id)| !text.contains(id)), "{operation}: {text}");
+        } else if shared == Shared::Operators {
+            b.send(method.parse()?, path, Some(&json!({"uri": BASE_IMAGE})))
+                .await?
+                .expect(403)
+                .context(operation)?;
+        }
+    }
+    // Everything that ever happened, up to something of one's own.
+    let all = EventQuery { last_event_id: Some(0), ..EventQuery::default() };
+    let mut events = Client::new(server.url(), b.key.clone())?.events(&all).await?;
+    let own = b.create(json!({})).await?;
+    let first = tokio::time::timeout(PATIENCE, events.next()).await.context("no event")??;
+    let first = first.context("the stream ended")?;
+    assert_eq!(first.sandbox_id.as_deref(), Some(&*own.id), "{first:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_quota_refuses_with_its_own_words() -> Result<()> {
+    let quotas = [
+        ("s", "quota = { sandboxes = 1 }", "quota of 1 sandboxes", ""),
+        ("c", "quota = { cpu = \"1500m\" }", "quota of 1500 thousandths of a CPU", "cpu"),
+        ("m", "quota = { memory = \"100Mi\" }", "quota of 104857600 bytes of memory", "memory"),
+        ("d", "quota = { disk = \"100Mi\" }", "quota of 104857600 bytes of disk", "disk"),
+    ];
+    let tenants = quotas.map(|(name, quota, ..)| (name, quota));
+    let server = Server::start(Setup::default().tenants(&tenants))?;
+    for (name, _, words, unbounded) in quotas {
+        let api = server.tenant(name);
+        let limits = json!({"cpu": "1", "memory": "64Mi", "disk": "64Mi"});
+        let body = create_body(json!({"resourceLimits": limits}));
+        let first = make(&api, &body).await?;
+        let message = refused(&api, &body, 403, "SANDBOX::QUOTA_EXCEEDED").await?;
+        ensure!(message.contains(words), "{name}: {message}");
+        // One that stands still has its place all the same; one that is gone has not.
+        api.post(&format!("{}/pause", first.path()), &json!({})).await?.expect(202)?;
+        refused(&api, &body, 403, "SANDBOX::QUOTA_EXCEEDED").await?;
+        first.delete().await?;
+        make(&api, &body).await?.delete().await?;
+        if ["cpu", "memory"].contains(&unbounded) {
+            let body = create_body(json!({"resourceLimits": {}}));
+            let message = refused(&api, &body, 403, "SANDBOX::QUOTA_EXCEEDED").await?;
+            ensure!(message.contains(&format!("resourceLimits.{unbounded}")), "{name}: {message}");
+        }
+    }
     Ok(())
 }
 

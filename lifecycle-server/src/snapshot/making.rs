@@ -1,11 +1,19 @@
 //! From a running, paused or stopped sandbox to an image.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::{LEASE_PREFIX, Snapshot, SnapshotError, SnapshotState, image_name, owner, service::Inner};
 use crate::{
     fault,
     image::{Base, ImageError},
     sandbox::{Owner, ServiceError},
+    store::StoreError,
 };
+
+/// Between two attempts to record how a snapshot ended.
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
 impl Inner {
     /// Makes what was promised, or records why not.
@@ -31,8 +39,25 @@ impl Inner {
                 snapshot.enter(SnapshotState::Failed, reason, Some(error.to_string()));
             }
         }
-        if let Err(error) = self.store.update_snapshot(&snapshot, SnapshotState::Creating).await {
-            tracing::error!(snapshot.id = %snapshot.id, %error, "the end of a snapshot could not be recorded");
+        tokio::select! {
+            // Then the next start finds out what became of it.
+            () = self.stopping.cancelled() => {}
+            () = self.record_end(&snapshot) => {}
+        }
+    }
+
+    /// Records how it ended, once the store has room for that and can be reached: what stays `Creating` cannot be deleted.
+    async fn record_end(&self, snapshot: &Snapshot) {
+        let mut is_told = false;
+        while let Err(error) = self.store.update_snapshot(snapshot, SnapshotState::Creating).await {
+            if !is_told {
+                tracing::error!(snapshot.id = %snapshot.id, %error, "the end of a snapshot could not be recorded");
+            }
+            is_told = true;
+            if !error.is_full() && !matches!(error, StoreError::Unavailable { .. }) {
+                return;
+            }
+            sleep(RECORD_PAUSE).await;
         }
     }
 
