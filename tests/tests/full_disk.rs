@@ -6,6 +6,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use hyper::Method;
 use sandkeep_tests::{
     api::{Answer, Api, Sandbox, create_body, eventually},
     leaks::{Watch, first_processes},
@@ -21,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Enough for records, and for nothing that a test makes.
 const A_LITTLE: u64 = 3 << 20;
 const POOL: &str = "refilled";
+/// More than there is a little room for: each takes a quarter of a megabyte.
+const MEMBERS: u64 = 8;
 
 /// Holds memory that no compression makes small, and counts in it.
 const HOLDER: &str = r#"
@@ -108,7 +111,7 @@ async fn snapshot(sandbox: &Sandbox) -> Result<()> {
 fn stored(server: &Server) -> Result<Vec<String>> {
     let images = server.state().join("images");
     let mut names = Vec::new();
-    for part in ["blobs", "layers", "partial", "work", "pins", "leases"] {
+    for part in ["blobs", "layers", "partial", "work", "pins"] {
         for entry in fs::read_dir(images.join(part))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             // An empty file, taken by the next collection.
@@ -174,16 +177,11 @@ async fn a_full_disk_is_told_and_everything_works_once_there_is_room() -> Result
     if answer.status != 202 {
         refused(answer, "a snapshot")?;
     }
-    // The log of the database may have room for the record of a hand-over; no other member comes after it.
+    // The log of the database may have room for the record of a hand-over.
     let answer = api.post("/v1/sandboxes", &wish).await?;
     if answer.status != 202 {
         refused(answer, "a hand-over")?;
     }
-    eventually("the pool says why nobody waits", PATIENCE, async || {
-        let shown = status(&api, &format!("/v1/pools/{POOL}")).await?;
-        Ok(shown["available"] == 0 && shown["message"].as_str().is_some_and(names_the_disk))
-    })
-    .await?;
     for (sandbox, state) in [(&holder, "Running"), (&stopped, "Stopped")] {
         assert_eq!(sandbox.get().await?["status"]["state"], state);
     }
@@ -209,8 +207,20 @@ async fn a_full_disk_is_told_and_everything_works_once_there_is_room() -> Result
     refused(api.post("/v1/images/pull", &image).await?, "a pull with a little room")?;
     assert_eq!(stored(&server)?, before);
 
+    // A pool that is to have more members gets as many as there is room for, says why, and gets the rest later.
+    disk.fill()?;
+    free(&ballast, A_LITTLE / 3)?;
+    let wider =
+        json!({"capacitySpec": {"bufferMin": MEMBERS, "bufferMax": MEMBERS, "poolMin": 0, "poolMax": 99}});
+    api.send(Method::PUT, &format!("/v1/pools/{POOL}"), Some(&wider)).await?.expect(200)?;
+    eventually("the pool says why it has no more", PATIENCE, async || {
+        let shown = status(&api, &format!("/v1/pools/{POOL}")).await?;
+        ensure!(shown["available"].as_u64() < Some(MEMBERS), "there was room for all: {shown}");
+        Ok(shown["message"].as_str().is_some_and(names_the_disk))
+    })
+    .await?;
     fs::remove_file(&ballast)?;
-    available(&api, 1).await?;
+    available(&api, MEMBERS).await?;
     act(&stopped, "start", false).await?.expect(200)?;
     assert_eq!(stopped.execd().await?.output("cat /srv/mark").await?, "kept");
     let (_, process) = count(&holder).await?;
@@ -230,5 +240,9 @@ async fn a_full_disk_is_told_and_everything_works_once_there_is_room() -> Result
     for id in api.ids().await? {
         api.delete(&format!("/v1/sandboxes/{id}")).await?.expect(204)?;
     }
-    watch.returns_to(&baseline).await
+    watch.returns_to(&baseline).await?;
+    assert_eq!(stored(&server)?, before);
+    let leases = fs::read_dir(server.state().join("images/leases"))?.count();
+    ensure!(leases == 0, "{leases} sandboxes that are gone use an image");
+    Ok(())
 }

@@ -244,7 +244,23 @@ async fn a_full_disk_is_reported_and_given_back() {
         Err(ImageError::DiskFull(_) | ImageError::Corrupt(_))
     ));
     assert!(disk.used_kib() < 200, "{} KiB are left after an import", disk.used_kib());
-    pull(&store, &registry.name("fits:1")).await.unwrap();
+    let image = pull(&store, &registry.name("fits:1")).await.unwrap();
+
+    // Without room for a single byte nothing is begun, and what is held stays held.
+    store.lease(&image.id, "held").await.unwrap();
+    let ballast = dir.path().join("disk/ballast");
+    fs::write(&ballast, noise(20_000_000, 2)).unwrap_err();
+    for name in ["download:1", "unpack:1"] {
+        let error = pull(&store, &registry.name(name)).await.unwrap_err();
+        assert!(matches!(error, ImageError::DiskFull(_)), "{error:?}");
+        assert_eq!(count(disk.0.join("pins")), 0, "after {name}");
+    }
+    assert!(matches!(store.lease(&image.id, "other").await, Err(ImageError::DiskFull(_))));
+    store.lease(&image.id, "held").await.unwrap();
+    let held: Vec<_> = store.leases().await.unwrap().into_iter().map(|lease| lease.owner).collect();
+    assert_eq!((held, count(disk.0.join("leases"))), (vec!["held".to_owned()], 1));
+    fs::remove_file(ballast).unwrap();
+    store.lease(&image.id, "other").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

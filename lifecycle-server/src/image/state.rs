@@ -134,10 +134,10 @@ impl State {
         let lock = FileLock::try_acquire(&path, FlockOperation::NonBlockingLockExclusive)?
             .ok_or_else(|| ImageError::InUse(format!("{} is locked", path.display())))?;
         let lines: Vec<_> = layers.iter().map(Digest::as_str).collect();
-        lock.file()
-            .write_all(lines.join("\n").as_bytes())
-            .context(|| format!("writing {}", path.display()))?;
-        Ok(Pin(Some(lock)))
+        let written = lock.file().write_all(lines.join("\n").as_bytes());
+        let pin = Pin(Some(lock));
+        written.context(|| format!("writing {}", path.display()))?;
+        Ok(pin)
     }
 
     /// Makes an image visible. Its layers must exist and be pinned.
@@ -236,7 +236,11 @@ impl State {
         // Collections hold the lock exclusively: between this look and the write none can run.
         let _shared = self.lock_shared()?;
         self.index.snapshot()?.find(&Query::Id(image_id.to_owned())).ok_or_else(missing)?;
-        fs::write(&path, id.as_str()).context(|| format!("writing {}", path.display()))?;
+        // One that is held already is not put at risk by writing it again where there may be no room for it.
+        if !fs::read(&path).is_ok_and(|held| held == id.as_str().as_bytes()) {
+            let written = fs::write(&path, id.as_str()).inspect_err(|_| drop(fs::remove_file(&path)));
+            written.context(|| format!("writing {}", path.display()))?;
+        }
         Ok(Lease { owner: owner.to_owned(), image_id: image_id.to_owned() })
     }
 
