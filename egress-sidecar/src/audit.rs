@@ -4,6 +4,7 @@
 //! Whoever records something only takes a lock. Lines are written by a thread of their own, so that a log nobody reads
 //! stops nothing; what it does not write is counted.
 
+mod packed;
 mod refused;
 mod seldom;
 
@@ -16,15 +17,17 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use sandkeep_specs::egress::audit::{AuditEntry, AuditKind, AuditList};
+use sandkeep_specs::egress::audit::{AuditKind, AuditList};
 
 pub(crate) use self::seldom::Seldom;
-use self::{refused::Refused, seldom::Quota};
+use self::{
+    packed::{Packed, Texts},
+    refused::Refused,
+    seldom::Quota,
+};
 
 /// Entries kept.
 const KEPT: usize = 2048;
-/// Longest text of an entry: names and paths come from the sandbox.
-const LONGEST_TEXT: usize = 256;
 /// Entries written in one go.
 const BATCH: usize = 256;
 /// The writer looks after new entries at least so often, and so sees that it is to end.
@@ -51,7 +54,7 @@ pub struct Event {
 
 #[derive(Debug, Default)]
 struct Kept {
-    entries: VecDeque<Arc<AuditEntry>>,
+    entries: VecDeque<Packed>,
     /// Entries there ever were.
     count: u64,
     /// The writer has nothing to do and wants to be told.
@@ -86,26 +89,15 @@ impl Audit {
     /// Adds an entry.
     pub fn record(&self, event: Event) {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let mut entry = Packed::new(time, &event);
         let mut kept = self.lock();
         kept.count += 1;
-        let entry = AuditEntry {
-            id: kept.count,
-            time: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            kind: event.kind.unwrap_or(AuditKind::Connection),
-            allowed: event.allowed,
-            host: event.host.map(cut),
-            destination: event.destination,
-            method: event.method.map(cut),
-            path: event.path.map(cut),
-            rule: event.rule.map(cut),
-            binding: event.binding.map(cut),
-            status: event.status,
-            reason: event.reason.map(cut),
-        };
+        entry.id = kept.count;
         if kept.entries.len() == KEPT {
             kept.entries.pop_front();
         }
-        kept.entries.push_back(Arc::new(entry));
+        kept.entries.push_back(entry);
         let is_waited_for = std::mem::take(&mut kept.writer_waits);
         drop(kept);
         if is_waited_for {
@@ -117,10 +109,10 @@ impl Audit {
     #[must_use]
     pub fn after(&self, after: u64, limit: usize) -> AuditList {
         let (entries, next, lost) = self.read_after(after, limit);
-        AuditList { entries: entries.iter().map(|entry| AuditEntry::clone(entry)).collect(), next, lost }
+        AuditList { entries: entries.iter().map(Packed::entry).collect(), next, lost }
     }
 
-    fn read_after(&self, after: u64, limit: usize) -> (Vec<Arc<AuditEntry>>, u64, u64) {
+    fn read_after(&self, after: u64, limit: usize) -> (Vec<Packed>, u64, u64) {
         let kept = self.lock();
         let first = kept.count + 1 - kept.entries.len() as u64;
         let after = after.min(kept.count);
@@ -163,14 +155,7 @@ impl Audit {
     }
 }
 
-fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-    text
-}
-
-fn write(entry: &AuditEntry, quota: &mut Quota) {
-    let AuditEntry { id, allowed, host, destination, method, path, rule, binding, status, reason, .. } =
-        entry;
+fn write(entry: &Packed, quota: &mut Quota) {
     let kind = match entry.kind {
         // Whoever refused it has logged it.
         AuditKind::Dns => return,
@@ -179,6 +164,8 @@ fn write(entry: &AuditEntry, quota: &mut Quota) {
         AuditKind::Http => "http",
     };
     let Some(unsaid) = quota.take(Instant::now()) else { return };
+    let Packed { id, allowed, status, .. } = entry;
+    let Texts { host, destination, method, path, rule, binding, reason } = entry.texts();
     tracing::info!(
         target: "audit", id, kind, allowed, host, destination, method, path, rule, binding, status, reason, unsaid,
         "{}", if *allowed { "allowed" } else { "denied" }
@@ -216,13 +203,6 @@ mod tests {
         let list = audit.after(2, 1);
         assert_eq!((list.lost, list.entries[0].id, list.next), (3, 6, 6));
         assert_eq!(audit.after(5, 1).lost, 0);
-    }
-
-    #[test]
-    fn texts_of_the_sandbox_are_cut() {
-        let audit = Audit::default();
-        audit.record(event(&"\u{e4}".repeat(LONGEST_TEXT)));
-        assert_eq!(audit.after(0, 1).entries[0].host.as_ref().map(String::len), Some(LONGEST_TEXT));
     }
 
     #[test]

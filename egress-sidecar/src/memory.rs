@@ -122,6 +122,22 @@ pub async fn release_after_work() {
     }
 }
 
+/// What connections leave behind when they end is given back from this size on, so that others do not come on top of it.
+/// Less is not worth the time.
+const LEFT: usize = 1 << 20;
+
+/// Gives back memory if much less is held than `most`, the most that was since this last happened; returns what is the most
+/// from then on.
+#[must_use]
+pub fn release_if_left(most: usize) -> usize {
+    let held = held();
+    if held.saturating_add(LEFT) > most {
+        return most.max(held);
+    }
+    release();
+    held
+}
+
 /// Whether what this process writes is kept in memory; held while that changes.
 static LOCKED: Mutex<bool> = Mutex::new(false);
 

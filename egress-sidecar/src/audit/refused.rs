@@ -10,7 +10,7 @@ use std::{
 
 use sandkeep_specs::egress::audit::{AuditEntry, AuditKind, REFUSALS_BEFORE_FILE, REFUSALS_FILE, Refusal};
 
-use super::seldom::Seldom;
+use super::{packed::Packed, seldom::Seldom};
 
 /// A file that has become larger is put aside, and the one before it removed.
 const LARGEST: u64 = 64 * 1024;
@@ -30,12 +30,13 @@ impl Refused {
     }
 
     /// Notes an entry if it tells of a refusal that is news.
-    pub(super) fn write(&mut self, entry: &AuditEntry) -> io::Result<()> {
+    pub(super) fn write(&mut self, entry: &Packed) -> io::Result<()> {
         if entry.allowed {
             return Ok(());
         }
-        let Some(unsaid) = self.seldom.tell(&subject(entry), Instant::now()) else { return Ok(()) };
-        let mut line = serde_json::to_vec(&Refusal { entry: entry.clone(), unsaid })?;
+        let entry = entry.entry();
+        let Some(unsaid) = self.seldom.tell(&subject(&entry), Instant::now()) else { return Ok(()) };
+        let mut line = serde_json::to_vec(&Refusal { entry, unsaid })?;
         line.push(b'\n');
         let (mut file, size) = match self.file.take() {
             Some(open) => open,
@@ -70,22 +71,11 @@ fn subject(entry: &AuditEntry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Event;
 
-    fn entry(host: String, allowed: bool) -> AuditEntry {
-        AuditEntry {
-            id: 1,
-            time: 0,
-            kind: AuditKind::Https,
-            allowed,
-            host: Some(host),
-            destination: Some("192.0.2.1:443".to_owned()),
-            method: None,
-            path: None,
-            rule: None,
-            binding: None,
-            status: None,
-            reason: None,
-        }
+    fn entry(host: String, allowed: bool) -> Packed {
+        let destination = Some("192.0.2.1:443".to_owned());
+        Packed::new(0, &Event { allowed, host: Some(host), destination, ..Event::default() })
     }
 
     fn hosts(directory: &std::path::Path, file: &str) -> Vec<String> {

@@ -101,7 +101,9 @@ async fn let_go(shared: &Shared) {
 async fn accept(listener: TcpListener, shared: Arc<Shared>, slots: Arc<Semaphore>) {
     // Dropped together with this, and with it all connections.
     let mut connections = tokio::task::JoinSet::new();
+    let mut most_held = 0;
     loop {
+        most_held = memory::release_if_left(most_held);
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = async {
