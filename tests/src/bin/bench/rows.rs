@@ -170,6 +170,9 @@ pub(crate) const ROWS: &[Row] = &[
         Box::pin(intercept::requests(bench, n, Way::Intercepted, Http::One))
     })
     .floor(45_000.0),
+    more("egress-https-h1-secret", "1/s", 20_000.0, (1, 5), |bench, n| {
+        Box::pin(intercept::requests(bench, n, Way::Lent, Http::One))
+    }),
     more("egress-https-h2-direct", "1/s", 0.0, (1, 5), |bench, n| {
         Box::pin(intercept::requests(bench, n, Way::Direct, Http::Two))
     })
@@ -178,6 +181,9 @@ pub(crate) const ROWS: &[Row] = &[
         Box::pin(intercept::requests(bench, n, Way::Intercepted, Http::Two))
     })
     .floor(85_000.0),
+    more("egress-https-h2-secret", "1/s", 20_000.0, (1, 5), |bench, n| {
+        Box::pin(intercept::requests(bench, n, Way::Lent, Http::Two))
+    }),
     more("egress-bulk-h1-direct", "MB/s", 0.0, (1, 5), |bench, n| {
         Box::pin(intercept::bulk(bench, n, Way::Direct, Http::One))
     })
@@ -186,6 +192,9 @@ pub(crate) const ROWS: &[Row] = &[
         Box::pin(intercept::bulk(bench, n, Way::Intercepted, Http::One))
     })
     .floor(734.0),
+    more("egress-bulk-h1-secret", "MB/s", 700.0, (1, 5), |bench, n| {
+        Box::pin(intercept::bulk(bench, n, Way::Lent, Http::One))
+    }),
     more("egress-bulk-h2-direct", "MB/s", 0.0, (1, 5), |bench, n| {
         Box::pin(intercept::bulk(bench, n, Way::Direct, Http::Two))
     })
@@ -194,6 +203,9 @@ pub(crate) const ROWS: &[Row] = &[
         Box::pin(intercept::bulk(bench, n, Way::Intercepted, Http::Two))
     })
     .floor(427.0),
+    more("egress-bulk-h2-secret", "MB/s", 500.0, (1, 5), |bench, n| {
+        Box::pin(intercept::bulk(bench, n, Way::Lent, Http::Two))
+    }),
     less("egress-connect-direct", "ms", 0.0, (1, 200), |bench, n| {
         Box::pin(intercept::connect(bench, n, Way::Direct, "/"))
     })

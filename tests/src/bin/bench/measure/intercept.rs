@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use sandkeep_tests::outside::{Lab, Sidecar};
 use sandkeep_tests::web::TestAuthority;
+use serde_json::{Value, json};
 
 use super::{WARM_UP, memory};
 use crate::sandbox::Bench;
@@ -31,6 +32,9 @@ const AFTER: Duration = Duration::from_secs(15);
 const SERVER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 const TRUSTED: &str = "outside.pem";
 const CERTIFICATE: &str = "ca-cert.pem";
+/// What the server is never to be asked without.
+const SECRET: &str = "a-secret-of-the-bench-0123456789abcdef";
+const BINDING: &str = "outside";
 const RULES: &str = r#"{"defaultAction":"deny","egress":[{"action":"allow","target":"*.ok.test"},{"action":"allow","target":"203.0.113.7"}]}"#;
 
 /// How connections go.
@@ -38,6 +42,8 @@ const RULES: &str = r#"{"defaultAction":"deny","egress":[{"action":"allow","targ
 pub(crate) enum Way {
     /// Through the sidecar, to a port that it intercepts.
     Intercepted,
+    /// The same with a secret, which is added to requests and looked for in answers.
+    Lent,
     /// Judged by the firewall only, to a port that is not intercepted.
     Direct,
 }
@@ -68,9 +74,37 @@ impl World {
         Ok(Self { _server: server, sidecar, lab, authority })
     }
 
+    /// One in which requests that go this way find what they need.
+    fn prepared_for(way: Way) -> Result<Self> {
+        let world = Self::new()?;
+        if let Way::Lent = way {
+            let vault = json!({
+                "credentials": [{"name": "key", "source": {"value": SECRET}}],
+                "bindings": [{
+                    "name": BINDING,
+                    "match": {"hosts": [HOST]},
+                    "auth": {"type": "bearer", "credential": "key"},
+                }],
+            });
+            let (status, text) = world.lab.call("POST", "/credential-vault", Some(&vault.to_string()))?;
+            ensure!(status == 201, "no vault: {status} {text}");
+        }
+        Ok(world)
+    }
+
+    /// Fails if requests that have gone this way did not get the secret, or others did.
+    fn check(&self, way: Way) -> Result<()> {
+        let audit = self.lab.ask("GET", "/audit?limit=1000", None)?;
+        let mut entries = audit["entries"].as_array().into_iter().flatten();
+        let is_lent = |entry: &Value| entry["binding"] == BINDING;
+        let should = matches!(way, Way::Lent);
+        ensure!(entries.all(|entry| is_lent(entry) == should), "requests went another way: {audit}");
+        Ok(())
+    }
+
     fn clients(&self, way: Way, http: Http) -> Result<Clients> {
         let authority = match way {
-            Way::Intercepted => std::fs::read_to_string(self.lab.dir().join(CERTIFICATE))?,
+            Way::Intercepted | Way::Lent => std::fs::read_to_string(self.lab.dir().join(CERTIFICATE))?,
             Way::Direct => self.authority.pem.clone(),
         };
         Clients::new(address(way), &authority, http)
@@ -102,7 +136,7 @@ impl World {
 
 fn address(way: Way) -> SocketAddr {
     let port = match way {
-        Way::Intercepted => 443,
+        Way::Intercepted | Way::Lent => 443,
         Way::Direct => 8443,
     };
     (SERVER, port).into()
@@ -110,30 +144,34 @@ fn address(way: Way) -> SocketAddr {
 
 /// Small requests a second over connections that stay open.
 pub(crate) async fn requests(_: &Bench, samples: usize, way: Way, http: Http) -> Result<Vec<f64>> {
-    let world = World::new()?;
+    let world = World::prepared_for(way)?;
     let clients = world.clients(way, http)?;
-    world.inside(async || {
+    let rates = world.inside(async || {
         clients.rate(CONNECTIONS, STREAMS, TIME / 4).await?;
         let mut rates = Vec::new();
         for _ in 0..samples {
             rates.push(clients.rate(CONNECTIONS, STREAMS, TIME).await?);
         }
         Ok(rates)
-    })
+    })?;
+    world.check(way)?;
+    Ok(rates)
 }
 
 /// Megabytes a second of one large answer.
 pub(crate) async fn bulk(_: &Bench, samples: usize, way: Way, http: Http) -> Result<Vec<f64>> {
-    let world = World::new()?;
+    let world = World::prepared_for(way)?;
     let clients = world.clients(way, http)?;
-    world.inside(async || {
+    let rates = world.inside(async || {
         clients.bulk(WARM_UP_PIECES).await?;
         let mut rates = Vec::new();
         for _ in 0..samples {
             rates.push(clients.bulk(PIECES).await?);
         }
         Ok(rates)
-    })
+    })?;
+    world.check(way)?;
+    Ok(rates)
 }
 
 /// A new connection of a client, from nothing to its first answer; `path` decides whether the upstream's is kept.
