@@ -31,19 +31,22 @@ pub(crate) fn build() -> Result<()> {
 
 /// Builds everything that is shipped.
 pub(crate) fn compile() -> Result<()> {
-    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, CLI, DEMONSTRATION])
+    build_into(paths::root(), &paths::cargo_target(), &paths::dist(), &[SERVER, SIDECAR, CLI, DEMONSTRATION])
 }
 
-/// Programs with flags of their own, which go to the last crate only.
-const APART: [(&str, &[&str]); 2] = [
-    // It is put into images of any kind, so it brings its libc along.
-    ("execd", &["-C", "target-feature=+crt-static"]),
-    // One runs beside every guarded sandbox, and half of what it weighs is its code. Only this way of linking makes it
-    // smaller; the server would take far longer to build.
-    (SIDECAR, &["-C", "lto=fat", "-C", "codegen-units=1"]),
-];
+/// Flags of programs that have their own. They go to the last crate only.
+fn flags(program: &str) -> Option<&'static [&'static str]> {
+    match program {
+        // It is put into images of any kind, so it brings its libc along.
+        "execd" => Some(&["-C", "target-feature=+crt-static"]),
+        // One runs beside every guarded sandbox, and half of what it weighs is its code, which linking it as one makes
+        // smaller. To build the server like this would take far longer.
+        SIDECAR => Some(&["-C", "lto=fat", "-C", "codegen-units=1"]),
+        _ => None,
+    }
+}
 
-/// Builds these packages, execd and the sidecar from the sources in `root` with cargo's directory `target`, and
+/// Builds these packages and execd from the sources in `root` with cargo's directory `target`, and
 /// copies the binaries to `dist`.
 pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path, packages: &[&str]) -> Result<()> {
     let cargo = || {
@@ -51,19 +54,20 @@ pub(crate) fn build_into(root: &Path, target: &Path, dist: &Path, packages: &[&s
         command.current_dir(root).env("CARGO_TARGET_DIR", target);
         command
     };
-    let selected = packages.iter().flat_map(|name| ["--package", name]);
+    let (apart, together): (Vec<&str>, Vec<&str>) =
+        packages.iter().chain(&["execd"]).partition(|name| flags(name).is_some());
+    let selected = together.iter().flat_map(|name| ["--package", name]);
     shell::run(cargo().args(["build", "--locked", "--release"]).args(selected))?;
 
-    for (program, flags) in APART {
+    for program in &apart {
         let build = ["rustc", "--locked", "--release", "--package", program, "--bin", program, "--"];
-        shell::run(cargo().args(build).args(flags))?;
+        shell::run(cargo().args(build).args(flags(program).unwrap_or_default()))?;
     }
     require_static(&target.join("release/execd"))?;
 
     fs::create_dir_all(dist)?;
-    let apart = APART.map(|(program, _)| program);
-    for package in packages.iter().chain(&apart) {
-        let name = if *package == CLI { TOOL } else { package };
+    for package in together.into_iter().chain(apart) {
+        let name = if package == CLI { TOOL } else { package };
         install(&target.join("release").join(name), &dist.join(name))?;
     }
     Ok(())
