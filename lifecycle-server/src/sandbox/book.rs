@@ -39,7 +39,7 @@ pub(super) struct Entry {
     /// Whether anybody uses the sandbox.
     pub(super) activity: Activity,
     /// Held while the sandbox changes.
-    pub(super) gate: tokio::sync::Mutex<()>,
+    pub(super) gate: Arc<tokio::sync::Mutex<()>>,
     /// Ends a launch under way.
     pub(super) cancel: CancellationToken,
     /// How often it was started again under this server.
@@ -51,7 +51,7 @@ impl Entry {
         Arc::new(Self {
             record: watch::Sender::new(Arc::new(record)),
             activity: Activity::default(),
-            gate: tokio::sync::Mutex::new(()),
+            gate: Arc::default(),
             cancel,
             runs: AtomicU64::new(0),
         })
@@ -113,27 +113,36 @@ impl Book {
         Ok(entry)
     }
 
-    /// Records a pool's member that has just got its owner, running, and the key of the request with it.
-    pub(super) async fn assign(
-        &self,
-        entry: &Entry,
-        details: Value,
-        key: Option<KeyRow>,
-    ) -> Result<Arc<Record>, ServiceError> {
-        let mut record = Record::clone(&entry.record());
-        let pending = Note::state(&record, None);
-        record.status = Status::after(record.status.state.apply(&Event::Started)?, now());
-        let running = Note::state(&record, Some(details));
-        let noted = self.store.assign_member(&record, &[pending, running], key.as_ref()).await;
+    /// Records a pool's member that is about to get its owner, and the key of the request with it.
+    pub(super) async fn assign(&self, entry: &Entry, key: Option<KeyRow>) -> Result<(), ServiceError> {
+        let record = entry.record();
+        let noted = self.store.assign_member(&record, &Note::state(&record, None), key.as_ref()).await;
         let noted = noted.map_err(|error| match key {
             // Another server has answered the same request in the meantime.
             Some(key) if error.is_taken() => ServiceError::Repeated(key.sandbox_id),
             _ => error.into(),
         })?;
+        self.journal.committed(noted);
+        Ok(())
+    }
+
+    /// Shows readers a sandbox that runs, before the store knows: whether it does, a later start can find out by itself.
+    pub(super) fn show_running(&self, entry: &Entry) -> Result<Arc<Record>, ServiceError> {
+        let mut record = Record::clone(&entry.record());
+        record.status = Status::after(record.status.state.apply(&Event::Started)?, now());
         let record = Arc::new(record);
         entry.record.send_replace(Arc::clone(&record));
-        self.journal.committed(noted);
         Ok(record)
+    }
+
+    /// Writes down what readers have been shown. What cannot be written the store learns of with the next change.
+    pub(super) async fn write_down(&self, record: &Record, details: Value) {
+        match self.store.update(record, Some(&Note::state(record, Some(details)))).await {
+            Ok(noted) => noted.into_iter().for_each(|id| self.journal.committed(id)),
+            Err(error) => {
+                tracing::warn!(sandbox.id = %record.id, %error, state = %record.status.state, "a state is not on record");
+            }
+        }
     }
 
     /// Removes a record for good; `why` if nobody asked for that.

@@ -63,6 +63,10 @@ impl Inner {
                 let record = Record { kept_bytes: 0, ..Record::clone(&record) };
                 self.book.advance(entry, record, &Event::Started).await?;
             }
+            // Its owner may have been told of it, if it obeys the owner's token.
+            Action::GoesOnIfHandedOver if self.runtime.answers(record.slot, &record.execd_token).await => {
+                self.book.advance(entry, Record::clone(&record), &Event::Started).await?;
+            }
             Action::StartAgain => {
                 // What it may be started from once more, it still has.
                 let stopped = self.runtime.stop(&record.id, Keep::AsBegun).await;
@@ -76,7 +80,9 @@ impl Inner {
                     }
                 });
             }
-            Action::Remove => self.remove_traces(&record.id, "the server ended in the middle of it").await,
+            Action::Remove | Action::GoesOnIfHandedOver => {
+                self.remove_traces(&record.id, "the server ended in the middle of it").await;
+            }
             Action::Settle(event) => {
                 self.free(&record.id).await;
                 if let Some(event) = event {
@@ -138,6 +144,8 @@ enum Action {
     FinishStop,
     /// It is back from being stopped with its memory, and only its record is not.
     GoesOn,
+    /// It came from a pool, and has an owner or not.
+    GoesOnIfHandedOver,
     /// It was on its way back from being stopped.
     StartAgain,
     /// Somebody was promised this one: start it again from the beginning.
@@ -151,6 +159,9 @@ enum Action {
 fn decide(record: &Record, found: Option<&Found>) -> Action {
     match (record.status.state, found) {
         (State::Pending, _) if record.accepted => Action::Relaunch,
+        (State::Pending, Some(found)) if found.alive && record.plan.pool.is_some() => {
+            Action::GoesOnIfHandedOver
+        }
         (State::Pending | State::Stopping, _) => Action::Remove,
         (State::Running, Some(found)) if found.alive => Action::Keep,
         (State::Paused, Some(found)) if found.alive => Action::KeepFrozen,
@@ -185,7 +196,7 @@ fn pair(records: Vec<Record>, found: Vec<Found>) -> (Vec<(Record, Option<Found>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::record_for_tests;
+    use crate::sandbox::{record::PoolOrigin, record_for_tests};
 
     fn found(record: &Record, alive: bool, exit_code: Option<i32>) -> Found {
         Found { id: record.id.clone(), slot: record.slot, alive, went_on: false, exit_code }
@@ -236,6 +247,12 @@ mod tests {
             assert_eq!(decide(&failed, Some(&found(&failed, alive, None))), Action::Settle(None));
         }
         assert_eq!(decide(&at(State::Pending, false), None), Action::Remove);
+        let mut from_pool = at(State::Pending, false);
+        from_pool.plan.pool = Some(PoolOrigin { name: "p".to_owned(), uid: "u".to_owned() });
+        for (alive, action) in [(true, Action::GoesOnIfHandedOver), (false, Action::Remove)] {
+            assert_eq!(decide(&from_pool, Some(&found(&from_pool, alive, None))), action);
+        }
+        assert_eq!(decide(&from_pool, None), Action::Remove);
     }
 
     #[test]

@@ -77,9 +77,7 @@ impl Store {
     /// Changes something and writes a note of it, in one commit; answers the note's number.
     async fn change(&self, mut statements: Vec<Statement>, note: &Note) -> Result<i64, StoreError> {
         statements.extend(events::append(note)?);
-        let mut transaction = self.database.begin().await?;
-        let id = transaction.execute_all(statements).await?;
-        transaction.commit().await?;
+        let id = self.database.change(statements).await?;
         Ok(id.ok_or(sqlx::Error::RowNotFound)?)
     }
 

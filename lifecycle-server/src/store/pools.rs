@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv4Addr};
 use super::{
     KeyRow, Store, StoreError,
     database::{Row, sql},
-    events, row,
+    row,
 };
 use crate::{
     runtime::Slot,
@@ -136,20 +136,18 @@ impl Store {
         rows.iter().map(read_member).collect()
     }
 
-    /// Makes a member the sandbox of this record, in one step with these notes and the key of its request; answers the number of
-    /// the last note.
+    /// Makes a member the sandbox of this record, in one step with the note of it and the key of its request; answers
+    /// the note's number.
     pub(crate) async fn assign_member(
         &self,
         record: &Record,
-        notes: &[Note; 2],
+        note: &Note,
         key: Option<&KeyRow>,
     ) -> Result<i64, StoreError> {
         let no_member = sql("DELETE FROM pool_members WHERE id = $1").bind(&record.id);
         let mut statements = vec![no_member, row::insert(record, &self.owner)?];
         statements.extend(key.map(KeyRow::insert));
-        let [first, last] = notes;
-        statements.extend(events::append(first)?);
-        self.change(statements, last).await
+        self.change(statements, note).await
     }
 }
 

@@ -117,9 +117,7 @@ impl Store {
         let statement = statement.bind(&*self.owner).bind(&own.address).bind(&own.boot).bind(&own.place);
         let mut statements: Vec<_> = ADOPT.iter().map(|adopt| sql(adopt).bind(&*self.owner)).collect();
         statements.push(statement.bind(silence));
-        let mut transaction = self.database.begin().await?;
-        let announced = transaction.execute_all(statements).await?;
-        transaction.commit().await?;
+        let announced = self.database.change(statements).await?;
         if announced.is_some() {
             return Ok(None);
         }

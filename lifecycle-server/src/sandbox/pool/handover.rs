@@ -1,8 +1,12 @@
 //! From a member without an owner to somebody's sandbox.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use futures_util::poll;
+use tokio::{
+    sync::OwnedMutexGuard,
+    time::{Instant, timeout_at},
+};
 
 use super::{Member, Pool, Ready};
 use crate::{
@@ -149,28 +153,59 @@ impl Inner {
         };
         let order = HandOver { entrypoint: wish.entrypoint.clone(), ..record.hand_over() };
         let entry = self.book.insert(record);
-        let _gate = entry.gate.lock().await;
+        let gate = Arc::clone(&entry.gate).lock_owned().await;
         let begun = Instant::now();
+        // Both at once. A start that finds only one of them done ends the member: nobody was told of it.
+        let recorded = async {
+            let key = wish.key.as_ref().map(|key| key.row(&member.id));
+            self.book.assign(&entry, key).await.inspect(|()| fault::point("handover.recorded"))
+        };
         let given = async {
-            // Before it is on record: a start that finds no more than this ends the member, as it obeys another token.
             self.runtime.hand_over(member.slot, &member.execd_token, line, order).await?;
             fault::point("handover.handed_over");
-            let phases = note::phases(&[("handover", begun.elapsed())]);
-            let key = wish.key.as_ref().map(|key| key.row(&member.id));
-            self.book.assign(&entry, phases, key).await
+            Ok::<_, ServiceError>(begun.elapsed())
         };
-        match given.await {
-            Ok(running) => {
-                fault::point("handover.recorded");
+        let (recorded, given) = tokio::join!(recorded, given);
+        let is_recorded = recorded.is_ok();
+        let shown = recorded.and(given).and_then(|took| Ok((took, self.book.show_running(&entry)?)));
+        match shown {
+            Ok((took, running)) => {
+                fault::point("handover.done");
                 self.attend(&entry);
                 tracing::info!(sandbox.id = %running.id, pool = pool.origin.name, "sandbox handed over");
+                self.note_hand_over(Arc::clone(&running), took, gate).await;
                 Ok(running)
+            }
+            Err(error) if is_recorded => {
+                self.forget(&member.id, &error.to_string()).await;
+                Err(error)
             }
             Err(error) => {
                 self.book.remove(&member.id);
                 self.end_member(&member.id).await;
                 Err(error)
             }
+        }
+    }
+
+    /// Has the store write down that a sandbox runs, behind the gate; its owner need not wait for that.
+    async fn note_hand_over(
+        self: &Arc<Self>,
+        running: Arc<Record>,
+        took: Duration,
+        gate: OwnedMutexGuard<()>,
+    ) {
+        let inner = Arc::clone(self);
+        let mut writing = Box::pin(async move {
+            let _gate = gate;
+            inner.book.write_down(&running, note::phases(&[("handover", took)])).await;
+        });
+        if self.book.store.is_shared() {
+            // Other servers read what is written.
+            writing.await;
+        } else if poll!(&mut writing).is_pending() {
+            // Asked for by now, and so before anything the owner asks for next.
+            self.tasks.spawn(writing);
         }
     }
 }

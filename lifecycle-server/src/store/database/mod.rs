@@ -6,10 +6,10 @@ mod postgresql;
 mod sqlite;
 mod statement;
 
-use sqlx::{Postgres, Row as _, Sqlite, SqlitePool};
+use sqlx::{Postgres, Sqlite, SqlitePool};
 
 pub use postgresql::PostgresqlOptions;
-use postgresql::{Lease, Server};
+use postgresql::Server;
 pub(super) use statement::{Row, Statement, sql};
 
 use super::StoreError;
@@ -19,12 +19,6 @@ use super::StoreError;
 pub(super) enum Database {
     Sqlite(SqlitePool),
     Postgresql(Server),
-}
-
-/// Statements that take effect together, or not at all if this is dropped.
-pub(super) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgresql(Lease),
 }
 
 impl Database {
@@ -75,50 +69,18 @@ impl Database {
         Ok(self.fetch_optional(statement).await?.ok_or(sqlx::Error::RowNotFound)?)
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
-        Ok(match self {
-            Self::Sqlite(pool) => Transaction::Sqlite(pool.begin().await?),
-            Self::Postgresql(server) => Transaction::Postgresql(server.begin().await?),
-        })
+    /// Carries statements out after each other, all of them or none; the number that the last of them with an answer gave.
+    pub(super) async fn change(&self, statements: Vec<Statement>) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Sqlite(pool) => sqlite::change(pool, statements).await,
+            Self::Postgresql(server) => server.change(statements).await,
+        }
     }
 
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
             Self::Postgresql(server) => server.close().await,
-        }
-    }
-}
-
-impl Transaction {
-    /// Carries statements out after each other; the number that the last of them with an answer gave.
-    pub(super) async fn execute_all(
-        &mut self,
-        statements: Vec<Statement>,
-    ) -> Result<Option<i64>, StoreError> {
-        match self {
-            // In one go: each way to the connection's thread and back takes longer than a statement.
-            Self::Sqlite(transaction) => {
-                let query = Statement::together(statements).of::<Sqlite>()?;
-                let rows = query.fetch_all(&mut **transaction).await?;
-                rows.last().map(|row| Ok(row.try_get(0)?)).transpose()
-            }
-            Self::Postgresql(lease) => {
-                let mut number = None;
-                for statement in statements {
-                    let query = statement.of::<Postgres>()?;
-                    let row = lease.run(async |connection| query.fetch_optional(connection).await).await?;
-                    number = row.map(|row| row.try_get(0)).transpose()?.or(number);
-                }
-                Ok(number)
-            }
-        }
-    }
-
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(transaction) => Ok(transaction.commit().await?),
-            Self::Postgresql(lease) => lease.commit().await,
         }
     }
 }

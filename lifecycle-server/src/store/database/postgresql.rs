@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Connection as _, PgConnection, Pool, Postgres,
+    Connection as _, PgConnection, Pool, Postgres, Row as _,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{
     super::{StoreError, migrations},
-    Database,
+    Database, Statement,
 };
 
 /// A statement that takes longer has met a server that hangs or a lock nobody gives up.
@@ -140,10 +140,19 @@ impl Server {
         done
     }
 
-    pub(super) async fn begin(&self) -> Result<Lease, StoreError> {
+    /// Statements that take effect together, or not at all.
+    pub(super) async fn change(&self, statements: Vec<Statement>) -> Result<Option<i64>, StoreError> {
         let mut lease = self.lease().await?;
         lease.run(async |connection| sqlx::query("BEGIN").execute(connection).await).await?;
-        Ok(lease)
+        let mut number = None;
+        for statement in statements {
+            let query = statement.of::<Postgres>()?;
+            let row = lease.run(async |connection| query.fetch_optional(connection).await).await?;
+            number = row.map(|row| row.try_get(0)).transpose()?.or(number);
+        }
+        lease.run(async |connection| sqlx::query("COMMIT").execute(connection).await).await?;
+        lease.is_sound = true;
+        Ok(number)
     }
 
     async fn lease(&self) -> Result<Lease, StoreError> {
@@ -159,7 +168,7 @@ impl Server {
 }
 
 /// A connection that is closed unless what was done on it came to its end: the server then undoes it.
-pub(in crate::store) struct Lease {
+struct Lease {
     connection: PoolConnection<Postgres>,
     is_sound: bool,
     place: std::sync::Arc<str>,
@@ -182,12 +191,6 @@ impl Lease {
             Ok(done) => done.map_err(|error| judge(&self.place, error)),
             Err(_) => Err(unavailable(&self.place, "it does not answer")),
         }
-    }
-
-    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        self.run(async |connection| sqlx::query("COMMIT").execute(connection).await).await?;
-        self.is_sound = true;
-        Ok(())
     }
 }
 

@@ -1,15 +1,16 @@
 //! SQLite in WAL mode: it survives the server's sudden end.
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{iter, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, SqliteConnection, SqlitePool,
+    Row as _, Sqlite, SqlitePool,
+    pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
     super::{StoreError, migrations},
-    Database,
+    Database, Statement, sql,
 };
 
 /// Another process (a backup, an inspection) may hold the database for a moment.
@@ -58,17 +59,34 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
         .idle_timeout(None)
         .max_lifetime(None)
         // It is a thread of this process, looked at when it is given back.
-        .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(is_clean(connection)));
+        .test_before_acquire(false);
     pool.connect_with(options).await
 }
 
-/// Whether a connection may be used again. SQLite itself rolls back what met a full disk, the driver then fails to,
-/// and from then on takes every transaction for a part of that one, which is never committed.
-async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // Behind a rollback under way.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
+/// Statements that take effect together, or not at all. They go as one text: each way to the connection's thread and
+/// back takes longer than a statement.
+pub(super) async fn change(pool: &SqlitePool, statements: Vec<Statement>) -> Result<Option<i64>, StoreError> {
+    let whole = iter::once(sql("BEGIN IMMEDIATE")).chain(statements).chain(iter::once(sql("COMMIT")));
+    let query = Statement::together(whole.collect()).of::<Sqlite>()?;
+    let mut lease = Lease { connection: pool.acquire().await?, is_sound: false };
+    let done = query.fetch_all(&mut *lease.connection).await;
+    // What met a full disk SQLite has undone itself: there is nothing to roll back then, and a new connection is safest.
+    lease.is_sound = done.is_ok() || sqlx::query("ROLLBACK").execute(&mut *lease.connection).await.is_ok();
+    Ok(done?.last().map(|row| row.try_get(0)).transpose()?)
+}
+
+/// A connection that is closed, and what was done on it undone, unless that came to its end.
+struct Lease {
+    connection: PoolConnection<Sqlite>,
+    is_sound: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.is_sound {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 fn create_private(path: &Path) -> std::io::Result<()> {
