@@ -157,9 +157,13 @@ async fn run(cli: Cli, mut settings: Settings, ready: Option<OwnedFd>) -> Result
     tokio::spawn(state.commands.clone().sweep_forever());
     crate::code::compat::listen().await;
     state.code.prestart(&cli.prestart).await;
-    tokio::spawn(async {
+    let standing_by = cli.standby.then(|| state.settings.clone());
+    tokio::spawn(async move {
         sleep(BUILD_AFTER).await;
         build_rest();
+        if let Some(settings) = standing_by {
+            standby::rehearse(cli.port, &settings).await;
+        }
     });
     tokio::spawn(stay_small(state.clone()));
     for periodic in wanted.periodic {

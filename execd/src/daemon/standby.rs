@@ -3,14 +3,20 @@
 //! The owner brings a token, an environment and a program. From then on the token used so far opens nothing, and
 //! every new process, the owner's program first, has the owner's environment.
 
-use std::{collections::BTreeMap, ffi::OsString, sync::Arc};
+use std::{collections::BTreeMap, ffi::OsString, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use axum::{extract::State, http::StatusCode};
 use sandkeep_specs::execd::{
+    ACCESS_TOKEN_HEADER,
     error::{ErrorBody, TokenRejected},
     handover::HandOverRequest,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::init::Entrypoint;
@@ -26,6 +32,10 @@ use crate::{
 
 /// Variable that holds the access token for programs in the sandbox.
 const TOKEN_VARIABLE: &str = "EXECD_ACCESS_TOKEN";
+
+/// A program that no image has.
+const NOWHERE: &str = ".execd-rehearsal";
+const REHEARSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where an owner's program goes once it runs.
 #[derive(Debug, Clone)]
@@ -121,6 +131,31 @@ fn take(settings: &Arc<Settings>, request: HandOverRequest) -> Result<Option<Pro
         identity: settings.identity.clone(),
     };
     Ok(settings.owner.set(Owner { access_token, env }).is_ok().then_some(program))
+}
+
+/// Goes the way of a hand-over, up to its owner, before the real one comes: code and directories that are met for the
+/// first time take longer than all the rest. It is refused, and the program is one that is nowhere.
+pub(super) async fn rehearse(port: u16, settings: &Settings) {
+    let body = r#"{"access_token":""}"#;
+    let token = settings.access_token().unwrap_or_default();
+    let request = format!(
+        "POST /handover HTTP/1.1\r\nhost: localhost\r\n{ACCESS_TOKEN_HEADER}: {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let talk = async {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+        stream.write_all(request.as_bytes()).await?;
+        stream.read_to_end(&mut Vec::new()).await
+    };
+    // It only costs the owner time if this does not succeed.
+    let _ = timeout(REHEARSAL_TIMEOUT, talk).await;
+    let _ = Entrypoint::start(&Program {
+        argv: vec![NOWHERE.into()],
+        env: settings.env.clone(),
+        cwd: settings.cwd.clone(),
+        identity: settings.identity.clone(),
+    });
 }
 
 #[cfg(test)]

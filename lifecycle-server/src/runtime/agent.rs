@@ -138,6 +138,8 @@ impl<'a> Agent<'a> {
             };
             tokio::pin!(talk);
             tokio::select! {
+                // The request first, so that it leaves at once.
+                biased;
                 answer = &mut talk => answer,
                 // The connection is driven here; its end comes after the answer, or instead of it.
                 _ = connection => talk.await,

@@ -155,17 +155,17 @@ impl Inner {
         let entry = self.book.insert(record);
         let gate = Arc::clone(&entry.gate).lock_owned().await;
         let begun = Instant::now();
-        // Both at once. A start that finds only one of them done ends the member: nobody was told of it.
-        let recorded = async {
-            let key = wish.key.as_ref().map(|key| key.row(&member.id));
-            self.book.assign(&entry, key).await.inspect(|()| fault::point("handover.recorded"))
-        };
+        // Both at once, the longer one first. A start that finds only one of them done ends the member: nobody was told.
         let given = async {
             self.runtime.hand_over(member.slot, &member.execd_token, line, order).await?;
             fault::point("handover.handed_over");
             Ok::<_, ServiceError>(begun.elapsed())
         };
-        let (recorded, given) = tokio::join!(recorded, given);
+        let recorded = async {
+            let key = wish.key.as_ref().map(|key| key.row(&member.id));
+            self.book.assign(&entry, key).await.inspect(|()| fault::point("handover.recorded"))
+        };
+        let (given, recorded) = tokio::join!(given, recorded);
         let is_recorded = recorded.is_ok();
         let shown = recorded.and(given).and_then(|took| Ok((took, self.book.show_running(&entry)?)));
         match shown {
