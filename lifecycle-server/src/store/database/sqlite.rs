@@ -3,7 +3,7 @@
 use std::{iter, path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    Row as _, Sqlite, SqlitePool,
+    Row as _, Sqlite, SqliteConnection, SqlitePool,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -15,6 +15,8 @@ use super::{
 
 /// Another process (a backup, an inspection) may hold the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// `SQLITE_ERROR`, which a rollback gives only outside of any transaction.
+const NOTHING_TO_UNDO: &str = "1";
 
 impl Database {
     /// Opens or creates the database at `path`, readable by its owner only (records hold tokens), and migrates it.
@@ -70,9 +72,19 @@ pub(super) async fn change(pool: &SqlitePool, statements: Vec<Statement>) -> Res
     let query = Statement::together(whole.collect()).of::<Sqlite>()?;
     let mut lease = Lease { connection: pool.acquire().await?, is_sound: false };
     let done = query.fetch_all(&mut *lease.connection).await;
-    // What met a full disk SQLite has undone itself: there is nothing to roll back then, and a new connection is safest.
-    lease.is_sound = done.is_ok() || sqlx::query("ROLLBACK").execute(&mut *lease.connection).await.is_ok();
+    lease.is_sound = done.is_ok() || is_undone(&mut lease.connection).await;
     Ok(done?.last().map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Whether nothing is left of a change that failed. What met a full disk or a damaged file SQLite has undone itself, or
+/// never begun.
+async fn is_undone(connection: &mut SqliteConnection) -> bool {
+    match sqlx::query("ROLLBACK").execute(connection).await {
+        Ok(_) => true,
+        Err(error) => {
+            error.as_database_error().and_then(|error| error.code()).as_deref() == Some(NOTHING_TO_UNDO)
+        }
+    }
 }
 
 /// A connection that is closed, and what was done on it undone, unless that came to its end.
