@@ -237,3 +237,39 @@ async fn a_flood_of_output_is_bounded_on_disk_and_survives_a_restart() -> Result
     flood.delete().await?;
     eventually("the log is removed", PATIENCE, async || Ok(std::fs::read_dir(&logs)?.next().is_none())).await
 }
+
+#[tokio::test]
+async fn an_end_is_told_the_same_after_the_server_was_killed() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let waiting = |end: &str| format!("seq 1 120; until [ -e /go ]; do sleep 0.1; done; {end}");
+    let killed =
+        script(&api, &waiting("kill -KILL $$"), json!({"env": {"DB_PASSWORD": "hunter2-secret"}})).await?;
+    let by_status = script(&api, &waiting("exit 7"), json!({})).await?;
+    for sandbox in [&killed, &by_status] {
+        // The sandbox may end before its answer is through.
+        let _ = sandbox.execd().await?.output("touch /go").await;
+        sandbox.wait_state("Failed").await?;
+    }
+    // Nobody is told more than the last hundred lines unasked, and what is no time is ten minutes.
+    assert_eq!(report(&by_status, "logs").await?.lines().count(), 100);
+    for query in ["logs?since=soon&tail=1", "logs?since=1h&tail=1"] {
+        assert_eq!(report(&by_status, query).await?, "120\n");
+    }
+    let mut told = Vec::new();
+    for (sandbox, end) in [(&killed, "137"), (&by_status, "7")] {
+        let events = report(sandbox, "events").await?;
+        ensure!(events.contains(&format!("exit code {end}")), "{events}");
+        let summary = report(sandbox, "summary").await?;
+        ensure!(!summary.contains("hunter2-secret") && summary.contains("State: Failed"), "{summary}");
+        told.push((events, report(sandbox, "logs?tail=500").await?));
+    }
+    ensure!(report(&killed, "inspect").await?.contains("  DB_PASSWORD: ***\n"));
+    server.kill()?;
+    server.restart()?;
+    for (sandbox, before) in [killed, by_status].into_iter().zip(told) {
+        assert_eq!((report(&sandbox, "events").await?, report(&sandbox, "logs?tail=500").await?), before);
+        sandbox.delete().await?;
+    }
+    Ok(())
+}

@@ -1,14 +1,18 @@
 //! `GET /v1/events`: what happens to sandboxes, as it happens, over restarts and however slowly it is read.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use sandkeep::{Client, EventQuery, SandboxEvents, specs::lifecycle::SandboxEvent};
 use sandkeep_tests::{
-    api::Api,
+    api::{Api, Sandbox},
     server::{Server, Setup},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{ChildStdout, Command},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -122,6 +126,106 @@ async fn nothing_is_lost_when_the_server_is_killed_again_and_again() -> Result<(
     Ok(())
 }
 
+/// A reader that knows nothing but server-sent events, ended with this.
+struct Browser {
+    process: tokio::process::Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Browser {
+    fn open(server: &Server, query: &str, last: Option<&str>) -> Result<Self> {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--no-buffer"]);
+        curl.arg("--header").arg(format!("OPEN-SANDBOX-API-KEY: {}", server.key));
+        if let Some(last) = last {
+            curl.arg("--header").arg(format!("Last-Event-ID: {last}"));
+        }
+        let mut process = curl
+            .arg(format!("{}/v1/events?{query}", server.url()))
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let lines = BufReader::new(process.stdout.take().context("an output")?).lines();
+        Ok(Self { process, lines })
+    }
+
+    /// The next event as the format has it: its number, its name, what it says.
+    async fn next(&mut self) -> Result<(String, String, Value)> {
+        let (mut id, mut name, mut data) = (None, None, None);
+        loop {
+            let line =
+                tokio::time::timeout(PATIENCE, self.lines.next_line()).await.context("no event came")??;
+            let line = line.context("the stream ended")?;
+            match line.split_once(": ").unwrap_or((&line, "")) {
+                ("id", text) => id = Some(text.to_owned()),
+                ("event", text) => name = Some(text.to_owned()),
+                ("data", text) => data = Some(serde_json::from_str(text)?),
+                ("", "") if data.is_some() => break,
+                _ => {}
+            }
+        }
+        Ok((id.context("a number")?, name.context("a name")?, data.context("data")?))
+    }
+
+    async fn ends(mut self) -> Result<()> {
+        tokio::time::timeout(PATIENCE, self.process.wait()).await.context("the stream stays open")??;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_browser_goes_on_where_it_was_after_a_kill_and_hears_only_what_it_asked_for() -> Result<()> {
+    let server = Server::start(Setup::default())?;
+    let api = server.api();
+    let labelled = async |group: &str| api.create(json!({"metadata": {"group": group, "team": "a"}})).await;
+    let (blue, red, other) = (labelled("blue").await?, labelled("red").await?, labelled("blue").await?);
+    // Both labels must be right, and the sandbox one of these two.
+    let query = format!(
+        "metadata=group%3Dblue%26team%3Da&sandboxId={}&sandboxId={}&type=sandbox.state",
+        blue.id, red.id
+    );
+    let mut stream = Browser::open(&server, &query, Some("0"))?;
+    let mut seen = Vec::new();
+    for state in ["Pending", "Running"] {
+        let (id, name, data) = stream.next().await?;
+        assert_eq!(
+            (&*name, &data["state"], &data["sandboxId"]),
+            ("sandbox.state", &json!(state), &json!(blue.id))
+        );
+        assert_eq!(data["id"].to_string(), id);
+        seen.push(id);
+    }
+    // Nobody reads what comes now; the server dies over it.
+    let act = async |sandbox: &Sandbox, action: &str| {
+        api.post(&format!("{}/{action}", sandbox.path()), &json!(null)).await?.expect(202)
+    };
+    for sandbox in [&red, &other, &blue] {
+        act(sandbox, "pause").await?;
+        sandbox.wait_state("Paused").await?;
+    }
+    server.kill()?;
+    stream.ends().await?;
+    server.restart()?;
+    for sandbox in [&red, &blue, &other] {
+        act(sandbox, "resume").await?;
+    }
+    let mut stream = Browser::open(&server, &query, seen.last().map(|id| &**id))?;
+    let mut states = Vec::new();
+    while states.last().is_none_or(|state| state != "Running") {
+        let (id, _, data) = stream.next().await?;
+        assert_eq!((&data["sandboxId"], &data["metadata"]["group"]), (&json!(blue.id), &json!("blue")));
+        seen.push(id);
+        states.push(data["state"].as_str().context("a state")?.to_owned());
+    }
+    ensure!(states.iter().any(|state| state == "Paused"), "{states:?}");
+    let numbers = seen.iter().map(|id| id.parse()).collect::<Result<Vec<i64>, _>>()?;
+    ensure!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    for sandbox in [blue, red, other] {
+        sandbox.delete().await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_stream_ends_with_the_server_and_keeps_it_from_nothing() -> Result<()> {
     // With the stream still open, the server would wait for the whole time of grace, which is more than the harness has.
@@ -141,7 +245,7 @@ async fn a_reader_that_does_not_read_costs_nothing_and_loses_nothing() -> Result
     let mut asleep = client.events(&EventQuery::default()).await?;
     let sandbox = api.create(json!({})).await?;
     // Far more than sockets hold: every change carries 15 KiB of labels.
-    let labels: serde_json::Map<String, serde_json::Value> =
+    let labels: serde_json::Map<String, Value> =
         (0..150).map(|n| (format!("key-{n:03}-{}", "k".repeat(40)), json!("v".repeat(60)))).collect();
     api.patch(&format!("{}/metadata", sandbox.path()), &json!(labels)).await?.expect(200)?;
     const ROUNDS: usize = 400;
