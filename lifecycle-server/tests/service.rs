@@ -44,6 +44,7 @@ impl World {
                 mode: "dns+nft".to_owned(),
                 patience: Duration::from_secs(5),
                 trusted_ca: None,
+                proxy: None,
             },
             env: vec![],
             committed_memory,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub const INSIDE: &str = "198.51.100.2";
-const OUTSIDE: &str = "198.51.100.1";
+pub const OUTSIDE: &str = "198.51.100.1";
 /// The name server.
 const DNS: &str = "1.1.1.1";
 /// Everything that is as it should be.
@@ -45,6 +45,8 @@ pub struct World {
     pub sidecar: Child,
     _log: std::thread::JoinHandle<()>,
     pub directory: tempfile::TempDir,
+    /// Whom the sidecar believes.
+    pub authority: TestAuthority,
 }
 
 impl World {
@@ -80,12 +82,12 @@ impl World {
         let dns = Names::start(
             &outside,
             format!("{DNS}:53").parse()?,
-            &[&known[..], &[("bad.test", IMPOSTOR)]].concat(),
+            &[&known[..], &[("bad.test", IMPOSTOR), ("proxy.test", OUTSIDE.parse()?)]].concat(),
         )?;
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("outside.pem"), &authority.pem)?;
         let (sidecar, log) = start(&inside, directory.path(), settings)?;
-        Ok(Self { inside, outside, web, _names: dns, sidecar, _log: log, directory })
+        Ok(Self { inside, outside, web, _names: dns, sidecar, _log: log, directory, authority })
     }
 
     /// Ends the sidecar as a crash would, and starts another one.

@@ -6,7 +6,7 @@ use sandkeep_specs::egress::settings;
 
 use crate::{roots::Roots, vault::HostPattern};
 
-use super::{Cidr, ConfigError, environment::Environment};
+use super::{Cidr, ConfigError, UpstreamProxy, environment::Environment};
 
 const DEFAULT_PORT: u16 = 18081;
 const DEFAULT_SOCKET: &str = "/run/opensandbox/credential-proxy/active.sock";
@@ -29,6 +29,8 @@ pub struct InterceptConfig {
     pub trust_dir: Option<PathBuf>,
     /// File of more certificates to trust (`MITMPROXY_UPSTREAM_EXTRA_CA`).
     pub extra_ca: Option<PathBuf>,
+    /// What connections to the outside go through.
+    pub upstream_proxy: Option<UpstreamProxy>,
     /// Where the certificate the namespace must trust is written (`CA_FILE`).
     pub ca_file: PathBuf,
     /// Hosts whose connections are passed on unopened (`INTERCEPT_PASS_HOSTS`).
@@ -62,6 +64,7 @@ impl InterceptConfig {
             ssl_insecure: env.flag("MITMPROXY_SSL_INSECURE"),
             trust_dir: env.path("MITMPROXY_UPSTREAM_TRUST_DIR"),
             extra_ca: env.path("MITMPROXY_UPSTREAM_EXTRA_CA"),
+            upstream_proxy: UpstreamProxy::read(env)?,
             ca_file: env.path("CA_FILE").unwrap_or_else(|| DEFAULT_CA_FILE.into()),
             pass_hosts: env.list("INTERCEPT_PASS_HOSTS", |text| {
                 HostPattern::parse(text).map_err(|error| error.to_string())

@@ -2,6 +2,7 @@
 
 mod environment;
 mod intercept;
+mod upstream_proxy;
 mod warnings;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
-pub use self::intercept::InterceptConfig;
+pub use self::{intercept::InterceptConfig, upstream_proxy::UpstreamProxy};
 use environment::Environment;
 pub use sandkeep_specs::egress::Cidr;
 use sandkeep_specs::egress::settings;
@@ -114,7 +115,7 @@ pub struct Config {
     pub intercept: InterceptConfig,
 }
 
-/// The API's token, cleared from memory when it is dropped.
+/// A secret of the sidecar's own, cleared from memory when it is dropped.
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 
@@ -141,14 +142,13 @@ impl Config {
     /// Reads the variables `get` knows.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env = Environment::new(&get);
-        // Whoever asks for a proxy must not find that connections go past it.
-        env.parsed::<()>("UPSTREAM_PROXY", |_| {
-            Err("is not supported: connections are made straight to their destinations".to_owned())
-        })?;
+        let mode = mode(env.text("MODE").as_deref());
+        let intercept = InterceptConfig::read(&env)?;
+        upstream_proxy::check(mode, &intercept)?;
         Ok(Self {
             http_addr: env.parsed("HTTP_ADDR", listen_address)?.unwrap_or_else(|| any(DEFAULT_PORT)),
             token: env.text("TOKEN").map(|token| Token(Zeroizing::new(token))),
-            mode: mode(env.text("MODE").as_deref()),
+            mode,
             log_level: log_level(env.text("LOG_LEVEL").as_deref()),
             max_rules: max_rules(env.text("MAX_RULES").as_deref()),
             rules: env.text("RULES").unwrap_or_default(),
@@ -174,7 +174,7 @@ impl Config {
             state_dir: env.whole("SANDKEEP_EGRESS_STATE_DIR").map(PathBuf::from),
             sockets: sockets(env.whole("SANDKEEP_EGRESS_SOCKETS").as_deref()),
             warnings: warnings::warnings(&env),
-            intercept: InterceptConfig::read(&env)?,
+            intercept,
         })
     }
 }
@@ -314,7 +314,9 @@ mod tests {
             ("DOH_BLOCKLIST", "1.1.1.1/64"),
             ("DENY_WEBHOOK", "ftp://x"),
             ("READY_FD", "-1"),
+            ("UPSTREAM_PROXY", "http://proxy:3128/"),
             ("UPSTREAM_PROXY", "http://proxy:3128"),
+            ("UPSTREAM_PROXY_AUTH", "Basic eDp5"),
             ("DNS_UPSTREAM_TIMEOUT", "0"),
         ] {
             assert_eq!(config(&[(name, value)]).unwrap_err().name, format!("{PREFIX}{name}"));
@@ -322,8 +324,29 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_never_shown() {
-        let config = config(&[("TOKEN", "hush-hush")]).unwrap();
+    fn a_proxy_is_for_what_is_read_and_verified() {
+        let all = [
+            ("UPSTREAM_PROXY", "http://proxy:3128"),
+            ("UPSTREAM_PROXY_AUTH", "Basic hush-hush"),
+            ("MODE", "dns+nft"),
+            ("MITMPROXY_TRANSPARENT", "1"),
+        ];
+        let proxy = config(&all).unwrap().intercept.upstream_proxy.unwrap();
+        assert_eq!((proxy.at.host.as_str(), proxy.at.port), ("proxy", 3128));
+        assert_eq!(proxy.authorization.as_deref(), Some("Basic hush-hush"));
+        for left_out in ["MODE", "MITMPROXY_TRANSPARENT"] {
+            let some: Vec<_> = all.into_iter().filter(|(name, _)| *name != left_out).collect();
+            assert_eq!(config(&some).unwrap_err().name, format!("{PREFIX}UPSTREAM_PROXY"));
+        }
+        let insecure = [&all[..], &[("MITMPROXY_SSL_INSECURE", "1")]].concat();
+        assert_eq!(config(&insecure).unwrap_err().name, format!("{PREFIX}UPSTREAM_PROXY"));
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let proxy = [("UPSTREAM_PROXY", "http://a"), ("UPSTREAM_PROXY_AUTH", "Basic hush-hush")];
+        let more = [("TOKEN", "hush-hush"), ("MODE", "dns+nft"), ("MITMPROXY_TRANSPARENT", "1")];
+        let config = config(&[&proxy[..], &more].concat()).unwrap();
         assert!(!format!("{config:?}").contains("hush-hush"));
     }
 }

@@ -1,6 +1,6 @@
 //! Putting the rules in force.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -87,6 +87,10 @@ fn fixed(config: &Config) -> Fixed {
         intercept: intercept
             .enabled
             .then(|| Intercept { ports: intercept.ports.clone(), to: intercept.port }),
+        proxy: intercept.upstream_proxy.as_ref().and_then(|proxy| {
+            let address = proxy.at.host.parse().ok()?;
+            Some(SocketAddr::new(address, proxy.at.port))
+        }),
     }
 }
 

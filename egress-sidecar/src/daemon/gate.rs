@@ -54,6 +54,10 @@ impl Gate for PolicyGate {
         Box::pin(self.names.addresses(name))
     }
 
+    fn find(&self, name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>> {
+        Box::pin(self.names.own(name))
+    }
+
     fn covers(&self, host: &HostPattern) -> Result<(), &'static str> {
         let example = host.example();
         if self.pass.iter().any(|pass| pass.matches(&example)) {

@@ -35,6 +35,7 @@ pub(super) async fn start(state: &AppState, listeners: Vec<TcpListener>) -> Resu
     let proxy = Settings {
         trust_anything: settings.ssl_insecure,
         roots: settings.roots(),
+        upstream_proxy: settings.upstream_proxy.clone(),
         pass: settings.pass_hosts.clone(),
     };
     if settings.ssl_insecure {

@@ -65,7 +65,7 @@ impl Dns {
             let upstreams = Rc::new(upstreams);
             let resolver = Rc::new(Resolver::new(engine, denials, Rc::clone(&upstreams)));
             let tasks = LocalSet::new();
-            tasks.spawn_local(client::serve(wanted, Rc::clone(&resolver)));
+            tasks.spawn_local(client::serve(wanted, Rc::clone(&resolver), Rc::clone(&upstreams)));
             if config.upstream_probe {
                 tasks.spawn_local(Rc::clone(&upstreams).probe());
             }

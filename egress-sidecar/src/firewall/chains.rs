@@ -221,6 +221,10 @@ fn duties(fixed: &Fixed) -> Vec<Vec<Step>> {
         // A connection is remembered for a while after its socket is closed: whoever takes its port is not its owner.
         vec![ConnectionMark(OWN_MARK, true), Drop],
     ];
+    if let Some(proxy) = fixed.proxy {
+        // Who could speak to it could have it open what the policy denies.
+        rules.push(vec![Tcp, To(proxy.ip()), ToPort(proxy.port()), Reset]);
+    }
     // Nobody else answers at the sidecar's ports while it is away: who asks there shows its token.
     rules.push(vec![Tcp, FromPort(fixed.api_port), User(fixed.user, false), Drop]);
     let call = [Loopback(true), Tcp, ToPort(fixed.api_port)];

@@ -12,7 +12,11 @@ mod rule;
 mod set;
 mod socket;
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 pub use self::mark::mark;
 use self::{message::Batch, set::Element, socket::Socket};
@@ -38,6 +42,8 @@ pub struct Fixed {
     /// HTTPS to name servers is blocked: to these, or all of it when there are none.
     pub doh: Option<Vec<Cidr>>,
     pub intercept: Option<Intercept>,
+    /// What the sidecar's connections go through, and nobody else's.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// Connections that go through the local proxy.

@@ -36,15 +36,15 @@ pub(super) fn is_crowded() -> bool {
 /// A connection that ends when it brings something and there is no room. Whoever made others hold too much loses those
 /// that want still more; what is there can be sent, which makes room.
 #[derive(Debug)]
-pub(super) struct Bounded(pub(super) TcpStream);
+pub(super) struct Bounded<S = TcpStream>(pub(super) S);
 
-impl AsFd for Bounded {
+impl<S: AsFd> AsFd for Bounded<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl AsyncRead for Bounded {
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -57,7 +57,7 @@ impl AsyncRead for Bounded {
     }
 }
 
-impl AsyncWrite for Bounded {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }

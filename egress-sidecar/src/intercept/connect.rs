@@ -15,11 +15,15 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{body::Protocol, bounded::Bounded};
+use super::{
+    body::Protocol,
+    bounded::Bounded,
+    way::{Through, Way},
+};
 use crate::{firewall::mark, roots::Roots};
 
 /// How long connecting may take, and how long the handshake after it.
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// An upstream that acknowledges nothing for so long is gone.
 const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -44,6 +48,8 @@ pub(super) enum ConnectError {
     TimedOut { address: SocketAddr },
     #[error("no secure connection to {host:?} at {address}: {reason}")]
     Tls { host: String, address: SocketAddr, reason: String },
+    #[error("no connection to {address} through the upstream proxy: {reason}")]
+    Proxy { address: SocketAddr, reason: String },
     #[error("{host:?} at {address} no longer speaks {protocol:?}")]
     Protocol { host: String, address: SocketAddr, protocol: Protocol },
 }
@@ -69,11 +75,13 @@ pub(super) struct Connector {
     trust: Trust,
     /// Reading the system's authorities takes longer than everything else at start.
     configs: OnceCell<Configs>,
+    /// A proxy that is the only way out.
+    through: Option<Through>,
 }
 
 impl Connector {
-    pub(super) fn new(trust: Trust) -> Self {
-        Self { trust, configs: OnceCell::new() }
+    pub(super) fn new(trust: Trust, through: Option<Through>) -> Self {
+        Self { trust, configs: OnceCell::new(), through }
     }
 
     /// Reads the trusted authorities, so that the first connection need not.
@@ -98,7 +106,20 @@ impl Connector {
     }
 
     /// A plain connection.
-    pub(super) async fn plain(&self, address: SocketAddr) -> Result<TcpStream, ConnectError> {
+    pub(super) async fn plain(&self, address: SocketAddr) -> Result<Way, ConnectError> {
+        match &self.through {
+            Some(through) => through.open(self, address).await,
+            None => self.straight(address).await.map(Way::Straight),
+        }
+    }
+
+    /// How a proxy is believed.
+    pub(super) async fn trusting(&self) -> TlsConnector {
+        TlsConnector::from(self.configs().await.none.clone())
+    }
+
+    /// A connection through nobody.
+    pub(super) async fn straight(&self, address: SocketAddr) -> Result<TcpStream, ConnectError> {
         let unreachable = |error: io::Error| ConnectError::Unreachable { address, reason: error.to_string() };
         let socket = Self::socket(address).map_err(unreachable)?;
         match timeout(CONNECT_LIMIT, socket.connect(address)).await {
@@ -127,7 +148,7 @@ impl Connector {
         host: &str,
         address: SocketAddr,
         offer: Offer,
-    ) -> Result<(TlsStream<Bounded>, Protocol), ConnectError> {
+    ) -> Result<(TlsStream<Bounded<Way>>, Protocol), ConnectError> {
         let failed = |reason: String| ConnectError::Tls { host: host.to_owned(), address, reason };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(error.to_string()))?;
         let stream = Bounded(self.plain(address).await?);

@@ -20,6 +20,9 @@ pub trait Gate: Send + Sync + 'static {
     /// The addresses the namespace is told for a name, under the policy's rules.
     fn resolve(&self, name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>>;
 
+    /// The addresses of a name for the sidecar itself, whatever the policy says of it.
+    fn find(&self, name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>>;
+
     /// Whether secrets may be bound to these hosts: the policy lets requests to them pass, and they are read here.
     ///
     /// # Errors

@@ -18,8 +18,11 @@ use super::{
     Authority, Gate, Shared, bounded,
     connect::{Connector, Trust},
     original, pool, session,
+    way::Through,
 };
-use crate::{audit::Audit, memory, roots::Roots, vault::HostPattern, vault::store::Store};
+use crate::{
+    audit::Audit, config::UpstreamProxy, memory, roots::Roots, vault::HostPattern, vault::store::Store,
+};
 
 /// Connections open at the same time; later ones wait.
 const MOST: usize = 4096;
@@ -37,6 +40,8 @@ pub struct Settings {
     pub trust_anything: bool,
     /// Whose certificates are believed.
     pub roots: Roots,
+    /// What connections to the outside go through.
+    pub upstream_proxy: Option<UpstreamProxy>,
     /// Hosts whose connections are passed on unopened.
     pub pass: Vec<HostPattern>,
 }
@@ -62,7 +67,8 @@ impl Proxy {
     ) -> io::Result<Self> {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
         let trust = Trust { anything: settings.trust_anything, roots: settings.roots.clone() };
-        let connector = Connector::new(trust);
+        let through = settings.upstream_proxy.clone().map(|proxy| Through::new(proxy, gate.clone()));
+        let connector = Connector::new(trust, through);
         let pool = pool::Pool::default();
         let authority = Arc::new(authority);
         let server_configs = session::ServerConfigs::new(authority.clone());

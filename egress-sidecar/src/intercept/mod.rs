@@ -24,6 +24,7 @@ mod session;
 mod tunnel;
 mod unpack;
 mod upstream;
+mod way;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -18,7 +18,10 @@ use crate::vault::redact::{Frames, Stream, TICK};
 const CHUNK: usize = 32 << 10;
 
 /// Passes everything on, beginning with what was read already, until both sides have ended.
-pub(super) async fn pass(mut client: TcpStream, mut upstream: TcpStream, first: &[u8]) -> io::Result<()> {
+pub(super) async fn pass<U>(mut client: TcpStream, mut upstream: U, first: &[u8]) -> io::Result<()>
+where
+    U: AsyncRead + AsyncWrite + Unpin,
+{
     upstream.write_all(first).await?;
     copy_bidirectional_with_sizes(&mut client, &mut upstream, CHUNK, CHUNK).await?;
     Ok(())

@@ -66,7 +66,10 @@ impl ApiState {
                 max_timeout: config.server.max_sandbox_timeout_seconds,
                 host: validate::host_platform(),
                 default_limits: default_limits(&config.native),
-                egress_mode: config.egress.mode.clone(),
+                egress: validate::Guarding {
+                    mode: config.egress.mode.clone(),
+                    through_proxy: config.egress.upstream_proxy.is_some(),
+                },
             },
             renew: RenewOnUse::new(&config.renew_intent),
             telemetry: Arc::new(Telemetry::new(tracer)?),

@@ -14,7 +14,7 @@ use crate::{
     image::ImageStore,
     library::Library,
     runtime::Runtime,
-    sandbox::{EgressOptions, Service, ServiceOptions},
+    sandbox::{EgressOptions, Service, ServiceOptions, UpstreamProxy},
     snapshot::Snapshots,
     store::{Store, StoreError},
     volume::Volumes,
@@ -113,7 +113,11 @@ fn options(config: &Config) -> Result<ServiceOptions> {
         egress: EgressOptions {
             mode: config.egress.mode.clone(),
             patience: config.egress.patience(),
-            trusted_ca: config.egress.trusted_ca.clone(),
+            trusted_ca: config.egress.believed(),
+            proxy: config.egress.upstream_proxy.as_ref().map(|proxy| UpstreamProxy {
+                url: proxy.url.clone(),
+                authorization: proxy.authorization.clone(),
+            }),
         },
     })
 }

@@ -13,7 +13,7 @@ use super::{Config, error::Problem, foreign};
 /// Names that are this similar may be meant: changes of single characters.
 const SIMILAR: usize = 3;
 /// Keys whose values may be secrets; a message must not repeat them.
-const SECRETS: [&str; 5] = ["key", "token", "secret", "password", "dsn"];
+const SECRETS: [&str; 6] = ["key", "token", "secret", "password", "dsn", "authorization"];
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod storage;
 mod store;
 mod tenants;
 mod unsupported;
+mod upstream_proxy;
 
 pub use docker::DockerTable;
 pub use egress::EgressConfig;

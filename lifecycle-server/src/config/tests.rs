@@ -79,7 +79,25 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[egress]\nreadiness_timeout_seconds = 0", "egress.readiness_timeout_seconds"),
         ("[egress]\ntrusted_ca = \"ca.pem\"", "egress.trusted_ca"),
         ("[egress]\ndisable_ipv6 = false", "egress.disable_ipv6"),
-        ("[egress]\nupstream_proxy.url = \"http://x\"", "egress.upstream_proxy"),
+        ("[egress]\nupstream_proxy.url = \"ftp://x\"", "egress.upstream_proxy.url"),
+        ("[egress]\nupstream_proxy.url = \"http://a:b@x\"", "egress.upstream_proxy.url"),
+        ("[egress]\nmode = \"dns\"\nupstream_proxy.url = \"http://x\"", "egress.upstream_proxy"),
+        (
+            "[egress.upstream_proxy]\nurl = \"http://x\"\nauthorization = \"a\\nb\"",
+            "egress.upstream_proxy.authorization",
+        ),
+        (
+            "[egress.upstream_proxy]\nurl = \"http://x\"\nca_cert_path = \"ca.pem\"",
+            "egress.upstream_proxy.ca_cert_path",
+        ),
+        (
+            "[egress]\ntrusted_ca = \"/a.pem\"\n[egress.upstream_proxy]\nurl = \"http://x\"\nca_cert_path = \"/b.pem\"",
+            "egress.upstream_proxy.ca_cert_path",
+        ),
+        (
+            "[egress.upstream_proxy]\nurl = \"http://x\"\nca_secret_name = \"ca\"",
+            "egress.upstream_proxy.ca_secret_name",
+        ),
         ("[otel]\nenabled = true\nendpoint = \"collector\"", "otel.endpoint"),
         ("[otel]\nenable = true", "otel.enable"),
         ("[otel]\nexport_interval_millis = 10", "otel.export_interval_millis"),
@@ -156,4 +174,6 @@ fn the_file_is_found_through_the_variable_and_must_then_exist() {
 fn the_key_stays_out_of_debug_output() {
     let config = parse("[server]\napi_key = \"very-secret\"").unwrap();
     assert!(!format!("{config:?}").contains("very-secret"));
+    let proxy = "[egress.upstream_proxy]\nurl = \"http://x\"\nauthorization = \"very-secret\"";
+    assert!(!format!("{:?}", parse(proxy).unwrap()).contains("very-secret"));
 }

@@ -16,6 +16,8 @@ const TOKEN_VARIABLE: &str = "OPENSANDBOX_EGRESS_TOKEN";
 const MODE_VARIABLE: &str = "OPENSANDBOX_EGRESS_MODE";
 const ID_VARIABLE: &str = "OPENSANDBOX_EGRESS_SANDBOX_ID";
 const TRUSTED_CA_VARIABLE: &str = "OPENSANDBOX_EGRESS_MITMPROXY_UPSTREAM_EXTRA_CA";
+const PROXY_VARIABLE: &str = "OPENSANDBOX_EGRESS_UPSTREAM_PROXY";
+const PROXY_AUTH_VARIABLE: &str = "OPENSANDBOX_EGRESS_UPSTREAM_PROXY_AUTH";
 /// Secrets come to the sidecar from this host, over a link that nobody else is on.
 const REQUIRE_TLS_VARIABLE: &str = "OPENSANDBOX_EGRESS_CREDENTIAL_VAULT_REQUIRE_TLS";
 
@@ -49,6 +51,17 @@ pub struct EgressOptions {
     pub patience: Duration,
     /// Certificates that sidecars believe besides the usual ones.
     pub trusted_ca: Option<PathBuf>,
+    /// What the connections they read leave through.
+    pub proxy: Option<UpstreamProxy>,
+}
+
+/// A proxy through which sidecars reach the outside.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UpstreamProxy {
+    /// `http(s)://HOST[:PORT]`.
+    pub url: String,
+    /// What it is shown, a secret.
+    pub authorization: Option<String>,
 }
 
 impl Egress {
@@ -71,6 +84,11 @@ impl Egress {
         if let Some(path) = &options.trusted_ca {
             env.insert(TRUSTED_CA_VARIABLE.to_owned(), path.display().to_string());
         }
+        if let Some(proxy) = options.proxy.as_ref().filter(|_| self.intercepts) {
+            env.insert(PROXY_VARIABLE.to_owned(), proxy.url.clone());
+            let authorization = proxy.authorization.clone();
+            env.extend(authorization.map(|shown| (PROXY_AUTH_VARIABLE.to_owned(), shown)));
+        }
         if self.intercepts {
             env.insert(INTERCEPTION_VARIABLE.to_owned(), "true".to_owned());
         }
@@ -85,6 +103,13 @@ impl fmt::Debug for Egress {
     }
 }
 
+// What it is shown is a secret.
+impl fmt::Debug for UpstreamProxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("UpstreamProxy").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +120,10 @@ mod tests {
             mode: "dns+nft".to_owned(),
             patience: Duration::from_secs(1),
             trusted_ca: Some("/ca.pem".into()),
+            proxy: Some(UpstreamProxy {
+                url: "http://proxy".to_owned(),
+                authorization: Some("Basic hush-hush".to_owned()),
+            }),
         };
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let wish = EgressWish {
@@ -108,7 +137,10 @@ mod tests {
         assert_eq!(sidecar.env[REQUIRE_TLS_VARIABLE], "true");
         assert_eq!(sidecar.env[INTERCEPTION_VARIABLE], "true");
         assert_eq!(sidecar.env[TRUSTED_CA_VARIABLE], "/ca.pem");
-        assert!(!format!("{egress:?}{sidecar:?}").contains(&egress.token));
+        assert_eq!(sidecar.env[PROXY_VARIABLE], "http://proxy");
+        assert_eq!(sidecar.env[PROXY_AUTH_VARIABLE], "Basic hush-hush");
+        let shown = format!("{egress:?}{sidecar:?}{options:?}");
+        assert!(!shown.contains(&egress.token) && !shown.contains("hush-hush"));
         assert_ne!(Egress::new(&wish).token, egress.token);
     }
 }

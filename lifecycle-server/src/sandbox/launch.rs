@@ -86,7 +86,12 @@ mod tests {
     use crate::sandbox::record_for_tests;
 
     fn egress() -> EgressOptions {
-        EgressOptions { mode: "dns+nft".to_owned(), patience: Duration::from_secs(1), trusted_ca: None }
+        EgressOptions {
+            mode: "dns+nft".to_owned(),
+            patience: Duration::from_secs(1),
+            trusted_ca: None,
+            proxy: None,
+        }
     }
 
     #[test]

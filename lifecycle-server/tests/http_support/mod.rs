@@ -64,6 +64,7 @@ impl Server {
                     mode: "dns+nft".to_owned(),
                     patience: Duration::from_secs(5),
                     trusted_ca: None,
+                    proxy: None,
                 },
                 volumes: lifecycle_server::volume::Volumes::new(
                     "/nonexistent".into(),

@@ -56,7 +56,7 @@ pub(super) fn pooled(
         },
         env: {
             let mut env = env::check(request.env.unwrap_or_default())?;
-            egress::check(None, None, &mut env, &rules.egress_mode)?;
+            egress::check(None, None, &mut env, &rules.egress)?;
             env
         },
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
@@ -97,7 +97,7 @@ pub(super) fn templated(
         timeout: timeout::check(request.timeout, rules.max_timeout)?,
         metadata: labels::create(request.metadata.unwrap_or_default())?,
         extensions: extensions::check(request.extensions.unwrap_or_default())?,
-        egress: egress::check(request.network_policy, None, &mut BTreeMap::new(), &rules.egress_mode)?,
+        egress: egress::check(request.network_policy, None, &mut BTreeMap::new(), &rules.egress)?,
         ..blank(origin)
     })
 }
@@ -153,7 +153,7 @@ mod tests {
                 max_timeout: Some(3600),
                 host,
                 default_limits: Limits::default(),
-                egress_mode: String::new(),
+                egress: egress::Guarding { mode: String::new(), through_proxy: false },
             },
         )
     }

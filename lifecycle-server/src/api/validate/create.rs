@@ -21,8 +21,7 @@ pub struct Rules {
     pub host: Platform,
     /// What holds for a request without limits of its own.
     pub default_limits: Limits,
-    /// How sidecars guard: `dns` or `dns+nft`.
-    pub egress_mode: String,
+    pub egress: egress::Guarding,
 }
 
 /// Checks every member; the first that is wrong is named in the error.
@@ -60,12 +59,8 @@ pub(crate) fn create(request: CreateSandboxRequest, rules: &Rules) -> Result<Cre
         }
     };
     let mut env = env::check(request.env.unwrap_or_default())?;
-    let egress = egress::check(
-        request.network_policy,
-        request.credential_proxy.as_ref(),
-        &mut env,
-        &rules.egress_mode,
-    )?;
+    let egress =
+        egress::check(request.network_policy, request.credential_proxy.as_ref(), &mut env, &rules.egress)?;
     Ok(CreateSpec {
         image: ImageRequest { platform: platform.clone(), ..image },
         snapshot_id,
@@ -108,7 +103,7 @@ mod tests {
             max_timeout: Some(3600),
             host: Platform { os: "linux".to_owned(), arch: "amd64".to_owned() },
             default_limits: Limits { memory_bytes: Some(1 << 40), ..Limits::default() },
-            egress_mode: "dns+nft".to_owned(),
+            egress: egress::Guarding { mode: "dns+nft".to_owned(), through_proxy: false },
         }
     }
 

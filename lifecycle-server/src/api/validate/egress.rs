@@ -19,12 +19,21 @@ const POLICY_FILE: &str = "OPENSANDBOX_EGRESS_POLICY_FILE";
 /// The mode in which addresses are guarded, not names alone.
 const FULL_MODE: &str = "dns+nft";
 
+/// What the configuration says of sidecars.
+#[derive(Debug, Clone)]
+pub struct Guarding {
+    /// How they guard: `dns` or `dns+nft`.
+    pub mode: String,
+    /// Whether what they read leaves through a proxy.
+    pub through_proxy: bool,
+}
+
 /// Takes the sidecar's variables out of `env`; what is left is the sandbox's. Without a policy there is no sidecar.
 pub(super) fn check(
     policy: Option<NetworkPolicy>,
     proxy: Option<&CredentialProxyConfig>,
     env: &mut BTreeMap<String, String>,
-    mode: &str,
+    guarding: &Guarding,
 ) -> Result<Option<EgressWish>, ApiError> {
     let wants_proxy = proxy.is_some_and(|proxy| proxy.enabled);
     let (mut sidecars, own): (BTreeMap<_, _>, _) =
@@ -47,7 +56,16 @@ pub(super) fn check(
         return Err(ApiError::invalid(format_args!("env.{INSECURE}"), problem));
     }
     let intercepts = wants_proxy || truthy(INTERCEPTION_VARIABLE);
-    if wants_proxy && mode != FULL_MODE {
+    if guarding.through_proxy && truthy(INSECURE) {
+        let problem = "cannot be set: this server's sidecars reach the outside through a proxy";
+        return Err(ApiError::invalid(format_args!("env.{INSECURE}"), problem));
+    }
+    if guarding.through_proxy && !intercepts {
+        let problem = "needs credentialProxy.enabled: this server's sidecars reach the outside through a proxy, \
+            which only connections they read can go through";
+        return Err(ApiError::invalid("networkPolicy", problem));
+    }
+    if wants_proxy && guarding.mode != FULL_MODE {
         let problem = format!("needs egress.mode = \"{FULL_MODE}\" in the server's configuration");
         return Err(ApiError::not_supported("credentialProxy.enabled", problem));
     }
@@ -88,9 +106,19 @@ mod tests {
         env: &[(&str, &str)],
         mode: &str,
     ) -> Result<(Option<EgressWish>, Vec<String>), String> {
+        let guarding = Guarding { mode: mode.to_owned(), through_proxy: false };
+        checked_for(policy, proxy, env, &guarding)
+    }
+
+    fn checked_for(
+        policy: Value,
+        proxy: bool,
+        env: &[(&str, &str)],
+        guarding: &Guarding,
+    ) -> Result<(Option<EgressWish>, Vec<String>), String> {
         let mut env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let proxy = CredentialProxyConfig { enabled: proxy };
-        let wish = check(serde_json::from_value(policy).unwrap(), Some(&proxy), &mut env, mode);
+        let wish = check(serde_json::from_value(policy).unwrap(), Some(&proxy), &mut env, guarding);
         Ok((wish.map_err(|error| error.message)?, env.into_keys().collect()))
     }
 
@@ -112,6 +140,32 @@ mod tests {
             let (wish, left) = checked(json!({}), proxy, &env, FULL_MODE).unwrap();
             assert!(wish.unwrap().intercepts);
             assert_eq!(left, [INTERCEPTION_VARIABLE]);
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_everything_is_read_and_verified() {
+        let guarding = Guarding { mode: FULL_MODE.to_owned(), through_proxy: true };
+        let (transparent, insecure) = ((INTERCEPTION_VARIABLE, "1"), (INSECURE, "1"));
+        for (policy, proxy, env, refused) in [
+            (json!({}), true, vec![], None),
+            (json!({}), false, vec![transparent], None),
+            (Value::Null, false, vec![], None),
+            (json!({}), false, vec![], Some("networkPolicy: ")),
+            (
+                json!({}),
+                false,
+                vec![transparent, insecure],
+                Some("env.OPENSANDBOX_EGRESS_MITMPROXY_SSL_INSECURE: "),
+            ),
+        ] {
+            let told = checked_for(policy, proxy, &env, &guarding).map(drop);
+            match refused {
+                None => assert_eq!(told, Ok(())),
+                Some(member) => {
+                    assert!(told.as_ref().is_err_and(|told| told.starts_with(member)), "{told:?}")
+                }
+            }
         }
     }
 

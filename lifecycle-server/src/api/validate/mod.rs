@@ -22,7 +22,7 @@ mod timeout;
 mod volumes;
 
 pub(super) use create::{Rules, create};
-pub(super) use egress::check_rules;
+pub(super) use egress::{Guarding, check_rules};
 pub(super) use extensions::{echoed, renew_extension};
 pub(super) use filter::metadata_filter;
 pub(super) use labels::patch as metadata_patch;
