@@ -66,14 +66,14 @@ fn everything_that_is_read_leaves_through_the_proxy() -> Result<()> {
     let start = || ConnectProxy::start(&world.outside, format!("{OUTSIDE}:{PORT}").parse()?, None, open());
     let proxy = start()?;
     world.bind(json!({"type": "bearer", "credential": "key"}), json!({"hosts": ["api.test"]}))?;
-    let web = "203.0.113.10:443".to_owned();
+    let web = "203.0.113.10:443";
     let mut answers = String::new();
     for protocol in HTTPS {
         answers += &world.fetch(&[protocol, "-i", "https://api.test/echo"])?;
         let received = world.web.only()?;
         assert_eq!(received.header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
         assert_eq!(received.header("proxy-authorization"), None, "{received:?}");
-        assert_eq!(destinations(&proxy), [web.clone()], "{protocol}");
+        assert_eq!(destinations(&proxy), [web], "{protocol}");
     }
     world.fetch(&["http://api.test/"])?;
     assert_eq!(destinations(&proxy), ["203.0.113.10:80"]);
