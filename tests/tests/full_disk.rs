@@ -161,11 +161,16 @@ async fn a_full_disk_is_told_and_everything_works_once_there_is_room() -> Result
     // Nothing to be had: refused at once, or as soon as what was begun finds no room.
     let ballast = disk.fill()?;
     for (what, answer) in [
-        ("a start", act(&stopped, "start", false).await?),
         ("a pull", api.post("/v1/images/pull", &image).await?),
         ("a create that pulls", api.post("/v1/sandboxes", &create_body(json!({"image": image}))).await?),
     ] {
         refused(answer, what)?;
+    }
+    // A start writes so little that there may be room for it.
+    let answer = act(&stopped, "start", false).await?;
+    let started = answer.status == 200;
+    if !started {
+        refused(answer, "a start")?;
     }
     let answer = act(&holder, "stop", true).await?;
     if answer.status == 409 {
@@ -182,7 +187,7 @@ async fn a_full_disk_is_told_and_everything_works_once_there_is_room() -> Result
     if answer.status != 202 {
         refused(answer, "a hand-over")?;
     }
-    for (sandbox, state) in [(&holder, "Running"), (&stopped, "Stopped")] {
+    for (sandbox, state) in [(&holder, "Running"), (&stopped, if started { "Running" } else { "Stopped" })] {
         assert_eq!(sandbox.get().await?["status"]["state"], state);
     }
     goes_on(&holder).await?;
@@ -221,7 +226,9 @@ async fn a_full_disk_is_told_and_everything_works_once_there_is_room() -> Result
     .await?;
     fs::remove_file(&ballast)?;
     available(&api, MEMBERS).await?;
-    act(&stopped, "start", false).await?.expect(200)?;
+    if !started {
+        act(&stopped, "start", false).await?.expect(200)?;
+    }
     assert_eq!(stopped.execd().await?.output("cat /srv/mark").await?, "kept");
     let (_, process) = count(&holder).await?;
     assert_eq!(act(&holder, "stop", true).await?.expect(200)?.json()?, json!({"memory": true}));
