@@ -185,3 +185,29 @@ async fn the_image_of_the_server_has_all_that_the_server_calls() -> Result<()> {
     ensure!(refused.exit_code != 0 && refused.stderr.contains("api_key"), "{}", refused.stderr);
     sandbox.delete().await
 }
+
+#[tokio::test]
+async fn the_image_of_the_egress_sidecar_has_what_it_needs() -> Result<()> {
+    let archive = find("sandkeep-egress-sidecar-", ".image.tar")?;
+    let name = format!("sandkeep/egress-sidecar:{VERSION}");
+    let layout = layout(&archive, &name)?;
+    let config = layout.configuration.config().as_ref().context("a configuration")?;
+    assert_eq!(config.entrypoint(), &Some(vec!["/usr/local/bin/egress-sidecar".to_owned()]));
+    assert_eq!(config.exposed_ports(), &Some(vec!["18080/tcp".to_owned()]));
+    assert_eq!(layout.manifest.layers().len(), 2);
+
+    let server = Server::start(Setup::default().without_image())?;
+    server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
+    let body = json!({
+        "image": {"uri": name}, "resourceLimits": {}, "timeout": 300, "entrypoint": ["sleep", "infinity"],
+    });
+    let sandbox = server.api().create(body).await?;
+    let execd = sandbox.execd().await?;
+    let authorities = execd.run("test -s /etc/ssl/certs/ca-certificates.crt").await?;
+    ensure!(authorities.exit_code == 0, "no authorities to verify destinations by");
+    // A sandbox has no power over its network: the program runs as far as that, and says so.
+    let refused = execd.run("timeout 20 egress-sidecar").await?;
+    ensure!(![0, 124, 126, 127].contains(&refused.exit_code), "{refused:?}");
+    ensure!(refused.stderr.contains("CAP_NET_ADMIN"), "{refused:?}");
+    sandbox.delete().await
+}

@@ -21,6 +21,8 @@ const EXECD: &str = "execd";
 const EXECD_PORT: &str = "44772/tcp";
 /// Where the server of the image's configuration listens.
 const SERVER_PORT: &str = "8080/tcp";
+/// Where the egress sidecar's API listens unless told otherwise.
+const SIDECAR_PORT: &str = "18080/tcp";
 /// Where the image keeps everything that must outlive the container.
 const STATE: &str = "/var/lib/sandkeep";
 const CONFIG: &str = "/etc/sandkeep/config.toml";
@@ -33,6 +35,15 @@ const SERVER_BASE: Recipe = Recipe {
     name: "lifecycle-server",
     tags: &[concat!("sandkeep/lifecycle-server:", env!("CARGO_PKG_VERSION"))],
     packages: &["ca-certificates", "e2fsprogs", "iproute2", "nftables", "usr-is-merged", "util-linux"],
+    env: &[PATH, "LANG=C.UTF-8"],
+    files: &[],
+};
+
+/// What the egress sidecar needs: authorities to verify destinations by.
+const SIDECAR_BASE: Recipe = Recipe {
+    name: "egress-sidecar",
+    tags: &[concat!("sandkeep/egress-sidecar:", env!("CARGO_PKG_VERSION"))],
+    packages: &["ca-certificates", "usr-is-merged"],
     env: &[PATH, "LANG=C.UTF-8"],
     files: &[],
 };
@@ -54,31 +65,41 @@ pub(super) fn write_execd(out: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(&work)?)
 }
 
-/// The server with execd and the egress sidecar beside it on what it needs of Debian; the two are a layer of their own, so that a new
-/// version brings no new base.
+/// The server with execd and the egress sidecar beside it, on what it needs of Debian.
 pub(super) fn write_server(out: &Path) -> Result<()> {
-    crate::packages::install()?;
-    let work = fresh_work(SERVER_BASE.name)?;
-    let base = rootfs::build(&SERVER_BASE, &work)?;
-    let layer = layer(
-        &work,
-        &[
-            (paths::dist().join(dist::SERVER), "usr/local/bin/lifecycle-server", 0o755),
-            (paths::dist().join(EXECD), "usr/local/bin/execd", 0o755),
-            (paths::dist().join(dist::SIDECAR), "usr/local/bin/egress-sidecar", 0o755),
-            (paths::root().join("packaging/image/config.toml"), &CONFIG[1..], 0o644),
-        ],
-    )?;
+    let files = [
+        (paths::dist().join(dist::SERVER), "usr/local/bin/lifecycle-server", 0o755),
+        (paths::dist().join(EXECD), "usr/local/bin/execd", 0o755),
+        (paths::dist().join(dist::SIDECAR), "usr/local/bin/egress-sidecar", 0o755),
+        (paths::root().join("packaging/image/config.toml"), &CONFIG[1..], 0o644),
+    ];
     let config = common("lifecycle-server", "Creates, finds, renews and removes sandboxes")
         .entrypoint(words(&["/usr/local/bin/lifecycle-server"]))
         .cmd(words(&["--config", CONFIG]))
-        .env(words(SERVER_BASE.env))
         .exposed_ports(words(&[SERVER_PORT]))
         .stop_signal("SIGTERM")
-        .volumes(words(&[STATE]))
-        .build()?;
-    let image = described(SERVER_BASE.tags, config);
-    write(&image, &[&base, &layer], &work, &out.join(file_name(SERVER_BASE.name)))?;
+        .volumes(words(&[STATE]));
+    write_on(&SERVER_BASE, &files, config, out)
+}
+
+/// The egress sidecar by itself, to run beside any container whose network it shares.
+pub(super) fn write_sidecar(out: &Path) -> Result<()> {
+    let files = [(paths::dist().join(dist::SIDECAR), "usr/local/bin/egress-sidecar", 0o755)];
+    let config = common("egress-sidecar", "Enforces outbound rules and injects Credential Vault secrets")
+        .entrypoint(words(&["/usr/local/bin/egress-sidecar"]))
+        .exposed_ports(words(&[SIDECAR_PORT]))
+        .stop_signal("SIGTERM");
+    write_on(&SIDECAR_BASE, &files, config, out)
+}
+
+/// An image of these files on a base; they are a layer of their own, so that a new version brings no new base.
+fn write_on(base: &Recipe, files: &[(PathBuf, &str, u32)], config: ConfigBuilder, out: &Path) -> Result<()> {
+    crate::packages::install()?;
+    let work = fresh_work(base.name)?;
+    let below = rootfs::build(base, &work)?;
+    let layer = layer(&work, files)?;
+    let image = described(base.tags, config.env(words(base.env)).build()?);
+    write(&image, &[&below, &layer], &work, &out.join(file_name(base.name)))?;
     Ok(fs::remove_dir_all(&work)?)
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn make(images: bool) -> Result<PathBuf> {
     if images {
         step("Making the image of execd", || daemons::write_execd(&out))?;
         step("Making the image of lifecycle-server", || daemons::write_server(&out))?;
+        step("Making the image of egress-sidecar", || daemons::write_sidecar(&out))?;
     }
     fs::write(out.join(CHECKSUMS), checksums(&out)?)?;
     Ok(out)
