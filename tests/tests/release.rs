@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use sandkeep_tests::{
-    api::Api,
+    api::{Api, Sandbox},
     layout::{self, Layout},
     paths,
     registry::Registry,
@@ -150,6 +150,15 @@ async fn the_image_of_execd_runs_from_our_own_store_and_from_a_registry() -> Res
     run_execd(&server.api(), &registry.name(&format!("daemons/execd@{digest}"))).await
 }
 
+/// Imports an archive and starts a sandbox of its image.
+async fn sandbox_of(server: &Server, archive: &Path, name: &str) -> Result<Sandbox> {
+    server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
+    let body = json!({
+        "image": {"uri": name}, "resourceLimits": {}, "timeout": 300, "entrypoint": ["sleep", "infinity"],
+    });
+    server.api().create(body).await
+}
+
 #[tokio::test]
 async fn the_image_of_the_server_has_all_that_the_server_calls() -> Result<()> {
     let archive = find("sandkeep-lifecycle-server-", ".image.tar")?;
@@ -163,11 +172,7 @@ async fn the_image_of_the_server_has_all_that_the_server_calls() -> Result<()> {
     assert_eq!(layout.manifest.layers().len(), 2);
 
     let server = Server::start(Setup::default().without_image())?;
-    server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
-    let body = json!({
-        "image": {"uri": name}, "resourceLimits": {}, "timeout": 300, "entrypoint": ["sleep", "infinity"],
-    });
-    let sandbox = server.api().create(body).await?;
+    let sandbox = sandbox_of(&server, &archive, &name).await?;
     let execd = sandbox.execd().await?;
     for program in [
         "lifecycle-server --version",
@@ -197,11 +202,7 @@ async fn the_image_of_the_egress_sidecar_has_what_it_needs() -> Result<()> {
     assert_eq!(layout.manifest.layers().len(), 2);
 
     let server = Server::start(Setup::default().without_image())?;
-    server.cli_ok(&["image", "import", archive.to_str().context("a path in UTF-8")?])?;
-    let body = json!({
-        "image": {"uri": name}, "resourceLimits": {}, "timeout": 300, "entrypoint": ["sleep", "infinity"],
-    });
-    let sandbox = server.api().create(body).await?;
+    let sandbox = sandbox_of(&server, &archive, &name).await?;
     let execd = sandbox.execd().await?;
     let authorities = execd.run("test -s /etc/ssl/certs/ca-certificates.crt").await?;
     ensure!(authorities.exit_code == 0, "no authorities to verify destinations by");
