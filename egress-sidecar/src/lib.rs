@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod intercept;
 pub mod memory;
 pub mod policy;
+mod post;
 pub mod roots;
 pub mod sockets;
 pub mod state;

@@ -59,7 +59,7 @@ impl Dns {
         let (alive, ended) = oneshot::channel();
         let (failing, failed) = oneshot::channel();
         let (names, wanted) = client::channel();
-        let config = config.clone();
+        let (config, hook_names) = (config.clone(), names.clone());
         thread::Builder::new().name(PART.to_owned()).stack_size(STACK).spawn(move || {
             let upstreams = Upstreams::new(&config.upstreams, config.upstream_timeout, config.probe_interval);
             let upstreams = Rc::new(upstreams);
@@ -70,9 +70,7 @@ impl Dns {
                 tasks.spawn_local(Rc::clone(&upstreams).probe());
             }
             if let Some(webhook) = webhook {
-                tasks.spawn_local(async move {
-                    webhook.run(async |name: &str| upstreams.lookup(name).await).await
-                });
+                tasks.spawn_local(webhook.run(hook_names));
             }
             let mut serving = FuturesUnordered::new();
             for socket in listeners.udp {
