@@ -12,6 +12,7 @@ pub mod firewall;
 pub mod fuzz;
 pub mod intercept;
 pub mod memory;
+pub mod metrics;
 pub mod policy;
 mod post;
 pub mod roots;

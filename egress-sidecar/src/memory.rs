@@ -191,13 +191,20 @@ pub fn release() {
 }
 
 /// Processor time of this process.
-fn used() -> Duration {
+#[must_use]
+pub fn used() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
 /// Pages of memory this process holds.
 fn resident() -> Option<usize> {
     fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Bytes of memory this process holds, shared ones included; `None` if the kernel does not say.
+#[must_use]
+pub fn resident_bytes() -> Option<usize> {
+    Some(resident()? * rustix::param::page_size())
 }
 
 /// Keeps others out of this process's memory: no core dumps, and no debugger but root's.

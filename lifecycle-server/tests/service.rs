@@ -45,6 +45,7 @@ impl World {
                 patience: Duration::from_secs(5),
                 trusted_ca: None,
                 proxy: None,
+                collector: None,
             },
             env: vec![],
             committed_memory,

@@ -6,6 +6,7 @@ pub mod api;
 pub mod attempts;
 pub mod backend;
 pub mod browser;
+pub mod collector;
 pub mod connect_proxy;
 pub mod execd;
 pub mod guarded;

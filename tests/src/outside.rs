@@ -5,8 +5,8 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::UdpSocket,
     path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    time::Duration,
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +21,9 @@ pub const RESOLVER: &str = "1.1.1.1";
 pub const SILENT: &str = "198.51.100.9";
 /// Opens the sidecar's API.
 pub const TOKEN: &str = "a-token-of-the-test";
+/// A sidecar that is asked to end has ended by then, also on a slow machine.
+const END_LIMIT: Duration = Duration::from_secs(60);
+const END_POLL: Duration = Duration::from_millis(20);
 const ADDRESSES: [&str; 12] = [
     "1.1.1.1/32",
     "8.8.8.8/32",
@@ -245,6 +248,21 @@ pub struct Sidecar {
 impl Sidecar {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks it to end, and says how it has.
+    pub fn end(mut self) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.pid())?;
+        let pid = rustix::process::Pid::from_raw(pid).context("a process id")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let begun = Instant::now();
+        while begun.elapsed() < END_LIMIT {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(END_POLL);
+        }
+        anyhow::bail!("the sidecar does not end")
     }
 
     /// Ends it without a warning.

@@ -1,38 +1,19 @@
-//! Traces and metrics at a collector: one of the test's own that reads what the server sends.
+//! Traces and metrics of the server at a collector.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http_body_util::{BodyExt as _, Collected, Full};
-use hyper::{Request, Response, body::Incoming, header::CONTENT_TYPE, service::service_fn};
-use hyper_util::rt::TokioIo;
-use opentelemetry_proto::tonic::{
-    collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
-    common::v1::{KeyValue, any_value::Value as AnyValue},
-    metrics::v1::{Metric, NumberDataPoint, metric::Data, number_data_point::Value as Number},
-    trace::v1::{Span, span::SpanKind},
-};
-use prost::Message as _;
+use http_body_util::Full;
+use hyper::{Request, header::CONTENT_TYPE};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use sandkeep_tests::{
     api::{create_body, eventually},
     backend::{self, PORT},
+    collector::{Absent, Collector, hex, text},
     server::{Server, Setup},
 };
 use serde_json::json;
-use tokio::{
-    net::TcpSocket,
-    task::{JoinHandle, JoinSet},
-};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest pause between two attempts to send the same spans, several times over.
@@ -46,147 +27,6 @@ const SECRET: &str = "no-collector-may-see-this";
 const TRACE: (&str, &str) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
 /// One that its caller does not record.
 const UNRECORDED: &str = "1af7651916cd43dd8448eb211c80319c";
-
-#[derive(Default)]
-struct Received {
-    traces: Vec<ExportTraceServiceRequest>,
-    metrics: Vec<ExportMetricsServiceRequest>,
-    mistakes: Vec<String>,
-}
-
-/// An address that refuses connections until its collector listens.
-struct Absent {
-    socket: TcpSocket,
-    address: SocketAddr,
-}
-
-impl Absent {
-    fn new() -> Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let address = socket.local_addr()?;
-        Ok(Self { socket, address })
-    }
-}
-
-/// A collector; it ends with the value.
-struct Collector {
-    received: Arc<Mutex<Received>>,
-    hangs: Arc<AtomicBool>,
-    task: JoinHandle<()>,
-}
-
-impl Collector {
-    fn listen(at: Absent) -> Result<Self> {
-        let listener = at.socket.listen(64)?;
-        let (received, hangs) = (Arc::<Mutex<Received>>::default(), Arc::<AtomicBool>::default());
-        let shared = (received.clone(), hangs.clone());
-        let task = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let (received, hangs) = shared.clone();
-                let service = service_fn(move |request| take(request, received.clone(), hangs.clone()));
-                let http = hyper::server::conn::http1::Builder::new();
-                connections.spawn(http.serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        Ok(Self { received, hangs, task })
-    }
-
-    fn look<T>(&self, at: impl FnOnce(&Received) -> T) -> T {
-        at(&self.received.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn spans(&self) -> Vec<Span> {
-        self.look(|received| {
-            let resources = received.traces.iter().flat_map(|request| &request.resource_spans);
-            let scopes = resources.flat_map(|resource| &resource.scope_spans);
-            scopes.flat_map(|scope| scope.spans.clone()).collect()
-        })
-    }
-
-    fn spans_of(&self, trace: &str) -> Vec<Span> {
-        self.spans().into_iter().filter(|span| hex(&span.trace_id) == trace).collect()
-    }
-
-    /// The newest export of a metric.
-    fn metric(&self, name: &str) -> Option<Metric> {
-        self.look(|received| {
-            let resources = received.metrics.iter().flat_map(|request| &request.resource_metrics);
-            let scopes = resources.flat_map(|resource| &resource.scope_metrics);
-            scopes.flat_map(|scope| &scope.metrics).rfind(|metric| metric.name == name).cloned()
-        })
-    }
-
-    /// What a metric counts for these attributes: of a histogram how many values, of others the value.
-    fn value(&self, name: &str, attributes: &[(&str, &str)]) -> Option<f64> {
-        let has = |given: &[KeyValue]| attributes.iter().all(|(key, value)| text(given, key) == *value);
-        let numbers = |points: Vec<NumberDataPoint>| {
-            let point = points.into_iter().find(|point| has(&point.attributes))?;
-            match point.value? {
-                Number::AsInt(number) => Some(number as f64),
-                Number::AsDouble(number) => Some(number),
-            }
-        };
-        match self.metric(name)?.data? {
-            Data::Histogram(all) => {
-                all.data_points.iter().find(|point| has(&point.attributes)).map(|point| point.count as f64)
-            }
-            Data::Sum(all) => numbers(all.data_points),
-            Data::Gauge(all) => numbers(all.data_points),
-            _ => None,
-        }
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn take(
-    request: Request<Incoming>,
-    received: Arc<Mutex<Received>>,
-    hangs: Arc<AtomicBool>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    if hangs.load(Ordering::SeqCst) {
-        std::future::pending::<()>().await;
-    }
-    let path = request.uri().path().to_owned();
-    let kind = request.headers().get(CONTENT_TYPE).cloned();
-    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
-    if kind.as_ref().is_none_or(|kind| kind != "application/x-protobuf") {
-        received.mistakes.push(format!("{path}: {kind:?}"));
-    }
-    match path.as_str() {
-        "/v1/traces" => match ExportTraceServiceRequest::decode(body) {
-            Ok(request) => received.traces.push(request),
-            Err(error) => received.mistakes.push(error.to_string()),
-        },
-        "/v1/metrics" => match ExportMetricsServiceRequest::decode(body) {
-            Ok(request) => received.metrics.push(request),
-            Err(error) => received.mistakes.push(error.to_string()),
-        },
-        other => received.mistakes.push(other.to_owned()),
-    }
-    Ok(Response::new(Full::default()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn text(attributes: &[KeyValue], name: &str) -> String {
-    let value = attributes.iter().find(|attribute| attribute.key == name);
-    match value.and_then(|attribute| attribute.value.as_ref()).and_then(|value| value.value.as_ref()) {
-        Some(AnyValue::StringValue(text)) => text.clone(),
-        Some(AnyValue::IntValue(number)) => number.to_string(),
-        Some(AnyValue::BoolValue(flag)) => flag.to_string(),
-        _ => String::new(),
-    }
-}
 
 fn setup(collector: &Absent) -> Setup {
     Setup::default()
@@ -343,7 +183,7 @@ async fn trouble_with_the_collector_harms_nothing() -> Result<()> {
     assert_eq!(lines(away), 2, "{}", server.log());
 
     // It hangs: the server stops all the same.
-    collector.hangs.store(true, Ordering::SeqCst);
+    collector.hang(true);
     api.get("/v1/sandboxes").await?.expect(200)?;
     let since = Instant::now();
     let status = server.stop()?;

@@ -2,6 +2,7 @@
 
 mod environment;
 mod intercept;
+mod metrics;
 mod upstream_proxy;
 mod warnings;
 
@@ -15,7 +16,7 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
-pub use self::{intercept::InterceptConfig, upstream_proxy::UpstreamProxy};
+pub use self::{intercept::InterceptConfig, metrics::MetricsConfig, upstream_proxy::UpstreamProxy};
 use environment::Environment;
 pub use sandkeep_specs::egress::Cidr;
 use sandkeep_specs::egress::settings;
@@ -99,6 +100,8 @@ pub struct Config {
     pub probe_interval: Duration,
     /// Who is told of refused names (`DENY_WEBHOOK`).
     pub deny_webhook: Option<hyper::Uri>,
+    /// Who is told of metrics, if anybody is.
+    pub metrics: Option<MetricsConfig>,
     /// Whose sidecar this is (`SANDBOX_ID`).
     pub sandbox_id: String,
     /// Namespace to enter before anything else (`NETNS`), a path.
@@ -145,6 +148,7 @@ impl Config {
         let mode = mode(env.text("MODE").as_deref());
         let intercept = InterceptConfig::read(&env)?;
         upstream_proxy::check(mode, &intercept)?;
+        let mut warnings = warnings::warnings(&env);
         Ok(Self {
             http_addr: env.parsed("HTTP_ADDR", listen_address)?.unwrap_or_else(|| any(DEFAULT_PORT)),
             token: env.text("TOKEN").map(|token| Token(Zeroizing::new(token))),
@@ -168,12 +172,13 @@ impl Config {
                 DEFAULT_PROBE_INTERVAL,
             ),
             deny_webhook: env.parsed("DENY_WEBHOOK", webhook)?,
+            metrics: MetricsConfig::read(&env, &mut warnings)?,
             sandbox_id: env.text("SANDBOX_ID").unwrap_or_default(),
             netns: env.path("NETNS"),
             ready_fd: env.parsed("READY_FD", |text| text.parse().map_err(|_| not("a descriptor", text)))?,
             state_dir: env.whole("SANDKEEP_EGRESS_STATE_DIR").map(PathBuf::from),
             sockets: sockets(env.whole("SANDKEEP_EGRESS_SOCKETS").as_deref()),
-            warnings: warnings::warnings(&env),
+            warnings,
             intercept,
         })
     }
@@ -346,7 +351,11 @@ mod tests {
     fn secrets_are_never_shown() {
         let proxy = [("UPSTREAM_PROXY", "http://a"), ("UPSTREAM_PROXY_AUTH", "Basic hush-hush")];
         let more = [("TOKEN", "hush-hush"), ("MODE", "dns+nft"), ("MITMPROXY_TRANSPARENT", "1")];
-        let config = config(&[&proxy[..], &more].concat()).unwrap();
+        let collector = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hush-hush@c"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hush-hush"),
+        ];
+        let config = config(&[&proxy[..], &more, &collector].concat()).unwrap();
         assert!(!format!("{config:?}").contains("hush-hush"));
     }
 }

@@ -3,12 +3,7 @@
 use super::{PREFIX, environment::Environment};
 
 /// Variables of others' sidecars that this one has no use for, with their whole names.
-const UNUSED: [(&str, &str); 4] = [
-    ("OPENSANDBOX_EGRESS_MITMPROXY_SCRIPT", "scripts are not run"),
-    ("OPENSANDBOX_EGRESS_METRICS_EXTRA_ATTRS", "metrics are not exported"),
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", "metrics are not exported"),
-    ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "metrics are not exported"),
-];
+const UNUSED: [(&str, &str); 1] = [("OPENSANDBOX_EGRESS_MITMPROXY_SCRIPT", "scripts are not run")];
 
 /// Lines to be told once there is a log.
 pub(super) fn warnings(env: &Environment<'_>) -> Vec<String> {
@@ -39,9 +34,7 @@ mod tests {
             ("OPENSANDBOX_EGRESS_MODE", "NFT + dns", 0),
             ("OPENSANDBOX_EGRESS_MODE", "", 0),
             ("OPENSANDBOX_EGRESS_MITMPROXY_SCRIPT", "/x.py", 1),
-            ("OPENSANDBOX_EGRESS_METRICS_EXTRA_ATTRS", "a=b", 1),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x", 1),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", " ", 0),
+            ("OPENSANDBOX_EGRESS_MITMPROXY_SCRIPT", " ", 0),
         ] {
             let warnings = told(name, value);
             assert_eq!(warnings.len(), count, "{name}={value}: {warnings:?}");

@@ -16,6 +16,7 @@ use crate::{
     dns::{self, Dns},
     engine::Engine,
     firewall::{Fixed, Intercept},
+    metrics::Metrics,
     policy,
     sockets::Listeners,
 };
@@ -39,8 +40,9 @@ pub(super) fn enforce(
     listeners: Listeners,
     health: &Arc<Health>,
     audit: Arc<Audit>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Enforcement> {
-    let engine = Arc::new(Engine::start(config, fixed(config))?);
+    let engine = Arc::new(Engine::start(config, fixed(config), Arc::clone(metrics))?);
     if let Err(error) = engine.insist_on_own_source() {
         tracing::warn!(%error, "the kernel lets IPv6 packets pass that bear somebody else's source address");
     }
@@ -57,7 +59,8 @@ pub(super) fn enforce(
         None => (None, None),
     };
     let denials = Arc::new(Denials::new(skip, hook, audit));
-    let dns = Dns::start(listeners, config, Arc::clone(&engine), denials, Arc::clone(health), webhook)?;
+    let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
+    let dns = Dns::start(listeners, config, Arc::clone(&engine), denials, metrics, health, webhook)?;
     Ok(Enforcement { engine, dns })
 }
 

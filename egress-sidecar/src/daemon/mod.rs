@@ -19,7 +19,14 @@ use tokio::{
 };
 
 use crate::{
-    api, audit::Audit, config::Config, memory, sockets::Sockets, state::AppState, vault::store::Store,
+    api,
+    audit::Audit,
+    config::Config,
+    memory,
+    metrics::{Exporting, Metrics},
+    sockets::Sockets,
+    state::AppState,
+    vault::store::Store,
 };
 use health::Health;
 
@@ -74,7 +81,8 @@ async fn serve(config: Config) -> Result<()> {
     }
     let listener = TcpListener::from_std(sockets.api).context("cannot serve the API")?;
     let audit = Audit::start(config.state_dir.clone()).context("cannot start the audit log")?;
-    let mut enforcement = bring_up::enforce(&config, sockets.dns, &health, audit.clone())?;
+    let metrics = Arc::new(Metrics::default());
+    let mut enforcement = bring_up::enforce(&config, sockets.dns, &health, audit.clone(), &metrics)?;
     let noting = bring_up::note_refused(&enforcement.engine, audit.clone());
     let vault = Arc::new(Store::new(config.intercept.vault_require_scoped_match));
     let pass = config.intercept.pass_hosts.clone();
@@ -96,6 +104,7 @@ async fn serve(config: Config) -> Result<()> {
     };
     let reloading = tokio::spawn(bring_up::reload_lists(enforcement.engine.clone(), config.lists_reload));
     let releasing = tokio::spawn(memory::release_after_work());
+    let exporting = Exporting::start(&config, metrics, enforcement.dns.names());
     ready::tell(config.ready_fd);
     tracing::info!(%address, "serving");
     let mut failed = false;
@@ -106,6 +115,9 @@ async fn serve(config: Config) -> Result<()> {
         }
     };
     serve::serve(listener, api::service(state), stop).await;
+    if let Some(exporting) = exporting {
+        exporting.stop().await;
+    }
     reloading.abort();
     releasing.abort();
     noting.inspect(JoinHandle::abort);

@@ -29,6 +29,7 @@ use crate::{
     daemon::health::Health,
     denials::{Denials, Webhook},
     engine::Engine,
+    metrics::Metrics,
     sockets::Listeners,
 };
 
@@ -52,6 +53,7 @@ impl Dns {
         config: &Config,
         engine: Arc<Engine>,
         denials: Arc<Denials>,
+        metrics: Arc<Metrics>,
         health: Arc<Health>,
         webhook: Option<Webhook>,
     ) -> Result<Self> {
@@ -63,7 +65,7 @@ impl Dns {
         thread::Builder::new().name(PART.to_owned()).stack_size(STACK).spawn(move || {
             let upstreams = Upstreams::new(&config.upstreams, config.upstream_timeout, config.probe_interval);
             let upstreams = Rc::new(upstreams);
-            let resolver = Rc::new(Resolver::new(engine, denials, Rc::clone(&upstreams)));
+            let resolver = Rc::new(Resolver::new(engine, denials, metrics, Rc::clone(&upstreams)));
             let tasks = LocalSet::new();
             tasks.spawn_local(client::serve(wanted, Rc::clone(&resolver), Rc::clone(&upstreams)));
             if config.upstream_probe {

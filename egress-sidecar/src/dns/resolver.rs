@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    answer::{self, Answer, Told},
+    answer::{self, Answer, Told, Useless},
     cache::{self, Cache, Key},
     upstream::Upstreams,
     wire::{self, NXDOMAIN, Parsed, Question, REFUSED, SERVFAIL},
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     denials::Denials,
     engine::{AdmitError, Engine},
+    metrics::{Count, Metrics},
     policy::Judge,
 };
 
@@ -32,6 +33,8 @@ const MAX_JUDGEMENTS: usize = 3;
 #[derive(Debug, Clone)]
 enum Outcome {
     Answer(Rc<Answer>),
+    /// The policy refuses what the name leads to.
+    Denied,
     Code(u8),
 }
 
@@ -65,6 +68,7 @@ pub(super) struct Ask {
 pub(super) struct Resolver {
     engine: Arc<Engine>,
     denials: Arc<Denials>,
+    metrics: Arc<Metrics>,
     upstreams: Rc<Upstreams>,
     cache: RefCell<Cache>,
     flights: RefCell<HashMap<Key, Rc<Flight>>>,
@@ -75,10 +79,16 @@ pub(super) struct Resolver {
 }
 
 impl Resolver {
-    pub(super) fn new(engine: Arc<Engine>, denials: Arc<Denials>, upstreams: Rc<Upstreams>) -> Self {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        denials: Arc<Denials>,
+        metrics: Arc<Metrics>,
+        upstreams: Rc<Upstreams>,
+    ) -> Self {
         Self {
             engine,
             denials,
+            metrics,
             upstreams,
             cache: RefCell::default(),
             flights: RefCell::default(),
@@ -113,6 +123,7 @@ impl Resolver {
         };
         let judgement = judge.name(name);
         if !judgement.allowed {
+            self.metrics.count(Count::Denied);
             self.denials.name(name, &judgement);
             wire::empty_answer(message, &question, NXDOMAIN, false, out);
             return Next::Reply;
@@ -124,10 +135,12 @@ impl Resolver {
         let key = &mut *self.key.borrow_mut();
         cache::key(name, &question, key);
         if let Some(answer) = self.cache.borrow_mut().get(judge.generation, key, now) {
+            self.metrics.count(Count::CacheHit);
             let limit = limit.unwrap_or_else(|| question.udp_limit());
             answer.write(message, &question, limit, now, out);
             return Next::Reply;
         }
+        self.metrics.count(Count::CacheMiss);
         if self.waiting.get() >= MAX_WAITING {
             wire::empty_answer(message, &question, SERVFAIL, false, out);
             return Next::Reply;
@@ -145,6 +158,10 @@ impl Resolver {
             Outcome::Answer(answer) => {
                 let limit = limit.unwrap_or_else(|| ask.question.udp_limit());
                 answer.write(&ask.message, &ask.question, limit, Instant::now(), &mut out);
+            }
+            Outcome::Denied => {
+                self.metrics.count(Count::Denied);
+                wire::empty_answer(&ask.message, &ask.question, NXDOMAIN, false, &mut out);
             }
             Outcome::Code(code) => wire::empty_answer(&ask.message, &ask.question, code, false, &mut out),
         }
@@ -201,12 +218,20 @@ impl Resolver {
     async fn ask_upstream(&self, ask: &Ask, key: &Key) -> Outcome {
         let Ok(id) = self.upstreams.id() else { return Outcome::Code(SERVFAIL) };
         let query = wire::upstream_query(id, &ask.message, &ask.question);
+        let was_answered = Cell::new(false);
         let read = |reply: &[u8]| {
-            answer::read(reply, &ask.name, &ask.question, Instant::now()).map_err(|error| error.to_string())
+            let read = answer::read(reply, &ask.name, &ask.question, Instant::now());
+            was_answered.set(was_answered.get() || matches!(read, Err(Useless::NoAnswer)));
+            read.map_err(|error| error.to_string())
         };
-        let told = match self.upstreams.ask(&query, ask.question.end, read).await {
+        let since = Instant::now();
+        let asked = self.upstreams.ask(&query, ask.question.end, read).await;
+        self.metrics.asked(since.elapsed());
+        let told = match asked {
             Ok(told) => told,
             Err(reason) => {
+                let failure = if was_answered.get() { Count::ErrorCode } else { Count::UpstreamError };
+                self.metrics.count(failure);
                 tracing::warn!(name = %ask.name, reason, "no name server answers");
                 return Outcome::Code(SERVFAIL);
             }
@@ -220,11 +245,11 @@ impl Resolver {
             let judge = self.judge();
             if let Err((name, judgement)) = judge.chain(&told.chain) {
                 self.denials.alias(&told.chain[0], name, &judgement);
-                return Outcome::Code(NXDOMAIN);
+                return Outcome::Denied;
             }
             if let Some(address) = told.addresses.iter().find(|address| !judge.address(**address)) {
                 self.denials.address(&told.chain[0], *address);
-                return Outcome::Code(NXDOMAIN);
+                return Outcome::Denied;
             }
             let ttl = Duration::from_secs(u64::from(told.answer.ttl));
             match self.engine.admit(judge.generation, &told.chain, &told.addresses, ttl) {

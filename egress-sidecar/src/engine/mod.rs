@@ -16,6 +16,7 @@ use self::seen::Seen;
 use crate::{
     config::{Config, Mode},
     firewall::{Firewall, Fixed, Plan},
+    metrics::{Count, Metrics},
     policy::{self, Action, Judge, Lists, Policy, Rule},
 };
 
@@ -62,6 +63,7 @@ pub struct Engine {
     objection: OnceLock<Box<Objection>>,
     /// The generation in force, for those who wait for the next.
     generation: watch::Sender<u64>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Puts the first policy in force: from here on nothing passes but what it allows.
-    pub fn start(config: &Config, fixed: Fixed) -> anyhow::Result<Self> {
+    pub fn start(config: &Config, fixed: Fixed, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         use anyhow::Context;
         let policy = policy::load(config.policy_file.as_deref(), &config.rules)?;
         let lists = Lists::load(&config.rules_dir)
@@ -86,6 +88,9 @@ impl Engine {
         let judge = Judge::new(FIRST_GENERATION, policy, lists, config.mode == Mode::DnsNft);
         let firewall = Firewall::start(fixed, &plan(&judge, &mut Seen::default(), Instant::now()))
             .context("cannot put the firewall in force (are nftables and CAP_NET_ADMIN there?)")?;
+        if config.mode == Mode::DnsNft {
+            metrics.in_force(judge.policy.rules.len());
+        }
         Ok(Self {
             current: RwLock::new(Arc::new(judge)),
             changes: Mutex::default(),
@@ -96,6 +101,7 @@ impl Engine {
             rules_dir: config.rules_dir.clone(),
             objection: OnceLock::new(),
             generation: watch::Sender::new(FIRST_GENERATION),
+            metrics,
         })
     }
 
@@ -198,7 +204,8 @@ impl Engine {
         let mut kernel = lock(&self.kernel);
         if strict {
             let plan = plan(&judge, &mut kernel.seen, Instant::now());
-            kernel.firewall.replace(&plan)?;
+            kernel.firewall.replace(&plan).inspect_err(|_| self.metrics.count(Count::ApplyFailed))?;
+            self.metrics.in_force(judge.policy.rules.len());
         }
         let generation = judge.generation;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(judge);
@@ -224,17 +231,19 @@ impl Engine {
             return Err(AdmitError::Stale);
         }
         let Kernel { firewall, seen } = &mut *kernel;
-        let named = seen.note(chain, addresses, ttl, Instant::now()).ok_or(AdmitError::Full)?;
+        let Some(named) = seen.note(chain, addresses, ttl, Instant::now()) else {
+            self.metrics.count(Count::AddFailed);
+            return Err(AdmitError::Full);
+        };
         // What passes by default needs no leave; giving it would open what stands between the rules and the default.
         if chain.first().is_some_and(|name| judge.spoken(name).is_some_and(|word| word.allowed)) {
-            firewall
-                .admit(&named)
-                .or_else(|error| match error.raw_os_error() {
-                    // Full of addresses that were forgotten here: new sets have only those that were not.
-                    Some(libc::ENFILE) => firewall.replace(&plan(&judge, seen, Instant::now())),
-                    _ => Err(error),
-                })
-                .map_err(AdmitError::Kernel)?;
+            let added = firewall.admit(&named).or_else(|error| match error.raw_os_error() {
+                // Full of addresses that were forgotten here: new sets have only those that were not.
+                Some(libc::ENFILE) => firewall.replace(&plan(&judge, seen, Instant::now())),
+                _ => Err(error),
+            });
+            self.metrics.count(if added.is_ok() { Count::Update } else { Count::AddFailed });
+            added.map_err(AdmitError::Kernel)?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::{
     image::ImageStore,
     library::Library,
     runtime::Runtime,
-    sandbox::{EgressOptions, Service, ServiceOptions, UpstreamProxy},
+    sandbox::{Collector, EgressOptions, Service, ServiceOptions, UpstreamProxy},
     snapshot::Snapshots,
     store::{Store, StoreError},
     volume::Volumes,
@@ -117,6 +117,10 @@ fn options(config: &Config) -> Result<ServiceOptions> {
             proxy: config.egress.upstream_proxy.as_ref().map(|proxy| UpstreamProxy {
                 url: proxy.url.clone(),
                 authorization: proxy.authorization.clone(),
+            }),
+            collector: config.egress.collector().map(|endpoint| Collector {
+                endpoint: endpoint.to_owned(),
+                interval: config.otel.export_interval(),
             }),
         },
     })

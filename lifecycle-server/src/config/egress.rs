@@ -1,10 +1,13 @@
 //! `[egress]`: how what leaves a sandbox is guarded.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
+use reqwest::Url;
 use serde::Deserialize;
 
-use super::{error::Problem, upstream_proxy::UpstreamProxyConfig};
+use super::{error::Problem, otel, upstream_proxy::UpstreamProxyConfig};
+
+const COLLECTOR: &str = "egress.otlp_endpoint";
 
 /// How what leaves a sandbox with a network policy is guarded.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,7 +26,20 @@ pub struct EgressConfig {
     disable_ipv6: bool,
     requests: toml::Table,
     limits: toml::Table,
-    otlp_endpoint: Option<String>,
+    otlp_endpoint: Option<Address>,
+    #[serde(skip)]
+    collector: Option<Address>,
+}
+
+/// An address that may hold a password.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+struct Address(String);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Address")
+    }
 }
 
 impl Default for EgressConfig {
@@ -38,6 +54,7 @@ impl Default for EgressConfig {
             requests: toml::Table::new(),
             limits: toml::Table::new(),
             otlp_endpoint: None,
+            collector: None,
         }
     }
 }
@@ -52,6 +69,25 @@ impl EgressConfig {
     pub fn believed(&self) -> Option<PathBuf> {
         let of_proxy = self.upstream_proxy.as_ref().and_then(|proxy| proxy.ca_cert_path.clone());
         self.trusted_ca.clone().or(of_proxy)
+    }
+
+    /// Where sidecars send metrics; may hold a password.
+    pub fn collector(&self) -> Option<&str> {
+        self.collector.as_ref().map(|collector| collector.0.as_str())
+    }
+
+    /// Makes out where sidecars send metrics.
+    pub(super) fn settle(&mut self) -> Result<(), Problem> {
+        let given = self.otlp_endpoint.as_ref().map(|given| given.0.trim()).filter(|given| !given.is_empty());
+        let Some(given) = given else { return Ok(()) };
+        let (_, metrics) = otel::signals(&otel::address(COLLECTOR, given)?);
+        if is_loopback(&metrics) {
+            let problem = "is an address of the sidecars' own: they are in the networks of their sandboxes, where no \
+                collector listens; name one that sandboxes' networks lead to";
+            return Err((COLLECTOR, problem.to_owned()));
+        }
+        self.collector = Some(Address(metrics.into()));
+        Ok(())
     }
 
     pub(super) fn check(&self) -> Result<(), Problem> {
@@ -75,13 +111,60 @@ impl EgressConfig {
                 return Err(("egress.upstream_proxy.ca_cert_path", problem.to_owned()));
             }
         }
-        let refused = [
-            ("egress.disable_ipv6", !self.disable_ipv6, "sandboxes have no IPv6"),
-            ("egress.otlp_endpoint", self.otlp_endpoint.is_some(), "sidecars do not export metrics"),
-        ];
-        match refused.into_iter().find(|(_, is_set, _)| *is_set) {
-            Some((key, _, why)) => Err((key, why.to_owned())),
-            None => Ok(()),
+        match self.disable_ipv6 {
+            true => Ok(()),
+            false => Err(("egress.disable_ipv6", "sandboxes have no IPv6".to_owned())),
+        }
+    }
+}
+
+/// Whether whoever goes there stays in his own network.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    match host.trim_matches(['[', ']']).parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(given: &str) -> Result<Option<String>, Problem> {
+        let mut config =
+            EgressConfig { otlp_endpoint: Some(Address(given.to_owned())), ..EgressConfig::default() };
+        config.settle()?;
+        assert!(!format!("{config:?}").contains("hush-hush"));
+        Ok(config.collector().map(str::to_owned))
+    }
+
+    #[test]
+    fn collectors_are_elsewhere_and_have_a_place_for_metrics() {
+        for (given, expected) in [
+            (" ", None),
+            ("http://c:4318", Some("http://c:4318/v1/metrics")),
+            ("https://c/otlp/v1/metrics", Some("https://c/otlp/v1/metrics")),
+            (" http://u:hush-hush@10.0.0.1/ ", Some("http://u:hush-hush@10.0.0.1/v1/metrics")),
+            ("http://localhost.example", Some("http://localhost.example/v1/metrics")),
+        ] {
+            assert_eq!(settled(given), Ok(expected.map(str::to_owned)), "{given}");
+        }
+        for bad in [
+            "hush-hush",
+            "grpc://hush-hush@c",
+            "http://c/?hush-hush",
+            "http://localhost:4318",
+            "http://u:hush-hush@LOCALHOST.",
+            "http://c.localhost",
+            "http://127.1:4318",
+            "http://0.0.0.0",
+            "http://[::1]:4318",
+            "http://[::ffff:127.0.0.1]",
+            "http://[::]",
+        ] {
+            let (key, problem) = settled(bad).unwrap_err();
+            assert!(key == COLLECTOR && !problem.contains("hush-hush"), "{bad}: {problem}");
         }
     }
 }

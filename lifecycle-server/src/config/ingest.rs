@@ -66,6 +66,7 @@ impl Config {
             config.store.postgresql.dsn = Some(dsn);
         }
         config.otel.settle(environment)?;
+        config.egress.settle()?;
         config.native.settle(&config.docker);
         self.check()?;
         Ok(self)

@@ -116,7 +116,8 @@ impl OtelConfig {
     }
 }
 
-fn address(key: &'static str, text: &str) -> Result<Url, Problem> {
+/// The address of a collector.
+pub(super) fn address(key: &'static str, text: &str) -> Result<Url, Problem> {
     // The text is not shown: it may hold a password.
     let problem = || (key, "is not the http or https address of a collector".to_owned());
     let url = Url::parse(text).map_err(|_| problem())?;
@@ -127,7 +128,7 @@ fn address(key: &'static str, text: &str) -> Result<Url, Problem> {
 
 /// Where traces and metrics go. OpenSandbox's server wants the address of metrics here; traces have their place beside
 /// them. The collector's own address will do, too.
-fn signals(endpoint: &Url) -> (Url, Url) {
+pub(super) fn signals(endpoint: &Url) -> (Url, Url) {
     let path = endpoint.path().trim_end_matches('/');
     for signal in ["metrics", "traces"] {
         let Some(directory) = path.strip_suffix(signal).filter(|directory| directory.ends_with('/')) else {

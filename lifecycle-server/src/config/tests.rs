@@ -79,6 +79,8 @@ fn settings_that_cannot_be_kept_are_refused_by_name() {
         ("[egress]\nreadiness_timeout_seconds = 0", "egress.readiness_timeout_seconds"),
         ("[egress]\ntrusted_ca = \"ca.pem\"", "egress.trusted_ca"),
         ("[egress]\ndisable_ipv6 = false", "egress.disable_ipv6"),
+        ("[egress]\notlp_endpoint = \"collector:4318\"", "egress.otlp_endpoint"),
+        ("[egress]\notlp_endpoint = \"http://localhost:4318\"", "egress.otlp_endpoint"),
         ("[egress]\nupstream_proxy.url = \"ftp://x\"", "egress.upstream_proxy.url"),
         ("[egress]\nupstream_proxy.url = \"http://a:b@x\"", "egress.upstream_proxy.url"),
         ("[egress]\nmode = \"dns\"\nupstream_proxy.url = \"http://x\"", "egress.upstream_proxy"),
@@ -176,4 +178,6 @@ fn the_key_stays_out_of_debug_output() {
     assert!(!format!("{config:?}").contains("very-secret"));
     let proxy = "[egress.upstream_proxy]\nurl = \"http://x\"\nauthorization = \"very-secret\"";
     assert!(!format!("{:?}", parse(proxy).unwrap()).contains("very-secret"));
+    let collector = "[egress]\notlp_endpoint = \"http://u:very-secret@c\"";
+    assert!(!format!("{:?}", parse(collector).unwrap()).contains("very-secret"));
 }

@@ -18,6 +18,8 @@ const ID_VARIABLE: &str = "OPENSANDBOX_EGRESS_SANDBOX_ID";
 const TRUSTED_CA_VARIABLE: &str = "OPENSANDBOX_EGRESS_MITMPROXY_UPSTREAM_EXTRA_CA";
 const PROXY_VARIABLE: &str = "OPENSANDBOX_EGRESS_UPSTREAM_PROXY";
 const PROXY_AUTH_VARIABLE: &str = "OPENSANDBOX_EGRESS_UPSTREAM_PROXY_AUTH";
+const COLLECTOR_VARIABLE: &str = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT";
+const INTERVAL_VARIABLE: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 /// Secrets come to the sidecar from this host, over a link that nobody else is on.
 const REQUIRE_TLS_VARIABLE: &str = "OPENSANDBOX_EGRESS_CREDENTIAL_VAULT_REQUIRE_TLS";
 
@@ -53,6 +55,17 @@ pub struct EgressOptions {
     pub trusted_ca: Option<PathBuf>,
     /// What the connections they read leave through.
     pub proxy: Option<UpstreamProxy>,
+    /// Who is told what they count.
+    pub collector: Option<Collector>,
+}
+
+/// Where sidecars send metrics.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// The address that takes metrics; may hold a password.
+    pub endpoint: String,
+    /// Between two exports, whole milliseconds.
+    pub interval: Duration,
 }
 
 /// A proxy through which sidecars reach the outside.
@@ -89,6 +102,10 @@ impl Egress {
             let authorization = proxy.authorization.clone();
             env.extend(authorization.map(|shown| (PROXY_AUTH_VARIABLE.to_owned(), shown)));
         }
+        if let Some(Collector { endpoint, interval }) = &options.collector {
+            env.insert(COLLECTOR_VARIABLE.to_owned(), endpoint.clone());
+            env.insert(INTERVAL_VARIABLE.to_owned(), interval.as_millis().to_string());
+        }
         if self.intercepts {
             env.insert(INTERCEPTION_VARIABLE.to_owned(), "true".to_owned());
         }
@@ -110,6 +127,13 @@ impl fmt::Debug for UpstreamProxy {
     }
 }
 
+// The address may hold a secret.
+impl fmt::Debug for Collector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Collector").field("interval", &self.interval).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +147,10 @@ mod tests {
             proxy: Some(UpstreamProxy {
                 url: "http://proxy".to_owned(),
                 authorization: Some("Basic hush-hush".to_owned()),
+            }),
+            collector: Some(Collector {
+                endpoint: "http://u:hush-hush@c/v1/metrics".to_owned(),
+                interval: Duration::from_secs(2),
             }),
         };
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -139,6 +167,8 @@ mod tests {
         assert_eq!(sidecar.env[TRUSTED_CA_VARIABLE], "/ca.pem");
         assert_eq!(sidecar.env[PROXY_VARIABLE], "http://proxy");
         assert_eq!(sidecar.env[PROXY_AUTH_VARIABLE], "Basic hush-hush");
+        assert_eq!(sidecar.env[COLLECTOR_VARIABLE], "http://u:hush-hush@c/v1/metrics");
+        assert_eq!(sidecar.env[INTERVAL_VARIABLE], "2000");
         let shown = format!("{egress:?}{sidecar:?}{options:?}");
         assert!(!shown.contains(&egress.token) && !shown.contains("hush-hush"));
         assert_ne!(Egress::new(&wish).token, egress.token);

@@ -91,6 +91,7 @@ mod tests {
             patience: Duration::from_secs(1),
             trusted_ca: None,
             proxy: None,
+            collector: None,
         }
     }
 

@@ -36,7 +36,9 @@ mod template;
 pub use access::{Openness, PUBLIC_PORTS, Target, parse_ports};
 pub use activity::Visit;
 pub use admission::CommittedMemory;
-pub use egress::{Egress, EgressOptions, EgressWish, INTERCEPTION_VARIABLE, SIDECAR_PORT, UpstreamProxy};
+pub use egress::{
+    Collector, Egress, EgressOptions, EgressWish, INTERCEPTION_VARIABLE, SIDECAR_PORT, UpstreamProxy,
+};
 pub use error::ServiceError;
 pub use idempotency::{IdempotencyKey, fingerprint};
 pub use idle::{AUTOPAUSE, AUTORESUME, IDLE_SECONDS, idle_seconds};

@@ -65,6 +65,7 @@ impl Server {
                     patience: Duration::from_secs(5),
                     trusted_ca: None,
                     proxy: None,
+                    collector: None,
                 },
                 volumes: lifecycle_server::volume::Volumes::new(
                     "/nonexistent".into(),
