@@ -9,7 +9,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd},
         unix::{ffi::OsStrExt, fs::MetadataExt},
     },
     path::{Path, PathBuf},
@@ -22,19 +22,20 @@ use rustix::fs::{CWD, SeekFrom, seek};
 
 use super::{
     config::Watermark,
-    layer, quota,
+    loops::{self, Loops},
+    quota,
     sys::{self, FsContext},
 };
 use crate::runtime::RuntimeError;
 
 /// File of a sandbox's image, in its directory.
 const IMAGE: &str = "disk.img";
+/// Where it is written down which loop devices were made for these images.
+const LOOPS: &str = "loop-devices";
 /// Smallest file system worth making.
 pub(crate) const MIN_BYTES: u64 = 16 << 20;
 /// A file system with less room than this is as good as full.
 const FULL_BELOW: u64 = 1 << 20;
-/// Attempts at a free loop device before giving up: others may take it first.
-const LOOP_ATTEMPTS: usize = 64;
 
 /// How long the file system of a stopped sandbox may take to be unmounted.
 const DETACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,37 +44,6 @@ const DETACH_PAUSE: Duration = Duration::from_millis(1);
 /// Which signal tells of a broken lease.
 const F_SETSIG: libc::c_int = 10;
 
-const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4c82;
-const LOOP_CONFIGURE: libc::c_ulong = 0x4c0a;
-const LO_FLAGS_AUTOCLEAR: u32 = 4;
-
-/// `struct loop_config` with its `loop_info64`.
-#[repr(C)]
-struct LoopConfig {
-    fd: u32,
-    block_size: u32,
-    info: LoopInfo,
-    reserved: [u64; 8],
-}
-
-/// `struct loop_info64`.
-#[repr(C)]
-struct LoopInfo {
-    device: u64,
-    inode: u64,
-    rdevice: u64,
-    offset: u64,
-    size_limit: u64,
-    number: u32,
-    encrypt_type: u32,
-    encrypt_key_size: u32,
-    flags: u32,
-    file_name: [u8; 64],
-    crypt_name: [u8; 64],
-    encrypt_key: [u8; 32],
-    init: [u64; 2],
-}
-
 /// Makes the places that hold private layers.
 pub(crate) struct Disks {
     template_dir: PathBuf,
@@ -81,13 +51,19 @@ pub(crate) struct Disks {
     template: Mutex<Option<PathBuf>>,
     /// The file system keeps project quotas.
     quotas: bool,
+    loops: Loops,
 }
 
 impl Disks {
     /// `trial_project` is a project number nothing else uses.
-    pub(crate) fn new(template_dir: PathBuf, default_bytes: Option<u64>, trial_project: u32) -> Self {
+    pub(crate) fn new(
+        template_dir: PathBuf,
+        default_bytes: Option<u64>,
+        trial_project: u32,
+    ) -> io::Result<Self> {
         let quotas = quota::supported(&template_dir, trial_project);
-        Self { template_dir, default_bytes, template: Mutex::new(None), quotas }
+        let loops = Loops::start(template_dir.join(LOOPS))?;
+        Ok(Self { template_dir, default_bytes, template: Mutex::new(None), quotas, loops })
     }
 
     /// Opens the place for a private layer in `directory`, a detached mount, limited to `bytes` if given.
@@ -104,7 +80,7 @@ impl Disks {
         } else {
             format(&image, bytes)?;
         }
-        mount_image(&image)
+        self.mount_image(&image)
     }
 
     /// Opens the place of a private layer that was left in `directory` by a sandbox that was stopped.
@@ -114,7 +90,7 @@ impl Disks {
             return sys::clone_tree(CWD, &CString::new(directory.as_os_str().as_bytes())?);
         }
         wait_detached(&image)?;
-        mount_image(&image)
+        self.mount_image(&image)
     }
 
     /// Makes what a stopped sandbox left last beyond a crash of the host. Nobody uses it any more.
@@ -135,6 +111,35 @@ impl Disks {
         fs::metadata(directory.join(IMAGE)).ok().map(|metadata| metadata.blocks() * 512)
     }
 
+    /// A further mount of a sandbox's own file system; `None` where it has none of its own. While the sandbox has it
+    /// mounted both are one file system, so nothing has to be flushed.
+    pub(crate) fn share(&self, directory: &Path) -> io::Result<Option<OwnedFd>> {
+        let image = directory.join(IMAGE);
+        if !image.try_exists()? {
+            return Ok(None);
+        }
+        match loops::device_of(&image)? {
+            Some(device) => mount_device(&device).map(Some),
+            None => self.mount_image(&image).map(Some),
+        }
+    }
+
+    /// Takes leave of the host, when the server ends.
+    pub(crate) fn release(&self, patience: Duration) {
+        self.loops.release(patience);
+    }
+
+    /// Mounts an image, detached. The loop device frees itself with the last user of the mount.
+    fn mount_image(&self, image: &Path) -> io::Result<OwnedFd> {
+        let (device, path) = self.loops.attach(image)?;
+        let mount = mount_device(&path)?;
+        drop(device);
+        match rustix::fs::unlinkat(&mount, c"lost+found", rustix::fs::AtFlags::REMOVEDIR) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(mount),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The formatted image of the default size, made on first use.
     fn template(&self, bytes: u64) -> io::Result<PathBuf> {
         let mut template = self.template.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,19 +152,6 @@ impl Disks {
         fs::rename(&temporary, &path)?;
         *template = Some(path.clone());
         Ok(path)
-    }
-}
-
-/// A further mount of a sandbox's own file system; `None` where it has none of its own. While the sandbox has it mounted
-/// both are one file system, so nothing has to be flushed.
-pub(crate) fn reopen(directory: &Path) -> io::Result<Option<OwnedFd>> {
-    let image = directory.join(IMAGE);
-    if !image.try_exists()? {
-        return Ok(None);
-    }
-    match layer::loop_device_of(&image)? {
-        Some(device) => mount_device(&device).map(Some),
-        None => mount_image(&image).map(Some),
     }
 }
 
@@ -264,17 +256,6 @@ fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Mounts an image, detached. The loop device frees itself with the last user of the mount.
-fn mount_image(image: &Path) -> io::Result<OwnedFd> {
-    let (device, path) = attach_loop(image)?;
-    let mount = mount_device(&path)?;
-    drop(device);
-    match rustix::fs::unlinkat(&mount, c"lost+found", rustix::fs::AtFlags::REMOVEDIR) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(mount),
-        Err(error) => Err(error.into()),
-    }
-}
-
 fn mount_device(path: &CStr) -> io::Result<OwnedFd> {
     let ext4 = FsContext::new(c"ext4")?;
     ext4.string(c"source", path)?;
@@ -314,47 +295,13 @@ fn is_written(image: &Path) -> io::Result<bool> {
         Ok(_) => lease(libc::F_UNLCK).map(|_| false),
         Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Ok(true),
         // A file system that gives no leases.
-        Err(_) => Ok(layer::loop_device_of(image)?.is_some()),
+        Err(_) => Ok(loops::device_of(image)?.is_some()),
     }
-}
-
-fn attach_loop(image: &Path) -> io::Result<(File, CString)> {
-    let file = OpenOptions::new().read(true).write(true).open(image)?;
-    let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
-    // The kernel names the same free device to everyone who asks; taking turns spares us our own races.
-    static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    for _ in 0..LOOP_ATTEMPTS {
-        // SAFETY: the request takes no argument.
-        let number = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) };
-        let path = format!("/dev/loop{}", sys::check(libc::c_long::from(number))?);
-        let device = OpenOptions::new().read(true).write(true).open(&path)?;
-        // SAFETY: all-zero is a valid configuration.
-        let mut config: LoopConfig = unsafe { std::mem::zeroed() };
-        config.fd = file.as_fd().as_raw_fd() as u32;
-        config.info.flags = LO_FLAGS_AUTOCLEAR;
-        let name = image.as_os_str().as_bytes();
-        let shown = name.len().min(config.info.file_name.len() - 1);
-        config.info.file_name[..shown].copy_from_slice(&name[..shown]);
-        // SAFETY: `config` is a live `loop_config`.
-        let result = unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE, &raw const config) };
-        match sys::check(libc::c_long::from(result)) {
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
-            Err(error) => return Err(error),
-            Ok(_) => return Ok((device, CString::new(path)?)),
-        }
-    }
-    Err(io::Error::other("no free loop device"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernel_structure_has_its_size() {
-        assert_eq!(size_of::<LoopConfig>(), 304);
-    }
 
     #[test]
     fn sparse_copies_are_equal_and_stay_sparse() {

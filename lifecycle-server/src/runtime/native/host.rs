@@ -123,7 +123,8 @@ impl Host {
                 paths.disk(),
                 limits(&Limits::default(), &config).disk_bytes,
                 names.uid_base(0),
-            ),
+            )
+            .context("look after loop devices")?,
             execd: rootfs::install_execd(&config.execd, &paths.bin()).context("install execd")?,
             resolvers: config.resolvers(),
             config,
@@ -287,7 +288,7 @@ pub(crate) fn keep_prepared(host: &Host, wake: &mpsc::Receiver<()>) {
 }
 
 /// Waits, however often it is woken; breaks once the sender is gone.
-fn rest(wake: &mpsc::Receiver<()>, pause: Duration) -> ControlFlow<()> {
+pub(crate) fn rest(wake: &mpsc::Receiver<()>, pause: Duration) -> ControlFlow<()> {
     let deadline = Instant::now() + pause;
     loop {
         match wake.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -33,6 +33,7 @@ mod host;
 mod launch;
 pub mod launcher;
 mod layer;
+mod loops;
 mod names;
 mod net;
 mod netlink;

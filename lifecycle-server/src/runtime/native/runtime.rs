@@ -305,9 +305,11 @@ impl Runtime for NativeRuntime {
         if !is_plain(id) {
             return Err(RuntimeError::NotFound(id.to_owned()));
         }
-        let directory = self.inner.host.paths.sandbox(id);
-        blocking("open a sandbox's files", move || layer::open(&directory).context("open a sandbox's files"))
-            .await
+        let (inner, directory) = (self.inner.clone(), self.inner.host.paths.sandbox(id));
+        blocking("open a sandbox's files", move || {
+            layer::open(&inner.host.disks, &directory).context("open a sandbox's files")
+        })
+        .await
     }
 
     async fn usage(&self, id: &str) -> Result<Usage, RuntimeError> {
@@ -365,6 +367,7 @@ impl Runtime for NativeRuntime {
                 let _ = thread.join();
             }
             inner.host.reaper.flush(SHUTDOWN_PATIENCE);
+            inner.host.disks.release(SHUTDOWN_PATIENCE);
             // With no sandbox left, the host gets back what the next start makes again anyway.
             if inner.host.slots.is_idle() {
                 inner.host.cgroups.remove_parents();
