@@ -7,7 +7,7 @@ mod native_support;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lifecycle_server::runtime::{
@@ -96,6 +96,21 @@ fn the_outside_is_reachable_and_the_host_is_not() {
     });
 }
 
+/// A connection to a program that may not listen yet.
+fn connect(address: SocketAddr) -> TcpStream {
+    let since = Instant::now();
+    loop {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                return stream;
+            }
+            Err(error) => assert!(since.elapsed() < PATIENCE, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn sandboxes_do_not_reach_each_other_and_the_host_reaches_them() {
     in_own_network(|| async {
@@ -105,8 +120,7 @@ fn sandboxes_do_not_reach_each_other_and_the_host_reaches_them() {
         bed.printed(&server.id, "END").await;
         let address = SocketAddr::new(server.slot.address.into(), 9000);
         let mut said = String::new();
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = connect(address);
         stream.read_to_string(&mut said).unwrap();
         assert_eq!(said, "hello\n");
         let text = bed.output(&format!("nc -w 1 {} 9000 </dev/null 2>/dev/null", server.slot.address)).await;
@@ -125,7 +139,7 @@ fn the_first_packet_does_not_wait() {
             bed.start_spec(&spec).await.unwrap();
             let address = SocketAddr::new(spec.slot.address.into(), 9000);
             // A lost first packet would be repeated after a second only.
-            let since = std::time::Instant::now();
+            let since = Instant::now();
             while TcpStream::connect_timeout(&address, Duration::from_millis(900)).is_err() {
                 assert!(since.elapsed() < Duration::from_millis(900), "the first packet got lost");
                 tokio::time::sleep(Duration::from_millis(1)).await;
